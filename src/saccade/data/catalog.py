@@ -1,0 +1,78 @@
+"""The catalogue: one row a picture, and a list of what could not be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Source(Protocol):
+    """Where the bytes of the pictures are: a folder, or a column of a table."""
+
+    @property
+    def place(self) -> str:
+        """The folder or file, for messages."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of one picture; raises DataError where they can no longer be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file (or row) that is on disk but not in the catalogue, and why."""
+
+    path: str
+    reason: str  # a word: "unreadable", "empty", "not-an-image", "too-large", "hidden", "link", …
+    sentence: str  # for a person: "truncated after 10 of 38 KB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that a person should know about the data."""
+
+    kind: str  # "cmyk", "exif-turned", "sixteen-bit", "name-twin", "duplicate", "conflict", …
+    severity: str  # "note", "warning" or "severe"
+    paths: tuple[str, ...]
+    sentence: str
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """A row per readable picture; columns of equal length N, in the order of the paths.
+
+    `labels` are the texts as given (a folder's name, a table's cell); what they mean is decided
+    by `Task`. `parts` holds "train", "validation", "test" or "" where the user gave none.
+    """
+
+    place: str
+    layout: str  # one sentence: "5 class folders under train/ and val/"
+    source: Source
+    paths: tuple[str, ...]  # relative to `place`, "/" between; undecodable bytes by surrogateescape
+    labels: tuple[str, ...]
+    label_columns: tuple[str, ...]  # names of several 0/1 columns, else empty; then each
+    # label is the columns' values joined with "|"
+    parts: tuple[str, ...]
+    groups: tuple[str, ...]  # "" where none was given
+    hashes: tuple[str, ...]  # SHA-256 of the bytes, hexadecimal
+    num_bytes: np.ndarray  # int64
+    widths_px: np.ndarray  # int32, after EXIF turning
+    heights_px: np.ndarray  # int32
+    formats: tuple[str, ...]  # "JPEG", "PNG", …
+    skipped: tuple[Skipped, ...]
+    findings: tuple[Finding, ...]
+    num_files: int  # everything that was met on disk: len(paths) + len(skipped)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, row: int) -> bytes:
+        """Return the bytes of one picture."""
+        return self.source.read(self.paths[row])
+
+    def classes(self) -> Sequence[str]:
+        """Return the distinct labels, sorted."""
+        return sorted(set(self.labels))

@@ -1,0 +1,1 @@
+"""The network: where it comes from, how it is cut, how it is kept."""

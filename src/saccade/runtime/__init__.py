@@ -1,0 +1,1 @@
+"""What any run needs; knows nothing of images."""
