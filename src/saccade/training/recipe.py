@@ -1,0 +1,118 @@
+"""Every choice of a run, in one place, readable and runnable again."""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What was asked for; every field is a flag of `saccade train` and a line of recipe.toml."""
+
+    data: str = ""
+    "Folder of class folders, metadata file, or one CSV or Parquet table."
+    image_column: str = ""
+    "Table: column with the picture's path or bytes; empty = found by name and content."
+    label_column: str = ""
+    "Table: column with the answer; several, with commas, hold 0 or 1 each; empty = found."
+    split_column: str = ""
+    "Table: column that says train, val or test; empty = found by name, else none."
+    group_column: str = ""
+    "Table: column whose equal values (patient, video) must stay in one part."
+    task: str = "auto"
+    "auto, binary, multiclass, multilabel or regression."
+    exclude: tuple[str, ...] = ()
+    "Classes to leave out."
+    follow_links: bool = False
+    "Follow symbolic links that lead outside the folder."
+    keep_val: bool = False
+    "With train and val folders only: keep val as validation and take the test part from train."
+    val_fraction: float = 0.15
+    "Share of all pictures for validation, 0-0.5, where no such part is given."
+    test_fraction: float = 0.15
+    "Share of all pictures for the test, 0-0.5, where no such part is given."
+    seed: int = 0
+    "Whatever is random follows from it: the split, the start, the order, the augmentation."
+
+    model: str = "auto"
+    "A timm architecture, or cnn or mlp from scratch."
+    weights: str = "auto"
+    "auto (SACCADE_WEIGHTS, then the hub), none, a file or a folder."
+    img_size: int = 0
+    "Side of the square input in pixels; 0 = what the weights were trained with."
+    fit: str = "crop"
+    "How a picture becomes square: crop (centre), pad (bars) or squash."
+    widths: tuple[int, ...] = ()
+    "cnn: channels of each stage; mlp: neurons of each hidden layer; empty = 32,64,128 or 256,128."
+    kernel: int = 3
+    "cnn: side of the convolution kernels in pixels, odd, 1-11."
+    activation: str = "relu"
+    "From scratch: relu, leaky_relu, tanh, sigmoid, gelu or silu."
+    pooling: str = "max"
+    "cnn: max, avg or min."
+    head: str = "gap"
+    "cnn: gap (global average pooling) or flatten before the output layer."
+    residual: bool = True
+    "cnn: identity shortcuts around each pair of convolutions."
+    batch_norm: bool = True
+    "From scratch: BatchNorm after each convolution or hidden layer."
+    drop: float = 0.0
+    "Dropout before the output layer, 0-0.95."
+
+    unfreeze: str = "auto"
+    "Stages that learn beside the head, from the end: 0, a number, all; auto = 0 when pretrained."
+    epochs: int = 0
+    "Passes over the training part; 0 = 10 when pretrained, 30 from scratch."
+    batch_size: int = 32
+    "Pictures a step, 1 or more."
+    opt: str = "adamw"
+    "sgd, adam or adamw."
+    lr: float = 0.0
+    "Highest learning rate of the head; 0 = 1e-3 for adam and adamw, 1e-2 for sgd."
+    body_lr: float = 0.0
+    "Highest learning rate of unfrozen pretrained stages; 0 = a tenth of lr; from scratch = lr."
+    momentum: float = 0.9
+    "sgd: 0-1."
+    nesterov: bool = True
+    "sgd: Nesterov's form of momentum."
+    weight_decay: float = 0.01
+    "Per step, times the rate (adamw) or added to the gradient (sgd, adam)."
+    schedule: str = "cosine"
+    "cosine, step (a tenth at 60 % and 85 %) or constant."
+    warmup: float = 0.05
+    "Share of the steps in which the rate rises from 0, 0-0.5."
+    smoothing: float = 0.0
+    "Label smoothing, 0-0.5."
+    class_weights: str = "none"
+    "none or balanced (each class weighs the same in the loss)."
+    patience: int = 0
+    "Epochs without gain before it stops; 0 = 5 when pretrained, 10 from scratch."
+    tolerance: float = 1e-4
+    "A smaller gain of the validation score does not count."
+
+    augment: bool = True
+    "All six augmentations below; --no-augment switches them off together."
+    rotate: float = 15.0
+    "Rotation up to ± this many degrees, 0-180."
+    zoom: float = 0.15
+    "Scaling and cropping: by a factor between 1 - zoom and 1 + zoom, 0-0.9."
+    shift: float = 0.08
+    "Translation up to ± this share of the side, 0-0.5."
+    hflip: float = 0.5
+    "Probability of a horizontal flip; 0 for digits and text."
+    vflip: float = 0.0
+    "Probability of a vertical flip; 0.5 for pictures without an up."
+    brightness: float = 0.15
+    "Factor between 1 ± this, 0-1."
+    contrast: float = 0.15
+    "Factor between 1 ± this, 0-1."
+    noise: float = 0.01
+    "Standard deviation of Gaussian noise up to this share of the full range, 0-0.5."
+
+    device: str = "auto"
+    "auto, cpu, cuda or mps."
+    threads: int = 0
+    "CPU threads; 0 = all cores."
+
+    def replace(self, **changes: object) -> "Recipe":  # noqa: ANN003 - checked by dataclasses
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
