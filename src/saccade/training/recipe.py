@@ -113,6 +113,6 @@ class Recipe:
     threads: int = 0
     "CPU threads; 0 = all cores."
 
-    def replace(self, **changes: object) -> "Recipe":  # noqa: ANN003 - checked by dataclasses
+    def replace(self, **changes: object) -> "Recipe":
         """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,60 @@
+"""A request to stop, from the keyboard, the system or a closed terminal, heard between steps."""
+
+import os
+import signal
+import sys
+from types import FrameType, TracebackType
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Interrupts:
+    """While this context is open, the first signal asks to stop and the second one ends at once.
+
+    Signals can only be heard in the main thread; elsewhere the context does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.signal_name = ""
+        self._before: dict[int, object] = {}
+
+    def asked_to_stop(self) -> bool:
+        """Whether a signal has come."""
+        return bool(self.signal_name)
+
+    def __enter__(self) -> "Interrupts":
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    self._before[number] = signal.signal(number, self._hear)
+                except ValueError:  # not the main thread
+                    return self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal_name:
+            os._exit(6)
+        self.signal_name = signal.Signals(number).name
+        sys.stderr.write("\nStopping after this step; once more to stop at once.\n")
+        sys.stderr.flush()
+
+
+def raise_on_hangup() -> None:
+    """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: cleaned up, with exit code 6."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, end)

@@ -1,0 +1,49 @@
+"""What happened, one line an event, on disk as soon as it happened."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from saccade.runtime.store import disk_error, json_text
+
+Event = dict[str, Any]
+
+
+class History:
+    """The events of a run, in memory and, where a path is given, in a JSON-lines file.
+
+    A line that a crash cut short is dropped when the file is opened again.
+    """
+
+    def __init__(self, path: Path | None = None, *, keep: int | None = None) -> None:
+        self._path = path
+        self.events: list[Event] = []
+        if path is not None and path.exists():
+            self.events = read_history(path)[:keep]
+            self._write_all(path)
+
+    def add(self, event: str, **facts: Any) -> None:  # noqa: ANN401 - events differ in their facts
+        """Append one event."""
+        entry = {"event": event, **facts}
+        self.events.append(entry)
+        if self._path is not None:
+            try:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json_text(entry, indent=None) + "\n")
+            except OSError as error:
+                raise disk_error(error, self._path) from error
+
+    def _write_all(self, path: Path) -> None:
+        lines = [json_text(entry, indent=None) + "\n" for entry in self.events]
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_history(path: Path) -> list[Event]:
+    """Return the events of a history file, without a last line that is not whole."""
+    events: list[Event] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return events

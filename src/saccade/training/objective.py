@@ -1,0 +1,103 @@
+"""What training makes small, and what validation judges by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from saccade.data.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How a network did on the validation part."""
+
+    loss: float  # mean over the pictures; NaN where there is none
+    score: float  # higher is better
+    name: str  # "accuracy", "f1_micro" or "negative_rmse"
+
+    def beats(self, other: "Judgement | None", *, tolerance: float) -> bool:
+        """Say whether this is better: by score, or by loss where the scores are as good as equal.
+
+        A gain no larger than `tolerance` does not count, in the score as in the loss.
+        """
+        if other is None or not np.isfinite(other.score):
+            return bool(np.isfinite(self.score) or other is None)
+        if abs(self.score - other.score) > tolerance:
+            return self.score > other.score
+        return self.loss < other.loss - tolerance
+
+
+def batch_targets(targets: np.ndarray, *, task: Task, device: str) -> torch.Tensor:
+    """Return targets as the loss wants them: int64 (B,) for multi-class, else float32 (B, K)."""
+    if task.kind == "multiclass":
+        return torch.from_numpy(targets.astype(np.int64)).to(device)
+    values = targets.astype(np.float64)
+    if task.kind == "regression":
+        values = (values - task.target_mean) / task.target_std
+    table = values.reshape(len(targets), task.num_outputs).astype(np.float32)
+    return torch.from_numpy(table).to(device)
+
+
+def training_loss(
+    logits_BK: torch.Tensor,
+    wanted: torch.Tensor,
+    *,
+    task: Task,
+    smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the mean loss of a batch, a scalar.
+
+    Args:
+        logits_BK: the network's outputs.
+        wanted: as `batch_targets` gives them.
+        task: decides the loss; see the table in `Task`.
+        smoothing: share of the truth that is spread over all classes, 0-0.5.
+        class_weights: one weight a class (multi-class and binary), mean 1.
+    """
+    if task.kind == "multiclass":
+        return F.cross_entropy(
+            logits_BK, wanted, weight=class_weights, label_smoothing=smoothing
+        )
+    if task.kind == "regression":
+        return F.mse_loss(logits_BK, wanted)
+    soft = wanted * (1 - smoothing) + smoothing / 2
+    each = F.binary_cross_entropy_with_logits(logits_BK, soft, reduction="none")
+    if class_weights is not None and task.kind == "binary":
+        weights = class_weights[wanted.long()]
+        return (each * weights).sum() / weights.sum()
+    return each.mean()
+
+
+def class_weights_of(targets: np.ndarray, *, task: Task, kind: str) -> np.ndarray | None:
+    """Return one weight a class, inversely to its count, mean 1 over the pictures; or None."""
+    if kind != "balanced" or task.kind not in {"multiclass", "binary"}:
+        return None
+    counts = np.bincount(targets.astype(np.int64), minlength=len(task.classes))
+    weights = np.where(counts > 0, len(targets) / np.maximum(counts, 1) / (counts > 0).sum(), 0.0)
+    return np.asarray(weights, dtype=np.float64)
+
+
+def judge(logits_NK: np.ndarray, targets: np.ndarray, *, task: Task) -> Judgement:
+    """Return loss and score of logits on a validation part."""
+    if len(targets) == 0:
+        return Judgement(loss=float("nan"), score=float("nan"), name=score_name(task))
+    wanted = batch_targets(targets, task=task, device="cpu")
+    logits = torch.from_numpy(logits_NK)
+    loss = float(training_loss(logits, wanted, task=task))
+    if task.kind == "regression":
+        score = -float(np.sqrt(np.mean((task.scores(logits_NK)[:, 0] - targets) ** 2)))
+    elif task.kind == "multilabel":
+        said, true = logits_NK > 0, targets.astype(bool)
+        positives = said.sum() + true.sum()
+        score = float(2 * (said & true).sum() / positives) if positives else 1.0
+    else:
+        score = float((task.scores(logits_NK).argmax(axis=1) == targets).mean())
+    return Judgement(loss=loss, score=score, name=score_name(task))
+
+
+def score_name(task: Task) -> str:
+    """Return the name of the score that validation judges by."""
+    return {"regression": "negative_rmse", "multilabel": "f1_micro"}.get(task.kind, "accuracy")

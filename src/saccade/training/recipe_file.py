@@ -1,0 +1,199 @@
+"""Recipes as TOML files, and the ranges that every choice must keep."""
+
+import ast
+import functools
+import inspect
+import json
+import math
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from saccade.runtime.errors import UsageError, listed, nearest
+from saccade.runtime.store import write_text
+from saccade.training.recipe import Recipe
+
+CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType({
+    "task": ("auto", "binary", "multiclass", "multilabel", "regression"),
+    "fit": ("crop", "pad", "squash"),
+    "activation": ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"),
+    "pooling": ("max", "avg", "min"),
+    "head": ("gap", "flatten"),
+    "opt": ("sgd", "adam", "adamw"),
+    "schedule": ("cosine", "step", "constant"),
+    "class_weights": ("none", "balanced"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+})
+
+RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType({
+    "val_fraction": (0, 0.5),
+    "test_fraction": (0, 0.5),
+    "seed": (0, 2**32 - 1),
+    "img_size": (0, 2048),
+    "kernel": (1, 11),
+    "drop": (0, 0.95),
+    "epochs": (0, 100_000),
+    "batch_size": (1, 65_536),
+    "lr": (0, math.inf),
+    "body_lr": (0, math.inf),
+    "momentum": (0, 1),
+    "weight_decay": (0, 10),
+    "warmup": (0, 0.5),
+    "smoothing": (0, 0.5),
+    "patience": (0, 100_000),
+    "tolerance": (0, math.inf),
+    "rotate": (0, 180),
+    "zoom": (0, 0.9),
+    "shift": (0, 0.5),
+    "hflip": (0, 1),
+    "vflip": (0, 1),
+    "brightness": (0, 1),
+    "contrast": (0, 1),
+    "noise": (0, 0.5),
+    "threads": (0, 4096),
+})
+
+
+@functools.cache
+def descriptions() -> dict[str, str]:
+    """Return the sentence below each field of `Recipe`: unit, range, default."""
+    (body,) = ast.parse(inspect.getsource(Recipe)).body
+    found: dict[str, str] = {}
+    name = ""
+    for node in getattr(body, "body", []):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            found[name] = str(node.value.value)
+            name = ""
+    return found
+
+
+@functools.cache
+def field_types() -> dict[str, Any]:
+    """Return the type of each field of `Recipe`."""
+    return get_type_hints(Recipe)
+
+
+def make_recipe(values: Mapping[str, Any], *, where: str) -> Recipe:
+    """Return a recipe of these values, each checked for name, type and range.
+
+    Raises:
+        UsageError: an unknown name (E230), a wrong type (E231) or a value out of range (E232).
+    """
+    known = [field.name for field in fields(Recipe)]
+    for name in values:
+        if name not in known:
+            near = nearest(name, known)
+            raise UsageError(
+                f"'{name}' is not a setting of saccade.",
+                code="230",
+                where=where,
+                fix=f"did you mean {listed(near)}?" if near else "see saccade train --help",
+            )
+    recipe = Recipe(**{name: _typed(name, value, where) for name, value in values.items()})
+    check(recipe, where=where)
+    return recipe
+
+
+def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOML holds
+    wanted = field_types()[name]
+    if get_origin(wanted) is tuple:
+        inner = get_args(wanted)[0]
+        if isinstance(value, list | tuple) and all(type(item) is inner for item in value):
+            return tuple(value)
+    elif wanted is float and type(value) is int:
+        return float(value)
+    elif type(value) is wanted:
+        return value
+    described = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    raise UsageError(
+        f"'{name}' should be {described.get(getattr(wanted, '__name__', ''), 'a list')}, "
+        f"not {json.dumps(value, default=str)}.",
+        code="231",
+        where=where,
+        fix=descriptions()[name],
+    )
+
+
+def check(recipe: Recipe, *, where: str) -> None:
+    """Raise a UsageError (E232) for the first value that is out of its range."""
+    for name, allowed in CHOICES.items():
+        value = getattr(recipe, name)
+        if value not in allowed:
+            near = nearest(value, allowed)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            _refuse(name, value, f"one of {', '.join(allowed)}{hint}", where)
+    for name, (low, high) in RANGES.items():
+        value = getattr(recipe, name)
+        if not low <= value <= high:
+            limit = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+            _refuse(name, value, limit, where)
+    if recipe.kernel % 2 == 0:
+        _refuse("kernel", recipe.kernel, "odd", where)
+    if any(width < 1 for width in recipe.widths):
+        _refuse("widths", list(recipe.widths), "1 or more each", where)
+    if recipe.unfreeze not in {"auto", "all"} and not recipe.unfreeze.isdecimal():
+        _refuse("unfreeze", recipe.unfreeze, "auto, all, or a number of stages from 0", where)
+    if recipe.val_fraction + recipe.test_fraction >= 1:
+        _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
+
+
+def _refuse(name: str, value: object, allowed: str, where: str) -> None:
+    raise UsageError(
+        f"--{name.replace('_', '-')} must be {allowed}; it is {value}.",
+        code="232",
+        where=where,
+        fix=descriptions()[name],
+    )
+
+
+def read_recipe(path: Path, **overrides: object) -> Recipe:
+    """Return the recipe in a TOML file, with some values overridden.
+
+    Raises:
+        UsageError: there is no such file (E233), it is not TOML (E234), or as `make_recipe`.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"The recipe cannot be read: {error.strerror or error}.",
+            code="233",
+            where=str(path),
+            fix="name a recipe.toml, such as that of an earlier run",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The recipe is not TOML: {error}.",
+            code="234",
+            where=str(path),
+            fix="write lines like  epochs = 10  or  model = \"resnet18\"",
+        ) from error
+    return make_recipe({**values, **overrides}, where=str(path))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return the recipe as TOML, each line with what it means above it."""
+    lines = ["# Every choice of this run. Run it again: saccade train --config recipe.toml", ""]
+    for name, description in descriptions().items():
+        lines += [f"# {description}", f"{name} = {_toml(getattr(recipe, name))}"]
+    return "\n".join(lines) + "\n"
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write the recipe as TOML, whole or not at all."""
+    write_text(path, recipe_text(recipe))
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value)  # a basic TOML string has JSON's escapes
+    return repr(value)
