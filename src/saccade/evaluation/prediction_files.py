@@ -1,0 +1,388 @@
+"""Reading a prediction table: our own to the last digit, or anybody's with two columns."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.task import Kind, Task
+from saccade.evaluation.predictions import (
+    LABEL_SEPARATOR,
+    SCORE_PREFIX,
+    THRESHOLD,
+    Predictions,
+)
+from saccade.runtime.errors import ArtefactError, listed, nearest
+from saccade.runtime.store import decode_name, encode_name
+
+_MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
+_SUM_TOLERANCE = 0.01  # probabilities written with two decimals may miss 1 by this much
+_LABEL_IN_SET = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """The cells of a file as text, with what its header says."""
+
+    path: Path
+    columns: dict[str, list[str]]  # file, hash, part, truth, prediction: those that are there
+    classes: tuple[str, ...]  # from the score columns, in the order of the file
+    scores: list[list[str]]  # one list a class
+    lines: list[int]  # the line of the file where a row ends
+    ours: bool  # written by us: names are encoded
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def name(self, text: str) -> str:
+        return decode_name(text) if self.ours else text
+
+    def labels(self, text: str) -> list[str]:
+        """Return the labels of a multi-label cell."""
+        parts = []
+        position = 0
+        while text and position <= len(text):
+            match = _LABEL_IN_SET.match(text, position)
+            label = match.group() if match else text[position:]
+            parts.append(label)
+            position += len(label) + 1
+        return [self.name(p if self.ours else p.replace("\\|", "|")) for p in parts]
+
+    def wrong(self, message: str, code: str, row: int | None, fix: str) -> ArtefactError:
+        line = "" if row is None else f", line {self.lines[row]}"
+        return ArtefactError(message, code=code, where=f"{self.path}{line}", fix=fix)
+
+
+def read_csv(
+    path: str | Path, *, task: Task | None = None, kind: Kind | None = None
+) -> Predictions:
+    """Return the predictions that a CSV file holds.
+
+    A table of ours (columns file, hash, part, …) comes back as it was written, to the last
+    digit. Of anybody else's only the columns `truth` and `prediction` are needed: pictures are
+    then named by their line, the part is "test", and without `score:<class>` columns the
+    result has `scored=False`, so that metrics that need scores are left out.
+
+    Args:
+        path: the file; separated by commas, semicolons or tabs, UTF-8.
+        task: the task of the run that wrote it; None: taken from the cells, which leaves a
+            doubt in odd cases (a two-class multi-class task reads as binary).
+        kind: the kind of answer, where `task` is None and the cells should not decide.
+
+    Raises:
+        ArtefactError: E550 no such file or no text, E551 columns, E552 no rows or broken
+            rows, E553 a label that is no class, E554 a number, E555 an answer that
+            contradicts its scores, E556 labels missing in some rows only.
+    """
+    table = _table(Path(path), *_cells(Path(path)))
+    if not len(table) and task is None:
+        raise table.wrong(
+            "The prediction table has a header and no rows.",
+            "552",
+            None,
+            "write one row a picture",
+        )
+    return _predictions(table, task or _task(table, kind))
+
+
+def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return the header, the rows and the lines they end on."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ArtefactError(
+            f"The prediction table cannot be read: {error.strerror or error}.",
+            code="550",
+            where=str(path),
+            fix="give the path of a CSV file",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ArtefactError(
+            "A prediction table must be text in UTF-8; this file is not.",
+            code="550",
+            where=f"{path}, byte {error.start}",
+            fix="save it as CSV in UTF-8",
+        ) from error
+    first = text.partition("\n")[0]
+    delimiter = next((mark for mark in ",;\t" if mark in first), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, lines = [], []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise ArtefactError(
+            f"The prediction table is not well-formed CSV: {error}.",
+            code="552",
+            where=f"{path}, line {reader.line_num}",
+            fix="write it with a CSV library or a spreadsheet",
+        ) from error
+    if not rows:
+        raise ArtefactError(
+            "The prediction table is empty.",
+            code="552",
+            where=str(path),
+            fix="write a header with the columns truth and prediction, and one row a picture",
+        )
+    return rows[0], rows[1:], lines[1:]
+
+
+def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int]) -> _Table:
+    header = [column.strip() for column in header]
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise ArtefactError(
+            f"Every column needs a name of its own; met twice: {listed(map(repr, doubled))}.",
+            code="551",
+            where=str(path),
+            fix="rename or remove one of each",
+        )
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            raise ArtefactError(
+                f"A row has {len(row)} cells; the header has {len(header)}.",
+                code="552",
+                where=f"{path}, line {line}",
+                fix="put quotes around cells that contain the separator",
+            )
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    ours = {"file", "hash", "part"} <= columns.keys()
+    scores = [name for name in header if name.startswith(SCORE_PREFIX)]
+    classes = [name.removeprefix(SCORE_PREFIX) for name in scores]
+    known = ("file", "hash", "part", "truth", "prediction")
+    if "prediction" not in columns and not scores:
+        raise ArtefactError(
+            "A prediction table needs a column 'prediction' or columns 'score:<class>'; met "
+            f"{listed(map(repr, header))}.",
+            code="551",
+            where=str(path),
+            fix="name the column of answers prediction, and that of true labels truth",
+        )
+    return _Table(
+        path=path,
+        columns={name: columns[name] for name in known if name in columns},
+        classes=tuple(decode_name(name) if ours else name for name in classes),
+        scores=[columns[name] for name in scores],
+        lines=lines,
+        ours=ours,
+    )
+
+
+def _task(table: _Table, kind: Kind | None) -> Task:
+    """Return the task that the cells speak of."""
+    answers = [*table.columns.get("truth", []), *table.columns.get("prediction", [])]
+    if kind is None:
+        kind = _kind(table, answers)
+    if kind == "regression":
+        return Task(kind="regression", classes=(), why="the answers are numbers")
+    classes = table.classes
+    if not classes:
+        split = table.labels if kind == "multilabel" else (lambda cell: [table.name(cell)])
+        classes = tuple(sorted({name for cell in answers if cell for name in split(cell)}))
+    if kind == "multilabel":
+        return Task(kind=kind, classes=classes, separator=LABEL_SEPARATOR, why="several labels")
+    kind = "binary" if len(classes) == 2 else "multiclass"
+    return Task(kind=kind, classes=classes, why=f"{len(classes)} different labels")
+
+
+def _kind(table: _Table, answers: list[str]) -> Kind:
+    if table.classes:
+        return "multilabel" if _several_labels(table, answers) else "multiclass"
+    if _quantities([cell for cell in answers if cell]):
+        return "regression"
+    return "multilabel" if any(len(table.labels(c)) > 1 for c in answers) else "multiclass"
+
+
+def _several_labels(table: _Table, answers: list[str]) -> bool:
+    """Whether score columns belong to labels that do not exclude each other."""
+    known = set(table.classes)
+    truth = table.columns.get("truth", [])
+    if any(truth) or "truth" not in table.columns or table.ours:
+        for cell in answers:
+            if table.name(cell) not in known and set(table.labels(cell)) <= known:
+                return True
+    scores = _numbers(table)
+    if (np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE).all():
+        return False
+    predictions = table.columns.get("prediction")
+    return predictions is not None and all(
+        set(table.labels(cell)) == {c for c, s in zip(table.classes, row, strict=True) if s}
+        for cell, row in zip(predictions, scores > THRESHOLD, strict=True)
+    )
+
+
+def _quantities(cells: Sequence[str]) -> bool:
+    """Whether the cells are values of a quantity and not names of classes."""
+    if not cells or not all(_finite(cell) for cell in cells):
+        return False
+    whole = all(re.fullmatch(r"\s*[+-]?\d+\s*", cell) for cell in cells)
+    return not whole or len(set(cells)) > _MOST_NUMERIC_CLASSES
+
+
+def _finite(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _predictions(table: _Table, task: Task) -> Predictions:
+    num_rows = len(table)
+    columns = table.columns
+    scored = bool(table.classes) or task.kind == "regression"
+    if scored and task.kind != "regression":
+        scores = _scores(table, task)
+    else:
+        scores = _certain(_answers(table, "prediction", task), task)
+    truth = None
+    unlabelled = not any(columns.get("truth", [])) and num_rows > 0
+    if "truth" in columns and not (unlabelled and not (table.ours and task.kind == "multilabel")):
+        truth = _answers(table, "truth", task)
+    names = columns.get("file") or [f"line {line}" for line in table.lines]
+    parts = columns.get("part", [""] * num_rows)
+    predictions = Predictions(
+        task=task,
+        paths=tuple(table.name(name) for name in names),
+        hashes=tuple(columns.get("hash", [""] * num_rows)),
+        parts=tuple(parts if table.ours else [part or "test" for part in parts]),
+        truth=truth,
+        scores=scores,
+        scored=scored,
+    )
+    if table.classes and "prediction" in columns:
+        _check_agreement(table, predictions)
+    return predictions
+
+
+def _answers(table: _Table, column: str, task: Task) -> np.ndarray:
+    """Return a column of labels or numbers in the form of `Task`'s targets."""
+    if column not in table.columns:
+        raise table.wrong(
+            f"A table of {task.kind} predictions needs a column {column!r}.",
+            "551",
+            None,
+            "add it, or give the table with its score columns",
+        )
+    cells = table.columns[column]
+    if task.kind == "multilabel":
+        members = np.zeros((len(cells), len(task.classes)), np.uint8)
+        for row, cell in enumerate(cells):
+            members[row, _indices(table, table.labels(cell), row, task, column)] = 1
+        return members
+    missing = [row for row, cell in enumerate(cells) if not cell]
+    if missing:
+        raise table.wrong(
+            f"{len(missing)} of {len(cells)} rows have no {column}.",
+            "556",
+            missing[0],
+            f"fill in the column {column}, or leave these rows out",
+        )
+    if task.kind == "regression":
+        return np.array([_number(table, cell, row, column) for row, cell in enumerate(cells)])
+    rows = ((row, [table.name(cell)]) for row, cell in enumerate(cells))
+    found = [_indices(table, names, row, task, column)[0] for row, names in rows]
+    return np.array(found, dtype=np.int64)
+
+
+def _indices(table: _Table, names: Iterable[str], row: int, task: Task, column: str) -> list[int]:
+    places = {name: index for index, name in enumerate(task.classes)}
+    found = []
+    for name in names:
+        if name not in places:
+            near = nearest(name, task.classes) or task.classes
+            raise table.wrong(
+                f"The {column} {encode_name(name)!r} is none of the {len(places)} classes.",
+                "553",
+                row,
+                f"use one of the class names, such as {listed(map(encode_name, near))}",
+            )
+        found.append(places[name])
+    return found
+
+
+def _scores(table: _Table, task: Task) -> np.ndarray:
+    """Return the scores, one column a class in the order of the task."""
+    missing = sorted(set(task.classes) - set(table.classes))
+    foreign = sorted(set(table.classes) - set(task.classes))
+    if missing or foreign:
+        found = [f"missing: {listed(map(encode_name, missing))}"] if missing else []
+        found += [f"not expected: {listed(map(encode_name, foreign))}"] if foreign else []
+        raise table.wrong(
+            f"The score columns must be those of the {len(task.classes)} classes; "
+            f"{'; '.join(found)}.",
+            "551",
+            None,
+            "use the table that was written with this model",
+        )
+    scores = _numbers(table)
+    outside = np.flatnonzero(((scores < 0) | (scores > 1)).any(axis=1))
+    sums = np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE
+    uneven = np.flatnonzero(sums) if task.kind != "multilabel" else np.zeros(0, np.int64)
+    if outside.size or uneven.size:
+        rule = "lie between 0 and 1" if outside.size else "add up to 1 in every row"
+        row = int((outside if outside.size else uneven)[0])
+        raise table.wrong(
+            f"The scores of a {task.kind} table must {rule}; met {listed(scores[row].tolist())}.",
+            "554",
+            row,
+            "write probabilities, or leave the score columns out to judge the answers alone",
+        )
+    return scores[:, [table.classes.index(name) for name in task.classes]]
+
+
+def _numbers(table: _Table) -> np.ndarray:
+    columns = []
+    for name, cells in zip(table.classes, table.scores, strict=True):
+        column = SCORE_PREFIX + encode_name(name)
+        columns.append([_number(table, cell, row, column) for row, cell in enumerate(cells)])
+    return np.array(columns, dtype=np.float64).reshape(len(columns), len(table)).T
+
+
+def _number(table: _Table, cell: str, row: int, column: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise table.wrong(
+            f"A finite number was expected in column {column!r}; met {encode_name(cell)!r}.",
+            "554",
+            row,
+            "write numbers with a decimal point",
+        )
+    return value
+
+
+def _certain(answers: np.ndarray, task: Task) -> np.ndarray:
+    """Return scores that say nothing but the answers: 1 at them, else 0."""
+    if task.kind == "regression":
+        return answers[:, None]
+    if task.kind == "multilabel":
+        return answers.astype(np.float64)
+    return np.eye(len(task.classes))[answers]
+
+
+def _check_agreement(table: _Table, predictions: Predictions) -> None:
+    """Refuse answers that the scores beside them do not give."""
+    given = _answers(table, "prediction", predictions.task)
+    differs = given != predictions.predicted
+    rows = np.flatnonzero(differs.any(axis=1) if differs.ndim == 2 else differs)
+    if not rows.size:
+        return
+    cell = table.columns["prediction"][rows[0]]
+    several = predictions.task.kind == "multilabel"
+    rule = "the labels with scores above 0.5" if several else "the class with the highest score"
+    raise table.wrong(
+        f"The prediction must be {rule}; in {rows.size} of {len(table)} rows it is another, "
+        f"such as {cell!r} where the scores say {predictions.prediction[rows[0]]!r}.",
+        "555",
+        int(rows[0]),
+        "leave out the column prediction, or the score columns to judge the answers alone",
+    )
