@@ -1,0 +1,124 @@
+"""What would probably help, each with the numbers that say so; nothing is guessed."""
+
+from collections.abc import Iterator
+
+from saccade.data.task import Task
+from saccade.reporting.facts import Advice, DataFacts, LearningFacts, ResultFacts, SplitFacts
+from saccade.reporting.wording import decimals, joined_words, percent, plural
+
+FEW_IN_TEST = 30
+"Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
+FEW_TO_LEARN = 30
+WIDE_INTERVAL = 0.10
+MAX_NAMED = 5
+
+
+def advise(
+    task: Task,
+    *,
+    data: DataFacts,
+    split: SplitFacts,
+    learning: LearningFacts,
+    results: ResultFacts,
+) -> tuple[Advice, ...]:
+    """Return the advice, most pressing first; empty where the numbers give no reason."""
+    return (
+        *_about_findings(data),
+        *_about_test(split, results),
+        *_about_training(task, split, results),
+        *_about_confusion(results),
+        *_about_curves(learning),
+    )
+
+
+def _about_findings(data: DataFacts) -> Iterator[Advice]:
+    for finding in data.findings:
+        if finding.action and finding.severity in {"severe", "warning"}:
+            action = finding.action[0].upper() + finding.action[1:].rstrip(".")
+            yield Advice(sentence=f"{action}.", evidence=finding.sentence)
+
+
+def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
+    own = split.counts.get(results.part, {})
+    absent = [name for name, number in own.items() if number == 0]
+    if absent:
+        yield Advice(
+            sentence=f"Collect {results.part} pictures of {_named(absent)}: without any, nothing "
+            "is known about how well they are recognised.",
+            evidence=f"0 of {plural(split.sizes.get(results.part, 0), f'{results.part} picture')} "
+            f"show {'it' if len(absent) == 1 else 'them'}.",
+        )
+    few = [name for name, number in own.items() if 0 < number < FEW_IN_TEST]
+    if few:
+        smallest = min(few, key=lambda name: own[name])
+        yield Advice(
+            sentence=f"Collect more {results.part} pictures of {_named(few)} before you trust "
+            "their numbers.",
+            evidence=f"Fewer than {FEW_IN_TEST} each; the fewest, {smallest}: {own[smallest]}.",
+        )
+    accuracy = results.judged.get("accuracy")
+    if accuracy and accuracy.high - accuracy.low > WIDE_INTERVAL:
+        yield Advice(
+            sentence=f"Judge on more pictures: the interval of the accuracy is wide.",
+            evidence=f"{decimals(accuracy.low)} to {decimals(accuracy.high)} from "
+            f"{plural(accuracy.n, 'picture')}; four times as many would halve it.",
+        )
+
+
+def _about_training(task: Task, split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
+    own = split.counts.get("train", {})
+    few = [name for name in task.classes if own.get(name, FEW_TO_LEARN) < FEW_TO_LEARN]
+    if few:
+        fewest = min(few, key=lambda name: own[name])
+        yield Advice(
+            sentence=f"Add training pictures of {_named(few)}.",
+            evidence=f"Fewer than {FEW_TO_LEARN} each; the fewest, {fewest}: {own[fewest]}.",
+        )
+    seen = results.metrics.get("train", {}).get("accuracy")
+    judged = results.judged.get("accuracy")
+    if seen and judged and results.part != "train" and seen.value - judged.high > 0.03:
+        yield Advice(
+            sentence="The network knows its training pictures better than new ones (overfitting): "
+            "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help.",
+            evidence=f"Accuracy {decimals(seen.value)} on train (n={seen.n}) against "
+            f"{decimals(judged.value)} on {results.part} (n={judged.n}).",
+        )
+
+
+def _about_confusion(results: ResultFacts) -> Iterator[Advice]:
+    if not results.pairs or results.num_wrong < 10:
+        return
+    first = results.pairs[0]
+    if first.count >= 0.25 * results.num_wrong:
+        yield Advice(
+            sentence=f"Look at the pictures of {first.truth} taken for {first.prediction}: are the "
+            "labels right, and would you see the difference at this size? If so, more pictures "
+            "of these two would help most.",
+            evidence=f"{first.count} of {plural(results.num_wrong, 'mistake')} "
+            f"({percent(first.count / results.num_wrong)}) are of this kind.",
+        )
+
+
+def _about_curves(learning: LearningFacts) -> Iterator[Advice]:
+    epochs = learning.epochs
+    if len(epochs) >= 3 and epochs[-1].best:
+        yield Advice(
+            sentence="Train for longer: the last epoch was still the best.",
+            evidence=f"Validation {learning.score_name or 'score'} "
+            f"{decimals(epochs[-1].validation_score)} in epoch {epochs[-1].number} "
+            f"of {len(epochs)}.",
+        )
+    head = learning.head
+    if head and len(head.candidates) >= 3:
+        penalties = [penalty for penalty, _ in head.candidates]
+        if head.penalty in {penalties[0], penalties[-1]}:
+            yield Advice(
+                sentence="Try penalties beyond the range: the best one lies at its edge.",
+                evidence=f"{head.penalty:g}, with {penalties[0]:g} to {penalties[-1]:g} tried.",
+            )
+
+
+def _named(names: list[str]) -> str:
+    if len(names) <= MAX_NAMED:
+        return joined_words(names)
+    return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"

@@ -1,0 +1,82 @@
+"""Which pictures stand for the data: a few of each class, or along the scale of the target."""
+
+from collections.abc import Sequence
+
+from saccade.data.task import Task
+from saccade.reporting.facts import Gallery, ResultFacts
+from saccade.reporting.folder import SplitRow
+from saccade.reporting.pictures import Album, spread
+from saccade.reporting.wording import plural, short
+
+MAX_CLASSES = 60
+MAX_PICTURES = 240
+MAX_EACH = 8
+
+
+def galleries(
+    rows: Sequence[SplitRow], *, task: Task, album: Album, results: ResultFacts
+) -> tuple[Gallery, ...]:
+    """Return the example pictures, all from the training part (or from all where it is empty).
+
+    With more than 60 classes those with the lowest recall in the judged part are shown, for
+    they are the ones to look at; without results, the first by name.
+    """
+    known = [row for row in rows if row.part == "train"] or list(rows)
+    if not known:
+        return ()
+    if task.kind == "regression":
+        return (_along_the_scale(known, album),)
+    each = max(1, min(MAX_EACH, MAX_PICTURES // max(min(len(task.classes), MAX_CLASSES), 1)))
+    made = []
+    for name in _chosen(task, results):
+        own = [row for row in known if name in labels_of(row.label, task)]
+        kept = spread(own, each)
+        note = f"{len(kept)} of {plural(len(own), 'picture')} in {known[0].part}"
+        pictures = tuple(album.picture(row.path) for row in kept)
+        made.append(Gallery(caption=name, note=note, pictures=pictures))
+    return tuple(made)
+
+
+def labels_of(label: str, task: Task) -> tuple[str, ...]:
+    """Return the classes that a cell of split.csv names.
+
+    >>> labels_of("1|0|1", Task(kind="multilabel", classes=("cat", "dog", "fox")))
+    ('cat', 'fox')
+    """
+    if task.kind != "multilabel":
+        return (label,)
+    if task.separator:
+        return tuple(part.strip() for part in label.split(task.separator) if part.strip())
+    cells = label.split("|")
+    if len(cells) == len(task.classes) and set(cells) <= {"0", "1", "0.0", "1.0"}:
+        return tuple(n for n, cell in zip(task.classes, cells, strict=True) if float(cell))
+    return tuple(cells)
+
+
+def _chosen(task: Task, results: ResultFacts) -> list[str]:
+    names = list(task.classes)
+    if len(names) <= MAX_CLASSES:
+        return names
+    recall = {n: results.judged[f"recall[{n}]"].value for n in names
+              if f"recall[{n}]" in results.judged}
+    weakest = sorted(names, key=lambda n: (not recall.get(n, 2.0) <= 1, recall.get(n, 2.0), n))
+    return sorted(weakest[:MAX_CLASSES])
+
+
+def _along_the_scale(rows: Sequence[SplitRow], album: Album) -> Gallery:
+    ordered = sorted((row for row in rows if _is_number(row.label)), key=lambda r: float(r.label))
+    kept = spread(ordered, MAX_EACH * 2)
+    low, high = (short(float(ordered[k].label)) for k in (0, -1)) if ordered else ("–", "–")
+    return Gallery(
+        caption=f"From {low} to {high}",
+        note=f"{len(kept)} of {plural(len(ordered), 'picture')} in {rows[0].part}, by rising target",
+        pictures=tuple(album.picture(row.path) for row in kept),
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

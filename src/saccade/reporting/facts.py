@@ -1,0 +1,220 @@
+"""Everything the page shows, as values: no files are read and nothing is drawn here.
+
+All texts are as the user gave them; escaping is the page's work. Pictures are JPEG bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from saccade.data.catalog import Finding, Skipped
+from saccade.data.task import Task
+from saccade.evaluation.intervals import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture as the network sees it, small; `jpeg` is empty where the file is gone."""
+
+    name: str  # the file, as `store.encode_name` writes it; for a preview, what was done to it
+    jpeg: bytes
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """Some pictures that belong together: a class, or one kind of augmentation."""
+
+    caption: str
+    note: str  # "12 of 640 in train"; may be empty
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFacts:
+    """What was met on disk, what was left out, and what was noticed."""
+
+    place: str = ""
+    layout: str = ""
+    num_files: int = 0
+    num_used: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitFacts:
+    """Which pictures taught, chose and judged."""
+
+    seed: int | None = None
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # part -> class -> n
+    sizes: Mapping[str, int] = field(default_factory=dict)  # part -> pictures
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A row of the layer table; `flops` counts a multiplication and an addition as two."""
+
+    name: str
+    kind: str
+    shape: str
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """The network, where its weights came from, and what it does to a picture first."""
+
+    name: str = ""
+    num_parameters: int | None = None
+    num_trainable: int | None = None
+    weights_source: str = ""
+    weights_licence: str = ""
+    weights_sha256: str = ""
+    preprocess: tuple[tuple[str, str], ...] = ()
+    input_px: int = 0  # 0 where it is not known
+    layers: tuple[Layer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One pass over the training part; NaN where a number was not recorded."""
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_score: float
+    learning_rate: float
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSearch:
+    """A head that was solved for, and the penalties that were tried."""
+
+    penalty: float
+    candidates: tuple[tuple[float, float], ...]  # (penalty, score), by penalty
+    validation_score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientNorms:
+    """The length of the loss's gradient in each stage, in one epoch."""
+
+    epoch: int
+    norms: tuple[tuple[str, float], ...]  # (stage, norm), from input to output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningFacts:
+    """How the weights were found."""
+
+    score_name: str = ""
+    epochs: tuple[Epoch, ...] = ()
+    head: HeadSearch | None = None
+    gradients: tuple[GradientNorms, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two classes of which one was taken for the other."""
+
+    truth: str
+    prediction: str
+    count: int
+    num_truth: int  # pictures of the true class in this part
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One wrong answer: the surest, or for regression the farthest off."""
+
+    picture: Picture
+    truth: str
+    prediction: str
+    measure: str  # "score 0.97" or "off by +3.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCount:
+    """Multi-label: what became of one label's pictures in the judged part."""
+
+    label: str
+    found: int  # true positives
+    missed: int  # false negatives
+    added: int  # false positives
+    absent: int  # true negatives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResultFacts:
+    """How good, and where wrong; every number is of the part named here."""
+
+    part: str = ""  # "test", or "validation" where there is no test; "" = nothing judged
+    metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)  # part -> name
+    confusion_KK: np.ndarray | None = None  # int64, rows = truth, columns = prediction
+    pairs: tuple[Pair, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    num_wrong: int = 0  # of the judged part, before the list is cut; regression: 0
+    label_counts: tuple[LabelCount, ...] = ()
+    truth_N: np.ndarray | None = None  # regression: float64
+    prediction_N: np.ndarray | None = None  # regression: float64
+
+    @property
+    def judged(self) -> Mapping[str, Estimate]:
+        """The metrics of the judged part; empty where nothing was judged."""
+        return self.metrics.get(self.part, {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line of the recipe."""
+
+    name: str
+    value: str
+    meaning: str
+    changed: bool  # differs from the default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """One thing that would probably help, and the numbers that say so."""
+
+    sentence: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Facts:
+    """A finished or unfinished run, ready to be shown."""
+
+    name: str
+    folder: str  # as it is written in the commands of the page
+    state: str  # "finished", or what it was doing when it ended
+    summary: str
+    version: str
+    task: Task
+    data: DataFacts
+    split: SplitFacts
+    model: ModelFacts
+    learning: LearningFacts
+    results: ResultFacts
+    examples: tuple[Gallery, ...] = ()
+    preview: tuple[Gallery, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    recipe: tuple[Setting, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    machine: tuple[tuple[str, str], ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+    seed: int | None = None
+    gaps: tuple[str, ...] = ()  # what could not be shown, and why

@@ -1,0 +1,171 @@
+"""What lies in a run folder, read and checked; files that are not there yet read as empty."""
+
+import csv
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade.evaluation.intervals import Estimate
+from saccade.runtime.errors import ArtefactError
+from saccade.runtime.store import decode_name
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRow:
+    """A line of split.csv."""
+
+    path: str
+    label: str
+    part: str
+    group: str
+    why: str
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return run.json.
+
+    Raises:
+        ArtefactError: it is missing (E560), damaged (E561) or of a newer format (E562).
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise ArtefactError(
+            "This is not a run folder: it has no run.json.",
+            code="560",
+            where=str(folder),
+            fix="name a folder that 'saccade train' wrote, such as runs/photos",
+        )
+    run = _json(path)
+    version = run.get("format_version", 1)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ArtefactError(
+            f"The run is of format {version}; this saccade reads formats up to {FORMAT_VERSION}.",
+            code="562",
+            where=str(path),
+            fix="use the saccade that wrote it, or a newer one",
+        )
+    return run
+
+
+def read_metrics(folder: Path) -> dict[str, dict[str, Estimate]]:
+    """Return metrics.json as part -> metric -> estimate; empty where it was not written yet.
+
+    Raises:
+        ArtefactError: it is damaged (E561).
+    """
+    path = folder / "metrics.json"
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            part: {name: _estimate(entry) for name, entry in metrics.items()}
+            for part, metrics in _json(path).items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"a metric has no value, interval and count: {error!r}") from error
+
+
+def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """Return the events of history.jsonl and a sentence about what could not be read.
+
+    A last line that breaks off belongs to a run that was killed while writing: it is left out
+    and the sentence says so.
+
+    Raises:
+        ArtefactError: a line before the last is damaged (E561).
+    """
+    path = folder / "history.jsonl"
+    if not path.is_file():
+        return [], ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    events = []
+    for number, text in enumerate(lines, start=1):
+        if not text.strip():
+            continue
+        try:
+            event = json.loads(text)
+        except ValueError as error:
+            if number == len(lines):
+                return events, f"The last line of history.jsonl (line {number}) breaks off."
+            raise _damaged(path, f"line {number} is not JSON") from error
+        if isinstance(event, dict):
+            events.append(event)
+    return events, ""
+
+
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """Return recipe.toml as a flat mapping; empty where it was not written.
+
+    Raises:
+        ArtefactError: it is damaged (E561).
+    """
+    path = folder / "recipe.toml"
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def read_split(folder: Path) -> list[SplitRow]:
+    """Return split.csv, names decoded; empty where it was not written.
+
+    Raises:
+        ArtefactError: a column is missing or a line is damaged (E561).
+    """
+    path = folder / "split.csv"
+    if not path.is_file():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [_split_row(row) for row in csv.DictReader(file, strict=True)]
+    except (KeyError, csv.Error, UnicodeDecodeError) as error:
+        raise _damaged(path, f"a line lacks what the others have: {error}") from error
+
+
+def _split_row(row: Mapping[str, str]) -> SplitRow:
+    return SplitRow(
+        path=decode_name(row["file"]),
+        label=row["label"],
+        part=row["part"],
+        group=row.get("group") or "",
+        why=row.get("why") or "",
+    )
+
+
+def _estimate(entry: Mapping[str, Any]) -> Estimate:
+    def number(key: str) -> float:
+        return float("nan") if entry[key] is None else float(entry[key])
+
+    return Estimate(
+        value=number("value"),
+        low=number("low"),
+        high=number("high"),
+        n=int(entry["n"]),
+        method=str(entry["method"]),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, f"expected an object, met {type(content).__name__}")
+    return content
+
+
+def _damaged(path: Path, why: str) -> ArtefactError:
+    return ArtefactError(
+        f"A file of the run is damaged: {why}.",
+        code="561",
+        where=str(path),
+        fix="restore it from a copy, or train again with its recipe.toml",
+    )

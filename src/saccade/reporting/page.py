@@ -1,0 +1,100 @@
+"""From facts to one HTML file that needs no network, no script and no other file."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from saccade.reporting import tables, wording
+from saccade.reporting.charts import heat_levels, heat_map, interval_bar, share_bar
+from saccade.reporting.facts import Facts, Picture
+from saccade.reporting.figures import learning_figures, regression_figures
+from saccade.reporting.svg import Svg
+from saccade.runtime.store import write_text
+
+MAX_NUMBERED_CLASSES = 30
+"A confusion matrix up to this size is a table of numbers; above, a map and the worst classes."
+MAX_BARS = 60
+MAX_OPEN_ROWS = 30
+
+
+def write_page(facts: Facts, path: Path) -> None:
+    """Write the report, whole or not at all.
+
+    Raises:
+        ResourceError: the file cannot be written (E401).
+    """
+    write_text(path, render(facts))
+
+
+def render(facts: Facts) -> str:
+    """Return the report as HTML.
+
+    Names of classes and files are hostile until shown otherwise, so there are two guards, each
+    enough alone: every text is escaped, and the content security policy allows no script at
+    all, no request, and only the style sheet whose hash it names.
+    """
+    environment = _environment()
+    style = environment.get_template("page.css").render()
+    return environment.get_template("page.html").render(
+        facts=facts,
+        policy=content_policy(style),
+        style=Svg(style),
+        confusion=_confusion(facts),
+        figures=learning_figures(facts.learning),
+        scatters=regression_figures(facts),
+        open_rows=MAX_OPEN_ROWS,
+        with_bars=len(facts.task.classes) <= MAX_BARS,
+    )
+
+
+def content_policy(style: str) -> str:
+    """Return the content security policy under which a page with this style sheet works."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("saccade.reporting"),
+        autoescape=select_autoescape(("html",), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.globals.update(
+        t=tables, w=wording, interval_bar=interval_bar, share_bar=share_bar, data_uri=_data_uri
+    )
+    return environment
+
+
+def _shown(value: object) -> object:
+    is_plain_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return wording.visible(value) if is_plain_text else value
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}"
+
+
+def _confusion(facts: Facts) -> dict[str, object] | None:
+    counts_KK = facts.results.confusion_KK
+    if counts_KK is None:
+        return None
+    names = facts.task.classes
+    shown, matrix = tables.confusion_view(counts_KK.tolist(), names, limit=MAX_NUMBERED_CLASSES)
+    import numpy as np  # noqa: PLC0415
+    large = len(names) > MAX_NUMBERED_CLASSES
+    title = f"Confusion matrix of {len(names)} classes; the numbers are in the table below"
+    return {
+        "names": shown,
+        "rows": matrix,
+        "levels": heat_levels(np.asarray(matrix)).tolist(),
+        "map": heat_map(counts_KK, title=title) if large else None,
+        "n": int(counts_KK.sum()),
+    }

@@ -1,0 +1,153 @@
+"""How numbers, names and metrics are put into words."""
+
+import math
+from collections.abc import Sequence
+
+from saccade.evaluation.intervals import Estimate
+
+_BIDIRECTIONAL = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+
+def visible(text: str) -> str:
+    r"""Return the text with everything shown that would act instead of being read.
+
+    Control characters, marks that turn the direction of writing and bytes that are not UTF-8
+    become `\uNNNN` or `\xNN`, so a name can neither hide nor break the page's encoding.
+
+    >>> visible("a\u202egpj.exe")
+    'a\\u202egpj.exe'
+    """
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    hidden = (code < 0x20 and character != "\n") or 0x7F <= code < 0xA0
+    if hidden or code in _BIDIRECTIONAL or 0xD800 <= code <= 0xDFFF:
+        return f"\\u{code:04x}"
+    return character
+
+
+def count(number: float | None) -> str:
+    """Return a whole number with its thousands apart.
+
+    >>> count(25557032)
+    '25,557,032'
+    """
+    return "not recorded" if number is None else f"{number:,.0f}"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "picture"), plural(1200, "picture"), plural(2, "class", "classes")
+    ('1 picture', '1,200 pictures', '2 classes')
+    """
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def short(number: float) -> str:
+    """Return a number with three or four figures, for axes and tables.
+
+    >>> short(0.00012345), short(1234567.0), short(0.25), short(12.0)
+    ('1.23e-4', '1.23e+6', '0.25', '12')
+    """
+    if not math.isfinite(number):
+        return "–"
+    if number == 0:
+        return "0"
+    size = abs(number)
+    if size >= 1e5 or size < 1e-3:
+        mantissa, exponent = f"{number:.2e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{exponent[0].replace('+', '+')}{exponent[1:].lstrip('0')}"
+    digits = max(0, 3 - int(math.floor(math.log10(size))) - 1) if size < 100 else 0
+    text = f"{number:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def large(number: float) -> str:
+    """Return a large count by its unit.
+
+    >>> large(2223872), large(601_620_000), large(512)
+    ('2.22 M', '602 M', '512')
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            scaled = number / size
+            digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{number:.0f}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with one decimal.
+
+    >>> percent(0.934), percent(float("nan"))
+    ('93.4 %', '–')
+    """
+    return f"{100 * share:.1f} %" if math.isfinite(share) else "–"
+
+
+def duration(seconds: float) -> str:
+    """Return a time a person can picture.
+
+    >>> duration(0.213), duration(42.4), duration(671), duration(8000)
+    ('0.2 s', '42 s', '11 min 11 s', '2 h 13 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def value(estimate: Estimate) -> str:
+    """Return an estimate's value alone, three decimals; a dash where it is not defined.
+
+    >>> value(Estimate(value=0.97, low=0.915, high=0.99, n=100, method="wilson"))
+    '0.970'
+    """
+    return decimals(estimate.value)
+
+
+def interval(estimate: Estimate) -> str:
+    """Return the 95 % interval as two numbers, or why there is none.
+
+    >>> interval(Estimate(value=0.97, low=0.915, high=0.99, n=100, method="wilson"))
+    '0.915 to 0.990'
+    """
+    if not math.isfinite(estimate.value):
+        return estimate.method.removeprefix("undefined: ")
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return "no interval"
+    return f"{decimals(estimate.low)} to {decimals(estimate.high)}"
+
+
+def decimals(number: float) -> str:
+    """Return three decimals for shares and small numbers, three figures for large ones."""
+    if not math.isfinite(number):
+        return "–"
+    return f"{number:.3f}" if abs(number) < 100 else short(number)
+
+
+def joined_words(items: Sequence[str], *, last: str = "and") -> str:
+    """Return the items as a phrase.
+
+    >>> joined_words(["a", "b", "c"])
+    'a, b and c'
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def method(estimate: Estimate) -> str:
+    """Return how the interval was found, in words."""
+    if not math.isfinite(estimate.value):
+        return "–"
+    return {"wilson": "Wilson", "bootstrap": "bootstrap"}.get(estimate.method, estimate.method)
