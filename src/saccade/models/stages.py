@@ -1,0 +1,153 @@
+"""How a network is cut into stages, from input to output, for freezing from the end."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from saccade.models import backbones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stage:
+    """A part of a network that is frozen or learns as a whole."""
+
+    name: str  # "layer3", "blocks.5", "block4"; unique in the network
+    modules: tuple[nn.Module, ...]  # all that lie wholly inside, containers included
+    parameters: tuple[nn.Parameter, ...]  # each of the network's but the classifier's is in one
+    num_parameters: int
+
+
+def cut(network: nn.Module, *, classifier: str) -> tuple[Stage, ...]:
+    """Return the stages of a timm network, input to output, without its classifier.
+
+    timm's own coarse grouping (made for layer-wise rates) is followed. What it leaves beside
+    the classifier (a last norm, a last convolution) joins the last stage, unless it is several
+    layers by itself, as the two fully connected ones of VGG are. Where every group is a single
+    convolution (VGG), those between two poolings make one stage.
+    """
+    names = [n for n, _ in _states(network) if not _inside(n, classifier)]
+    groups = _groups(network, names)
+    members: dict[int, list[str]] = defaultdict(list)
+    for name, group in zip(names, groups, strict=True):
+        members[group].append(name)
+    weighty = {name for name, p in network.named_parameters() if p.ndim >= 2}
+    cuts = [members[group] for group in sorted(members)]
+    tail = _tail(network, cuts, classifier)
+    if tail and len(cuts) > 1 and sum(name in weighty for name in cuts[-1]) < 2:
+        cuts[-2:] = [cuts[-2] + cuts[-1]]
+        tail = False
+    body = cuts[:-1] if tail else cuts
+    stage_names: list[str] = []
+    if len(body) > 5 and all(sum(name in weighty for name in part) <= 1 for part in body):
+        body = _between_poolings(network, body)
+        stage_names = [f"block{number}" for number in range(1, len(body) + 1)]
+        if tail:
+            stage_names.append("fully_connected")
+    cuts = [*body, cuts[-1]] if tail else body
+    return _stages(network, cuts, names=stage_names or _names(cuts), classifier=classifier)
+
+
+def cut_scratch(network: nn.Module, parts: Sequence[tuple[str, str]]) -> tuple[Stage, ...]:
+    """Return stages from (name, dotted prefix of its modules) pairs that are already known."""
+    names = [n for n, _ in _states(network)]
+    cuts = [[n for n in names if _inside(n, prefix)] for _, prefix in parts]
+    return _stages(network, cuts, names=[name for name, _ in parts], classifier="classifier")
+
+
+def _states(network: nn.Module) -> list[tuple[str, object]]:
+    return [*network.named_parameters(), *network.named_buffers()]
+
+
+def _inside(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def _groups(network: nn.Module, names: list[str]) -> list[int]:
+    if hasattr(network, "group_matcher"):
+        return backbones.coarse_groups(network, names)
+    tops = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    return [tops.index(name.partition(".")[0]) for name in names]
+
+
+def _tail(network: nn.Module, cuts: list[list[str]], classifier: str) -> bool:
+    """Return whether the last group is what stands beside the classifier."""
+    if not hasattr(network, "group_matcher"):
+        return False
+    own = [f"{classifier}.weight", *cuts[-1]]
+    numbers = backbones.coarse_groups(network, [name for cut in cuts for name in cut] + own[:1])
+    return numbers[-1] == numbers[-2]
+
+
+def _between_poolings(network: nn.Module, body: list[list[str]]) -> list[list[str]]:
+    order = {name: number for number, (name, _) in enumerate(network.named_modules())}
+    marks = sorted({r: order[m] for m, r in backbones.resolution_marks(network)}.values())
+    blocks: dict[int, list[str]] = defaultdict(list)
+    for part in body:
+        last = max(order[name.rpartition(".")[0]] for name in part)
+        blocks[sum(mark < last for mark in marks)].extend(part)
+    return [blocks[number] for number in sorted(blocks)]
+
+
+def _names(cuts: list[list[str]]) -> list[str]:
+    """Return for each stage the shortest dotted prefix that no other stage has."""
+    prefixes = [
+        {".".join(name.split(".")[:depth]) for name in part for depth in range(1, 7)}
+        for part in cuts
+    ]
+    found = []
+    for number, part in enumerate(cuts):
+        others = set().union(*(p for n, p in enumerate(prefixes) if n != number))
+        first = next((n for n in part if "." in n.rpartition(".")[0] or "." in n), part[0])
+        pieces = first.split(".")
+        tries = [".".join(pieces[:depth]) for depth in range(1, len(pieces) + 1)]
+        found.append(next((name for name in tries if name not in others), f"stage{number}"))
+    return found
+
+
+def _stages(
+    network: nn.Module, cuts: list[list[str]], *, names: list[str], classifier: str
+) -> tuple[Stage, ...]:
+    owner = {name: number for number, part in enumerate(cuts) for name in part}
+    modules = _owners_of_modules(network, owner, classifier)
+    parameters = dict(network.named_parameters())
+    return tuple(
+        Stage(
+            name=names[number],
+            modules=tuple(m for m, own in modules if own == number),
+            parameters=tuple(parameters[n] for n in part if n in parameters),
+            num_parameters=sum(parameters[n].numel() for n in part if n in parameters),
+        )
+        for number, part in enumerate(cuts)
+        if any(n in parameters for n in part)
+    )
+
+
+def _owners_of_modules(
+    network: nn.Module, owner: dict[str, int], classifier: str
+) -> list[tuple[nn.Module, int]]:
+    """Return each module with the last stage that it has a part in.
+
+    A module without weights (a dropout, a drop-path) belongs to the one that follows it; what
+    stands before the classifier belongs to the head, and so to no stage.
+    """
+    head = max(owner.values(), default=0) + 1
+    at: dict[str, int] = {}
+    following = head
+    for name, module in reversed(list(network.named_modules())):
+        own = [owner.get(key, head) for key in _own_keys(name, module)]
+        below = [at[f"{name}.{child}" if name else child] for child, _ in module.named_children()]
+        if _inside(name, classifier):
+            own = [head]
+        elif not own and not below:
+            own = [following]
+        at[name] = max(own + below)
+        if own:
+            following = min(own)
+    return [(module, at[name]) for name, module in network.named_modules() if at[name] < head]
+
+
+def _own_keys(name: str, module: nn.Module) -> list[str]:
+    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    return [f"{name}.{key}" if name else key for key, _ in own]
