@@ -41,6 +41,31 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file (or row) that may be a picture, before it was opened."""
+
+    path: str
+    label: str = ""
+    part: str = ""  # "train", "validation", "test" or ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a folder or table holds, before any picture was opened."""
+
+    place: str
+    layout: str
+    source: Source
+    candidates: tuple[Candidate, ...]  # in the order of the paths
+    order: tuple[int, ...] = ()  # in which reading is quick; empty = as they are
+    skipped: tuple[Skipped, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    label_name: str = ""
+    label_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """A row per readable picture; columns of equal length N, in the order of the paths.
 
@@ -65,6 +90,9 @@ class Catalog:
     skipped: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
     num_files: int  # everything that was met on disk: len(paths) + len(skipped)
+    positions: tuple[int, ...] = ()  # of each row among the candidates that `scan` decoded
+    label_name: str = ""  # the table's column of labels; empty where folders are the labels
+    lost_labels: tuple[str, ...] = ()  # labels of which not one picture could be read, sorted
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -1,6 +1,19 @@
 """Which pictures teach, which choose, and which judge."""
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saccade.data.catalog import Catalog
+from saccade.data.duplicates import joined_groups
+from saccade.data.stratify import strata, stratify
+from saccade.data.task import Task
+from saccade.runtime.errors import DataError, UsageError, listed
+from saccade.runtime.seeds import generator
+from saccade.runtime.store import encode_name
 
 PARTS = ("train", "validation", "test")
 
@@ -18,3 +31,233 @@ class Split:
     def rows(self, part: str) -> list[int]:
         """Return the rows of one part, ascending."""
         return [row for row, own in enumerate(self.parts) if own == part]
+
+
+def make_split(  # noqa: PLR0913 - each is a flag
+    catalog: Catalog,
+    task: Task,
+    targets: NDArray[np.generic],
+    *,
+    seed: int,
+    val_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    keep_val: bool = False,
+) -> Split:
+    """Return the part of every picture: those given stay, the missing ones are drawn.
+
+    With train and validation given but no test, the given validation part becomes the test part
+    (it is what people quote) and validation is drawn from train; `keep_val` leaves it, and draws
+    the test part from train. What is drawn is stratified (by class; by label; by tenths of a
+    numeric target) and follows from `seed` alone. Copies of equal bytes and user-named groups
+    stay together: a copy of a given test picture that lies in train is moved to the test part.
+
+    Args:
+        catalog: the pictures, with the parts and groups that the user gave.
+        task: what is learned.
+        targets: as `task.targets` returns them.
+        seed: decides what is drawn.
+        val_fraction: share for validation where it is drawn, 0-0.5, of what it is drawn from.
+        test_fraction: the same for the test part.
+        keep_val: leave a given validation part what it is.
+
+    Raises:
+        DataError: a class is too small (E351), a part or a class has no training picture (E356),
+            some pictures have no part (E357), or named groups straddle given parts (E358).
+        UsageError: a fraction is out of range (E261).
+    """
+    _check_fractions(val_fraction, test_fraction)
+    parts, why, notes = _given(catalog, keep_val=keep_val)
+    groups = joined_groups(catalog)
+    _check_groups(catalog, parts)
+    notes += _keep_copies_together(parts, why, groups)
+    fractions = _fractions(parts, val_fraction=val_fraction, test_fraction=test_fraction)
+    if len(fractions) > 1:
+        pool = [row for row, part in enumerate(parts) if part in {"", "train"}]
+        units = _units(pool, groups)
+        _check_enough(catalog, task, targets, units=units, needed=len(fractions))
+        dealt = stratify(
+            units, strata(task, targets), fractions=fractions, rng=generator(seed, "split")
+        )
+        for rows, part in zip(units, dealt, strict=True):
+            for row in rows:
+                was_given = parts[row] == "train" == part
+                parts[row] = part
+                why[row] = "given" if was_given else _drawn(catalog, row, rows)
+        notes.append(_drawn_note(fractions, len(pool), from_train="train" in catalog.parts))
+    _check_training(catalog, task, targets, parts)
+    return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
+
+
+def _given(catalog: Catalog, *, keep_val: bool) -> tuple[list[str], list[str], list[str]]:
+    """Return the given parts ("" = to be drawn), the reasons and the sentences about them."""
+    parts, given = list(catalog.parts), set(catalog.parts) - {""}
+    if not given:
+        return parts, [""] * len(parts), []
+    without = [catalog.paths[row] for row, part in enumerate(parts) if not part]
+    if without:
+        raise DataError(
+            f"{len(without)} of {len(catalog)} pictures have no part, while others have one: "
+            f"{listed(map(encode_name, without))}.",
+            code="357",
+            where=encode_name(catalog.place),
+            fix="write train, val or test for each of them, or for none",
+        )
+    if "train" not in given:
+        raise DataError(
+            f"There is no training part, only {listed(sorted(given))}.",
+            code="356",
+            where=f"{encode_name(catalog.place)} ({catalog.layout})",
+            fix="add a train folder, or give the folder of classes below",
+        )
+    if given == {"train", "validation"} and not keep_val:
+        parts = ["test" if part == "validation" else part for part in parts]
+        note = (
+            "Only train and val were given: val is the test part here, and validation is taken "
+            "out of train (--keep-val leaves val as validation)."
+        )
+        why = ["given as val" if part == "test" else "given" for part in parts]
+        return parts, why, [note]
+    return parts, ["given"] * len(parts), []
+
+
+def _keep_copies_together(parts: list[str], why: list[str], groups: Sequence[str]) -> list[str]:
+    """Move linked pictures on both sides of given parts to the side that judges, and say so."""
+    rank = {part: number for number, part in enumerate(("", *PARTS))}
+    highest: dict[str, str] = {}
+    for part, group in zip(parts, groups, strict=True):
+        if group:
+            highest[group] = max(highest.get(group, ""), part, key=rank.__getitem__)
+    moved: Counter[tuple[str, str]] = Counter()
+    for row, group in enumerate(groups):
+        if group and parts[row] != highest[group]:
+            moved[parts[row], highest[group]] += 1
+            parts[row], why[row] = highest[group], "moved to its copy"
+    return [
+        f"{count} picture{'s' if count > 1 else ''} given for {old} had exact copies in {new} and "
+        f"moved there, so that nothing is judged on what it learned from."
+        for (old, new), count in sorted(moved.items())
+    ]
+
+
+def _fractions(
+    parts: Sequence[str], *, val_fraction: float, test_fraction: float
+) -> dict[str, float]:
+    """Return the parts that are dealt out and their shares; train alone if all were given."""
+    given = set(parts)
+    wanted = {"validation": val_fraction, "test": test_fraction}
+    drawn = {part: share for part, share in wanted.items() if part not in given and share > 0}
+    return {"train": 1 - sum(drawn.values()), **drawn}
+
+
+def _units(pool: Sequence[int], groups: Sequence[str]) -> list[list[int]]:
+    """Return the rows that stay together, one list a group, single rows alone."""
+    units: dict[str | int, list[int]] = {}
+    for row in pool:
+        units.setdefault(groups[row] or row, []).append(row)
+    return list(units.values())
+
+
+def _drawn(catalog: Catalog, row: int, rows: Sequence[int]) -> str:
+    if len(rows) == 1:
+        return "drawn"
+    return "drawn with its group" if catalog.groups[row] else "drawn with its copies"
+
+
+def _drawn_note(fractions: dict[str, float], pool: int, *, from_train: bool) -> str:
+    shares = " and ".join(f"{share:.0%} for {part}" for part, share in fractions.items())
+    source = "the given training part" if from_train else "all"
+    return f"Drawn from {source} ({pool} pictures): {shares}."
+
+
+def _check_fractions(val_fraction: float, test_fraction: float) -> None:
+    for name, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= value <= 0.5 or val_fraction + test_fraction >= 1:
+            raise UsageError(
+                f"{name} is {value:g}; it must lie between 0 and 0.5, and leave something to "
+                "learn from.",
+                code="261",
+                where=f"--{name.replace('_', '-')}",
+                fix="0.15 is usual",
+            )
+
+
+def _check_groups(catalog: Catalog, parts: Sequence[str]) -> None:
+    parts_of: defaultdict[str, set[str]] = defaultdict(set)
+    for group, part in zip(catalog.groups, parts, strict=True):
+        if group:
+            parts_of[group].add(part)
+    torn = sorted(group for group, own in parts_of.items() if len(own) > 1)
+    if torn:
+        raise DataError(
+            f"{len(torn)} of {len(parts_of)} groups lie in more than one of the given parts: "
+            f"{listed(map(encode_name, torn))}.",
+            code="358",
+            where=encode_name(catalog.place),
+            fix="mend the column of parts, or remove it: parts drawn here keep groups together",
+        )
+
+
+def _check_enough(
+    catalog: Catalog,
+    task: Task,
+    targets: NDArray[np.generic],
+    *,
+    units: Sequence[Sequence[int]],
+    needed: int,
+) -> None:
+    """Check that each class has a picture for each part, copies and groups counting as one."""
+    if len(units) < needed:
+        raise DataError(
+            f"There are {len(units)} pictures (copies and groups count as one), and a split into "
+            f"{needed} parts needs {needed} at least.",
+            code="351",
+            where=encode_name(catalog.place),
+            fix="add pictures",
+        )
+    if task.kind not in {"binary", "multiclass"}:
+        return
+    counts = Counter({name: 0 for name in (*task.classes, *catalog.lost_labels)})
+    for rows in units:
+        counts.update({task.classes[int(targets[row])] for row in rows})
+    small = {name: count for name, count in sorted(counts.items()) if count < needed}
+    if small:
+        raise _too_small(catalog, small, num_classes=len(counts), needed=needed)
+
+
+def _too_small(
+    catalog: Catalog, small: dict[str, int], *, num_classes: int, needed: int
+) -> DataError:
+    named = listed(f"'{encode_name(name)}' ({count})" for name, count in small.items())
+    passed = [own for own in catalog.skipped if own.reason not in {"hidden", "outside"}]
+    bad = f", {len(passed)} not usable: {listed(encode_name(own.path) for own in passed)}"
+    with_copies = set(catalog.hashes) - {""}
+    alike = len(with_copies) < len(catalog) or any(catalog.groups)
+    counted = " (copies and groups count as one)" if alike else ""
+    kind = "training images" if "train" in catalog.parts else "images"
+    return DataError(
+        f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "
+        f"{named}; a split needs at least {needed} each.",
+        code="351",
+        where=f"{encode_name(catalog.place)} ({catalog.num_files} files seen"
+        f"{bad if passed else ''})",
+        fix="add images to these classes, or leave them out with --exclude "
+        f"{','.join(map(encode_name, list(small)[:5]))}",
+    )
+
+
+def _check_training(
+    catalog: Catalog, task: Task, targets: NDArray[np.generic], parts: Sequence[str]
+) -> None:
+    if task.kind not in {"binary", "multiclass"}:
+        return
+    taught = {int(target) for target, part in zip(targets, parts, strict=True) if part == "train"}
+    absent = [name for number, name in enumerate(task.classes) if number not in taught]
+    if absent:
+        raise DataError(
+            f"{len(absent)} of {len(task.classes)} classes have no training picture: "
+            f"{listed(map(encode_name, absent))}.",
+            code="356",
+            where=f"{encode_name(catalog.place)} ({catalog.layout})",
+            fix="add training pictures of these classes, or leave them out with --exclude "
+            f"{','.join(map(encode_name, absent[:5]))}",
+        )

@@ -1,11 +1,26 @@
 """What is to be learned: the kind of answer, the classes, and what follows from them."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
+
+from saccade.data.catalog import Catalog
+from saccade.data.labels import (
+    SEPARATOR_NAMES,
+    as_number,
+    find_separator,
+    looks_like_quantity,
+    pieces_of,
+)
+from saccade.runtime.errors import DataError, UsageError, listed, nearest
+from saccade.runtime.store import encode_name
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+KINDS: tuple[str, ...] = get_args(Kind)
+UNUSED_SEPARATOR = "\x1f"  # ASCII's unit separator: each cell holds one label or none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +64,247 @@ class Task:
         if self.kind == "binary":
             return np.concatenate([1 - probabilities, probabilities], axis=1)
         return probabilities
+
+
+def choose_task(catalog: Catalog, *, requested: str = "auto") -> Task:
+    """Return what is to be learned from the catalogue's labels, and say why.
+
+    Folder names are always classes, unless regression is asked for. In a table, numbers with
+    many distinct values make a regression; a separator within the cells, or several columns of
+    0 and 1, make several labels a picture; all else makes classes.
+
+    Args:
+        catalog: with labels.
+        requested: auto, binary, multiclass, multilabel or regression.
+
+    Raises:
+        DataError: the labels do not fit (E350-E354).
+        UsageError: there is no such task (E260).
+    """
+    if requested not in ("auto", *KINDS):
+        raise UsageError(
+            f"There is no task '{requested}'.",
+            code="260",
+            where="--task",
+            fix=f"choose auto, {', '.join(KINDS)}",
+        )
+    if catalog.label_columns:
+        return _from_columns(catalog, requested)
+    kind, separator, why = _kind(catalog, requested)
+    if kind == "multilabel":
+        return _multilabel(catalog, separator, why)
+    _check_no_empty(catalog)
+    if kind == "regression":
+        values = _numbers(catalog)
+        spread = f"numbers from {values.min():g} to {values.max():g}"
+        return Task(kind="regression", classes=(), why=f"regression: {why} ({spread})")
+    return _classes(catalog, requested, why)
+
+
+def targets(catalog: Catalog, task: Task) -> NDArray[np.int64 | np.uint8 | np.float64]:
+    """Return the answers as numbers, one row a picture (see `Task` for the shapes).
+
+    The catalogue may be another one than the task was chosen from, as in `saccade eval`.
+
+    Raises:
+        DataError: a label is not among the task's classes (E359), or not a number (E353).
+    """
+    if task.kind == "regression":
+        _check_no_empty(catalog)
+        return _numbers(catalog)
+    index = {name: number for number, name in enumerate(task.classes)}
+    cells = _names_per_row(catalog, task)
+    unknown = sorted({name for names in cells for name in names} - set(index))
+    if unknown:
+        raise _unknown_labels(catalog, task, unknown)
+    if task.kind == "multilabel":
+        marks = np.zeros((len(catalog), len(task.classes)), dtype=np.uint8)
+        for row, names in enumerate(cells):
+            marks[row, [index[name] for name in names]] = 1
+        return marks
+    return np.array([index[names[0]] for names in cells], dtype=np.int64)
+
+
+def standardise(task: Task, values: NDArray[np.float64]) -> Task:
+    """Return the regression task with the mean and spread of the training part's targets.
+
+    Other tasks are returned as they are. The spread is the population's standard deviation.
+
+    Raises:
+        DataError: all values are equal, so that there is nothing to learn (E355).
+    """
+    if task.kind != "regression":
+        return task
+    mean, std = float(np.mean(values)), float(np.std(values))
+    if not std > 0:
+        raise DataError(
+            f"All {len(values)} training targets are {mean:g}, so there is nothing to learn.",
+            code="355",
+            fix="check the label column (--label-column)",
+        )
+    return dataclasses.replace(task, target_mean=mean, target_std=std)
+
+
+def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
+    """Return the kind, the separator for several labels in a cell, and the reason."""
+    column = f"column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+    texts = [label for label in catalog.labels if label.strip()]
+    if requested != "auto":
+        separator = find_separator(texts) if requested == "multilabel" else ""
+        return requested, separator, "as asked for"
+    if not column:
+        return "multiclass", "", "the folders' names are the classes"
+    if looks_like_quantity(texts, column=catalog.label_name):
+        return "regression", "", f"{column} holds numbers of many values"
+    separator = find_separator(texts)
+    if separator:
+        named = SEPARATOR_NAMES[separator]
+        return (
+            "multilabel",
+            separator,
+            f"{column} holds several labels a cell, between them {named}",
+        )
+    if texts and all(as_number(text) is not None for text in texts):
+        return "multiclass", "", f"{column} holds numbers of few values"
+    return "multiclass", "", f"{column} holds one label a cell"
+
+
+def _classes(catalog: Catalog, requested: str, why: str) -> Task:
+    names = _sorted_classes(catalog)
+    if len(names) + len(catalog.lost_labels) < 2:
+        raise DataError(
+            f"There is only one class, '{encode_name(names[0])}', so there is nothing to tell apart.",
+            code="350",
+            where=f"{encode_name(catalog.place)} ({catalog.layout}, {len(catalog)} pictures)",
+            fix="add a second class, or give the folder that holds the class folders",
+        )
+    if requested == "binary" and len(names) != 2:
+        raise DataError(
+            f"A binary task needs two classes, and there are {len(names)}.",
+            code="354",
+            where=encode_name(catalog.place),
+            fix="leave out --task binary, or leave classes out with --exclude",
+        )
+    kind: Kind = "binary" if len(names) == 2 and requested != "multiclass" else "multiclass"
+    return Task(kind=kind, classes=names, why=f"{kind}, {len(names)} classes: {why}")
+
+
+def _sorted_classes(catalog: Catalog) -> tuple[str, ...]:
+    """Return the classes by name; whole numbers in a table by value, so that 10 follows 9."""
+    names = sorted(set(catalog.labels))
+    if catalog.label_name:
+        values = [as_number(name) for name in names]
+        if all(value is not None and value.is_integer() for value in values):
+            return tuple(sorted(names, key=float))
+    return tuple(names)
+
+
+def _multilabel(catalog: Catalog, separator: str, why: str) -> Task:
+    cells = [_pieces(label, separator) for label in catalog.labels]
+    names = tuple(sorted({name for cell in cells for name in cell}))
+    if not names:
+        raise DataError(
+            "Not one picture has a label.",
+            code="352",
+            where=encode_name(catalog.place),
+            fix="check the label column (--label-column)",
+        )
+    empty = sum(not cell for cell in cells)
+    none = f"; {empty} pictures have none" if empty else ""
+    per_picture = sum(map(len, cells)) / len(cells)
+    return Task(
+        kind="multilabel",
+        classes=names,
+        separator=separator or UNUSED_SEPARATOR,
+        why=f"multilabel, {len(names)} labels, {per_picture:.2g} a picture{none}: {why}",
+    )
+
+
+def _from_columns(catalog: Catalog, requested: str) -> Task:
+    """Return the task of several 0/1 columns: labels, or classes where exactly one is 1."""
+    if requested == "regression":
+        raise DataError(
+            f"A regression needs one column of numbers, and {len(catalog.label_columns)} were given.",
+            code="354",
+            where=encode_name(catalog.place),
+            fix="name one column with --label-column",
+        )
+    names = tuple(sorted(catalog.label_columns))
+    one_each = all(label.split("|").count("1") == 1 for label in catalog.labels)
+    columns = f"{len(names)} columns hold 0 or 1 ({listed(map(encode_name, names))})"
+    if not one_each and requested in {"binary", "multiclass"}:
+        raise DataError(
+            f"A {requested} task needs exactly one label a picture; some have none or several.",
+            code="354",
+            where=f"{encode_name(catalog.place)} ({columns})",
+            fix="leave out --task: several labels a picture are learned as multilabel",
+        )
+    if requested == "multilabel" or not one_each:
+        return Task(kind="multilabel", classes=names, why=f"multilabel: {columns}")
+    kind: Kind = "binary" if len(names) == 2 and requested != "multiclass" else "multiclass"
+    return Task(
+        kind=kind, classes=names, why=f"{kind}: {columns}, and one of them is 1 in each row"
+    )
+
+
+def _names_per_row(catalog: Catalog, task: Task) -> list[tuple[str, ...]]:
+    if catalog.label_columns:
+        columns = catalog.label_columns
+        return [
+            tuple(name for name, mark in zip(columns, label.split("|"), strict=True) if mark == "1")
+            for label in catalog.labels
+        ]
+    if task.kind == "multilabel":
+        return [_pieces(label, task.separator or UNUSED_SEPARATOR) for label in catalog.labels]
+    return [(label,) for label in catalog.labels]
+
+
+def _pieces(label: str, separator: str) -> tuple[str, ...]:
+    if separator and separator != UNUSED_SEPARATOR:
+        return pieces_of(label, separator)
+    return (label,) if label.strip() else ()
+
+
+def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:
+    near = [name for own in unknown for name in nearest(own, task.classes)]
+    known = listed(map(encode_name, near or task.classes))
+    return DataError(
+        f"Labels that are not among the {len(task.classes)} classes: "
+        f"{listed(map(encode_name, unknown))}.",
+        code="359",
+        where=encode_name(catalog.place),
+        fix=f"rename them ({'nearest' if near else 'known'}: {known}), or leave them out with "
+        "--exclude",
+    )
+
+
+def _check_no_empty(catalog: Catalog) -> None:
+    empty = [
+        path for path, label in zip(catalog.paths, catalog.labels, strict=True) if not label.strip()
+    ]
+    if empty and catalog.label_name:
+        raise DataError(
+            f"{len(empty)} of {len(catalog)} pictures have an empty label: "
+            f"{listed(map(encode_name, empty))}.",
+            code="352",
+            where=f"{encode_name(catalog.place)}, column '{encode_name(catalog.label_name)}'",
+            fix="fill the cells in, or remove these rows",
+        )
+
+
+def _numbers(catalog: Catalog) -> NDArray[np.float64]:
+    values = [as_number(label) for label in catalog.labels]
+    wrong = [row for row, value in enumerate(values) if value is None]
+    if wrong:
+        column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+        shown = (
+            f"'{encode_name(catalog.labels[row])}' ({encode_name(catalog.paths[row])})"
+            for row in wrong
+        )
+        raise DataError(
+            f"{len(wrong)} of {len(catalog)} labels are not numbers: {listed(shown)}.",
+            code="353",
+            where=encode_name(catalog.place) + column,
+            fix="write numbers with a decimal point, or choose --task multiclass",
+        )
+    return np.array(values, dtype=np.float64)

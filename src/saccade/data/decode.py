@@ -1,0 +1,395 @@
+"""Bytes to RGB pixels, or a reason why not; the only place where Pillow is used.
+
+Every picture takes this one way, in scan, cache, prediction and report:
+
+* formats: JPEG, PNG, WebP, BMP, GIF, TIFF, recognised by their first bytes, never by the name;
+* at most 64 megapixels, known from the header before anything is unpacked;
+* turned as EXIF says; the first frame or page of several;
+* 16 bits scaled to 8 (65535 becomes 255), never clipped; gray and palette become RGB;
+* transparency laid on white;
+* CMYK through its embedded profile where there is one, else by Pillow's formula;
+* RGB colour profiles are not applied: no pretrained network was trained with them applied.
+"""
+
+import contextlib
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (  # the plugins are registered here, so that Pillow never loads all the others
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from saccade.runtime.errors import DataError
+
+MAX_PIXELS = 64_000_000  # about 450 MB while it is unpacked
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+REGISTERED = (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+FORMATS_TEXT = "JPEG, PNG, WebP, BMP, GIF and TIFF"
+ORIENTATION_TAG = 0x0112
+BITS_TAG = 258
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+)
+_OTHER_MAGIC = (
+    (b"%!PS", "PostScript"),
+    (b"SIMPLE  =", "FITS"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"<!DOCTYPE HTML", "a web page"),
+    (b"<HTML", "a web page"),
+    (b"<SVG", "an SVG drawing"),
+    (b"<?XML", "XML"),
+)
+_RESAMPLE = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# What Pillow and its codecs raise on damaged files, found by mutating files; nothing else is
+# taken for a damaged file, so that a fault of ours is not mistaken for one of the data.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    ZeroDivisionError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    ImageCms.PyCMSError,
+)
+
+
+class Unreadable(DataError):
+    """A file that cannot be used as a picture.
+
+    Args:
+        reason: one of "empty", "not-an-image", "unsupported", "too-large", "unreadable".
+        sentence: for a person, without the file's name.
+    """
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(
+            f"A picture cannot be used: {sentence}.",
+            code="320",
+            fix="mend the file, or take it out of the data",
+        )
+        self.reason = reason
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """A picture, unpacked.
+
+    `notes` names what was done to it: "exif-turned", "cmyk", "sixteen-bit", "alpha",
+    "animated", "colour-profile", "exif-broken".
+    """
+
+    pixels_HWC: NDArray[np.uint8]  # RGB, 0…255
+    format: str  # one of FORMATS
+    notes: tuple[str, ...]
+
+
+def decode(content: bytes) -> Decoded:
+    """Return the pixels of one picture file, as they should be looked at.
+
+    Raises:
+        Unreadable: it is no picture, of another kind, too large, or damaged.
+    """
+    kind = sniff(content)
+    _check_header(content, kind)
+    try:
+        with _pillow_warnings():
+            return _decode(content, kind)
+    except Unreadable:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unreadable("too-large", f"more than {MAX_PIXELS // 10**6} megapixels") from error
+    except _DAMAGE as error:
+        raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
+
+
+def sniff(content: bytes) -> str:
+    """Return the format that the first bytes tell, one of FORMATS.
+
+    Raises:
+        Unreadable: nothing is in it, or it is something else.
+    """
+    if not content:
+        raise Unreadable("empty", "the file is empty (0 bytes)")
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    for magic, kind in _MAGIC:
+        if content.startswith(magic):
+            return kind
+    if content[4:8] == b"ftyp":
+        brand = content[8:12].decode("ascii", "replace").strip()
+        raise Unreadable("unsupported", f"it is of the HEIC, AVIF or video kind ('{brand}')")
+    beginning = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").upper()
+    for magic, name in _OTHER_MAGIC:
+        if content.startswith(magic) or beginning.startswith(magic):
+            raise Unreadable("not-an-image", f"it is {name}, not one of {FORMATS_TEXT}")
+    raise Unreadable("not-an-image", f"its content is not one of {FORMATS_TEXT}")
+
+
+def resize(
+    pixels_HWC: NDArray[np.uint8], *, size_hw: tuple[int, int], interpolation: str
+) -> NDArray[np.uint8]:
+    """Return the picture at another size, with Pillow's antialiased filters.
+
+    Args:
+        pixels_HWC: uint8 RGB.
+        size_hw: height and width wanted, in pixels.
+        interpolation: nearest, bilinear, bicubic or lanczos.
+    """
+    height, width = size_hw
+    if pixels_HWC.shape[:2] == (height, width):
+        return pixels_HWC
+    image = Image.fromarray(pixels_HWC)
+    return np.asarray(image.resize((width, height), _RESAMPLE[interpolation]))
+
+
+def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:
+    """Return the picture as a JPEG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels_HWC).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def encode_png(pixels_HWC: NDArray[np.uint8]) -> bytes:
+    """Return the picture as a PNG file, without loss."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels_HWC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _decode(content: bytes, kind: str) -> Decoded:
+    notes: list[str] = []
+    with Image.open(io.BytesIO(content), formats=(kind,)) as image:
+        _check_size(*image.size)
+        turned = _is_turned(image, notes)
+        if getattr(image, "is_animated", False) and kind != "JPEG":
+            notes.append("animated")
+        image.load()
+        if turned:
+            ImageOps.exif_transpose(image, in_place=True)
+            notes.append("exif-turned")
+        rgb = _as_rgb(image, notes)
+    return Decoded(pixels_HWC=np.asarray(rgb), format=kind, notes=tuple(notes))
+
+
+def _is_turned(image: Image.Image, notes: list[str]) -> bool:
+    """Read before loading: Pillow turns a TIFF while it loads, and forgets that it did."""
+    try:
+        return image.getexif().get(ORIENTATION_TAG, 1) in range(2, 9)
+    except _DAMAGE:
+        notes.append("exif-broken")
+        return False
+
+
+def _as_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _eight_bits(image, notes).convert("RGB")
+    if image.mode == "CMYK":
+        notes.append("cmyk")
+        return _from_cmyk(image)
+    if not _is_srgb(image.info.get("icc_profile")):
+        notes.append("colour-profile")
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        if layered.getchannel("A").getextrema() != (255, 255):
+            notes.append("alpha")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layered).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _is_srgb(profile: bytes | None) -> bool:
+    """Say whether a profile names itself sRGB (in ASCII or UTF-16), as no profile implies."""
+    return not profile or b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
+
+
+def _eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Scale the whole 16-bit range to 8 bits: the same for every picture, and nothing is cut off.
+
+    Stretching each picture by its own darkest and brightest value would make pictures of
+    different brightness look alike.
+    """
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+        raise Unreadable(
+            "unsupported", "its pixels are floating-point or 32-bit numbers of unknown range"
+        )
+    bits = getattr(image, "tag_v2", {}).get(BITS_TAG, (16,))
+    top = 2 ** int(bits[0] if isinstance(bits, tuple) else bits) - 1
+    top = top if values.max() <= top <= 65535 else 65535
+    notes.append("sixteen-bit")
+    scaled = (values.astype(np.uint32) * 255 + top // 2) // top
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _from_cmyk(image: Image.Image) -> Image.Image:
+    """Return RGB; Pillow has already turned Adobe's inverted inks the right way round."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if own.profile.xcolor_space.strip() == "CMYK":
+                to = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(image, own, to, outputMode="RGB")
+                return converted or image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError):
+            return image.convert("RGB")  # a damaged profile, a sound picture
+    return image.convert("RGB")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise Unreadable("unreadable", f"its header says {width} × {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise Unreadable(
+            "too-large",
+            f"{width} × {height} pixels is more than {MAX_PIXELS // 10**6} megapixels",
+        )
+
+
+def _check_header(content: bytes, kind: str) -> None:
+    """Refuse what Pillow would notice only after taking the memory, or not at all."""
+    try:
+        if kind == "PNG":
+            _check_png(content)
+        elif kind == "WEBP":
+            _check_size(*_webp_size(content))
+        elif kind == "BMP":
+            _check_bmp(content)
+    except (struct.error, IndexError) as error:
+        raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
+
+
+def _check_png(content: bytes) -> None:
+    """Check the size and the checksum of every critical chunk; Pillow skips those of the pixels."""
+    if content[12:16] == b"IHDR":
+        _check_size(*struct.unpack(">II", content[16:24]))
+    view, position = memoryview(content), 8
+    while position < len(content):
+        length, kind = struct.unpack(">I4s", view[position : position + 8])
+        end = position + 8 + length
+        (checksum,) = struct.unpack(">I", view[end : end + 4])
+        if kind[:1].isupper() and zlib.crc32(view[position + 4 : end]) != checksum:
+            raise Unreadable("unreadable", f"a checksum in it is wrong (chunk {kind!r})")
+        if kind == b"IEND":
+            return
+        position = end + 4
+    raise Unreadable("unreadable", f"it ends too early, after {_size_text(len(content))}")
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    """Read the canvas size, for Pillow's decoder takes the memory for it on opening."""
+    kind = content[12:16]
+    if kind == b"VP8X":
+        width = int.from_bytes(content[24:27], "little") + 1
+        return width, int.from_bytes(content[27:30], "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack("<I", content[21:25])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack("<HH", content[26:30])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _check_bmp(content: bytes) -> None:
+    """Refuse a header that promises more uncompressed pixels than the file has bytes."""
+    (header,) = struct.unpack("<I", content[14:18])
+    if header < 40:
+        return  # OS/2: 16-bit sides, 64 K × 64 K at most, which _check_size sees
+    width, height, _, bits, compression = struct.unpack("<iiHHI", content[18:34])
+    _check_size(abs(width), abs(height))
+    row_bytes = (abs(width) * bits + 31) // 32 * 4
+    if compression == 0 and row_bytes * abs(height) > len(content):
+        raise Unreadable("unreadable", f"it ends too early, after {_size_text(len(content))}")
+
+
+def _damage_sentence(error: BaseException, content: bytes, kind: str) -> str:
+    text = str(error)
+    if "truncated" in text.lower() or isinstance(error, EOFError | struct.error):
+        return f"it ends too early, after {_size_text(len(content))}"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"its {kind} header is damaged"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to unpack it"
+    return f"its {kind} data are damaged"
+
+
+def _size_text(num_bytes: int) -> str:
+    return f"{num_bytes} bytes" if num_bytes < 10_000 else f"{num_bytes / 1000:.0f} KB"
+
+
+class _Guard:
+    """Counts the threads inside Pillow, for Python's warning filters belong to all of them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.saved = contextlib.ExitStack()
+
+
+_GUARD = _Guard()
+
+
+@contextlib.contextmanager
+def _pillow_warnings() -> Iterator[None]:
+    """Make a bomb warning an error and keep remarks about metadata off the screen."""
+    with _GUARD.lock:
+        if _GUARD.inside == 0:
+            _GUARD.saved.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\b")
+            warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        _GUARD.inside += 1
+    try:
+        yield
+    finally:
+        with _GUARD.lock:
+            _GUARD.inside -= 1
+            if _GUARD.inside == 0:
+                _GUARD.saved.close()

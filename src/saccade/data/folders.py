@@ -1,0 +1,312 @@
+"""What a folder holds: the files that may be pictures, with the labels that its folders give."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from saccade.data.catalog import Candidate, Finding, Listing, Skipped
+from saccade.runtime.errors import DataError, listed
+from saccade.runtime.store import encode_name
+
+PART_SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSource:
+    """Pictures that are files below a folder."""
+
+    place: str
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of one file; a pipe or device is never opened for reading.
+
+        Raises:
+            DataError: the file is gone, not a plain file, or cannot be read (E316).
+        """
+        path = Path(self.place, key)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            with os.fdopen(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise gone(path, "it is not a plain file")
+                return file.read()
+        except OSError as error:
+            raise gone(path, error.strerror or str(error)) from error
+
+
+def gone(path: Path, why: str) -> DataError:
+    """Return the error for a picture that can no longer be read."""
+    return DataError(
+        f"A picture can no longer be read: {why}.",
+        code="316",
+        where=encode_name(str(path)),
+        fix="put the file back, or start again so that the folder is scanned anew",
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """Everything below a folder: plain files, folders, and what was passed over."""
+
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def walk(root: Path, *, follow_links: bool = False) -> Walk:
+    """Return what lies below `root`, every list sorted; nothing is opened but folders.
+
+    Hidden files and folders and those of operating systems are passed over; a folder that is
+    passed over counts as one entry. Links to a file inside `root` count as files; links out of
+    it only with `follow_links`. A folder is entered through one link at most, so that links in
+    a circle end.
+    """
+    found = Walk()
+    home = root.resolve()
+    through_links: set[Path] = set()
+    waiting: list[tuple[str, Path]] = [("", home)]
+    while waiting:
+        prefix, real = waiting.pop()
+        try:
+            with os.scandir(real) as entries:
+                for entry in entries:
+                    name = f"{prefix}{entry.name}"
+                    if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
+                        _pass_over_hidden(entry, name, found)
+                    elif entry.is_symlink():
+                        target = _link_target(Path(entry.path), name, found)
+                        if target and _may_follow(
+                            target, name, home, real, through_links, follow_links, found
+                        ):
+                            waiting.append((f"{name}/", target))
+                    elif entry.is_dir(follow_symlinks=False):
+                        found.folders.append(name)
+                        waiting.append((f"{name}/", real / entry.name))
+                    elif entry.is_file(follow_symlinks=False):
+                        found.files.append(name)
+                    else:
+                        _skip(found, name, "special-file", "a pipe, socket or device")
+        except OSError as error:
+            sentence = f"the folder cannot be opened: {error.strerror or error}"
+            _skip(found, prefix.rstrip("/") or ".", "unreadable", sentence)
+    found.files.sort()
+    found.folders.sort()
+    found.skipped.sort(key=lambda skipped: skipped.path)
+    return found
+
+
+def _skip(found: Walk, path: str, reason: str, sentence: str) -> None:
+    found.skipped.append(Skipped(path=path, reason=reason, sentence=sentence))
+
+
+def _pass_over_hidden(entry: "os.DirEntry[str]", name: str, found: Walk) -> None:
+    folder = entry.is_dir(follow_symlinks=False)
+    what = "folder, which was not entered" if folder else "file"
+    whose = "a hidden" if entry.name.startswith(".") else "an operating system's"
+    _skip(found, name, "hidden", f"{whose} {what}")
+
+
+def _link_target(link: Path, name: str, found: Walk) -> Path | None:
+    try:
+        return link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        _skip(found, name, "link", "a link that leads nowhere or in a circle")
+        return None
+
+
+def _may_follow(  # noqa: PLR0913 - the state of one walk
+    target: Path,
+    name: str,
+    home: Path,
+    real: Path,
+    through_links: set[Path],
+    follow_links: bool,
+    found: Walk,
+) -> bool:
+    """Say whether `target` is a folder to enter; files are added, the rest passed over."""
+    if not follow_links and not target.is_relative_to(home):
+        _skip(found, name, "link", "a link out of the folder (--follow-links reads it)")
+        return False
+    mode = target.stat().st_mode
+    if stat.S_ISREG(mode):
+        found.files.append(name)
+        return False
+    if not stat.S_ISDIR(mode):
+        _skip(found, name, "special-file", "a link to a pipe, socket or device")
+        return False
+    if real.is_relative_to(target):
+        _skip(found, name, "link", "a link to a folder above it")
+        return False
+    if target in through_links:
+        _skip(found, name, "link", "a link to a folder that another link led to")
+        return False
+    through_links.add(target)
+    found.folders.append(name)
+    return True
+
+
+def no_such_place(path: Path) -> DataError:
+    """Return the error for a folder or file that is not there."""
+    parent = path.parent
+    beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    return DataError(
+        f"There is no folder or file '{encode_name(str(path))}'.",
+        code="301",
+        where=f"{encode_name(str(parent.resolve()))}"
+        + (f" (holds {listed(map(encode_name, beside))})" if beside else " (not there either)"),
+        fix="give the folder that holds one folder of pictures per class, or a table",
+    )
+
+
+def list_folder(root: Path, *, follow_links: bool = False, labelled: bool = True) -> Listing:
+    """Return the candidates below `root`; their class is the first folder they lie in.
+
+    Folders named train, val and test (and their other spellings) are taken for parts when they
+    hold folders themselves; the class is then the first folder below them.
+
+    Raises:
+        DataError: the folder is empty (E302) or has no class folders (E303).
+    """
+    found = walk(root, follow_links=follow_links)
+    place = str(root)
+    if not found.files:
+        raise _empty(place, found)
+    if not labelled:
+        return Listing(
+            place=place,
+            layout="files without labels",
+            source=FolderSource(place=place),
+            candidates=tuple(Candidate(path=path) for path in found.files),
+            skipped=tuple(found.skipped),
+        )
+    parts = part_folders(found)
+    candidates, skipped = _with_labels(found.files, parts)
+    if not candidates:
+        raise _no_classes(place, found)
+    return Listing(
+        place=place,
+        layout=_layout({candidate.label for candidate in candidates}, parts),
+        source=FolderSource(place=place),
+        candidates=tuple(candidates),
+        skipped=tuple(sorted(found.skipped + skipped, key=lambda own: own.path)),
+        findings=tuple(_empty_classes(found.folders, candidates, parts)),
+    )
+
+
+def list_paths(paths: Sequence[Path]) -> Listing:
+    """Return picture files that were named one by one, without labels.
+
+    Raises:
+        DataError: one of them is not there (E301).
+    """
+    absent = [path for path in paths if not path.exists()]
+    if absent:
+        raise no_such_place(absent[0])
+    return Listing(
+        place=".",
+        layout="files named one by one",
+        source=FolderSource(place="."),
+        candidates=tuple(Candidate(path=str(path)) for path in paths),
+    )
+
+
+def part_folders(found: Walk) -> dict[str, str]:
+    """Return the top folders that are parts, each with "train", "validation" or "test".
+
+    A class may be called "train": so they count only when each of them holds folders, and there
+    are two of them or nothing else.
+    """
+    top = [folder for folder in found.folders if "/" not in folder]
+    with_folders = {folder.split("/", 1)[0] for folder in found.folders if "/" in folder}
+    named = {
+        folder: PART_SPELLINGS[folder.casefold()]
+        for folder in top
+        if folder.casefold() in PART_SPELLINGS and folder in with_folders
+    }
+    several = len(set(named.values())) > 1 and "train" in named.values()
+    return named if several or len(named) == len(top) else {}
+
+
+def _with_labels(
+    files: Iterable[str], parts: dict[str, str]
+) -> tuple[list[Candidate], list[Skipped]]:
+    candidates, skipped = [], []
+    depth = 1 if parts else 0
+    for path in files:
+        pieces = path.split("/", depth + 1)
+        if parts and pieces[0] not in parts:
+            sentence = f"lies outside the folders {listed(parts)}"
+            skipped.append(Skipped(path=path, reason="outside", sentence=sentence))
+        elif len(pieces) < depth + 2:
+            sentence = "lies beside the class folders, so it has no label"
+            skipped.append(Skipped(path=path, reason="outside", sentence=sentence))
+        else:
+            part = parts[pieces[0]] if parts else ""
+            candidates.append(Candidate(path=path, label=pieces[depth], part=part))
+    return candidates, skipped
+
+
+def _layout(labels: set[str], parts: dict[str, str]) -> str:
+    count = f"{len(labels)} class folder{'s' if len(labels) != 1 else ''}"
+    if not parts:
+        return count
+    return f"{count} under {' and '.join(f'{encode_name(folder)}/' for folder in sorted(parts))}"
+
+
+def _empty_classes(
+    folders: Sequence[str], candidates: Sequence[Candidate], parts: dict[str, str]
+) -> list[Finding]:
+    depth = 1 if parts else 0
+    with_files = {"/".join(own.path.split("/")[: depth + 1]) for own in candidates}
+    empty = [
+        folder
+        for folder in folders
+        if folder.count("/") == depth
+        and (not parts or folder.split("/")[0] in parts)
+        and folder not in with_files
+    ]
+    if not empty:
+        return []
+    return [
+        Finding(
+            kind="empty-class",
+            severity="warning",
+            paths=tuple(empty),
+            sentence=f"{len(empty)} class folder{'s hold' if len(empty) > 1 else ' holds'} no "
+            f"file: {listed(map(encode_name, empty))}.",
+            action="add pictures, or remove the folder",
+        )
+    ]
+
+
+def _empty(place: str, found: Walk) -> DataError:
+    passed = Counter(skipped.reason for skipped in found.skipped)
+    seen = ", ".join(f"{count} passed over ({reason})" for reason, count in sorted(passed.items()))
+    return DataError(
+        "The folder holds no files.",
+        code="302",
+        where=encode_name(place) + (f" ({seen})" if seen else ""),
+        fix="put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
+    )
+
+
+def _no_classes(place: str, found: Walk) -> DataError:
+    tables = [name for name in found.files if name.lower().endswith((".csv", ".parquet", ".jsonl"))]
+    if tables and "/" not in tables[0]:
+        fix = f"give the table itself: {encode_name(str(Path(place, tables[0])))}"
+    else:
+        fix = "put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg"
+    return DataError(
+        "The folder holds files but no class folders, so the pictures have no labels.",
+        code="303",
+        where=f"{encode_name(place)} (holds {listed(map(encode_name, found.files))})",
+        fix=fix,
+    )

@@ -1,0 +1,103 @@
+"""What the texts in the label column are: numbers, names, or several names in one cell."""
+
+import math
+from collections.abc import Sequence
+
+MAX_NUMERIC_CLASSES = 20  # whole numbers of more values are a quantity, unless the column says not
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "class_id",
+    "class_name",
+    "category",
+    "target",
+)
+NUMERIC_SHARE = 0.9  # of the cells: then the rest are mistakes among numbers, not names
+SEPARATORS = ("|", ";", ",", " ")
+SEPARATOR_NAMES = {"|": "|", ";": ";", ",": "a comma", " ": "a space"}
+
+
+def as_number(text: str) -> float | None:
+    """Return the finite number that a cell holds, or None.
+
+    >>> as_number("1.5"), as_number("nan"), as_number("one"), as_number("1_000")
+    (1.5, None, None, None)
+    """
+    if "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def is_label_like(column: str) -> bool:
+    """Say whether a column's name promises classes: "label", "fine_label", "class_id", ….
+
+    >>> is_label_like("fine_label"), is_label_like("age")
+    (True, False)
+    """
+    name = column.casefold()
+    return name in LABEL_NAMES or name.endswith(("_label", "_class", "_category", "_id"))
+
+
+def looks_like_quantity(labels: Sequence[str], *, column: str) -> bool:
+    """Say whether the cells are measurements, not classes.
+
+    Numbers with a fraction are. Whole numbers are when they take more than 20 values; in a
+    column with a name such as "label", when most values occur only once.
+
+    >>> looks_like_quantity(["0.5", "1.5", "2.5"], column="label")
+    True
+    >>> looks_like_quantity(["0", "1", "0", "1"], column="age")
+    False
+    >>> looks_like_quantity([str(n % 100) for n in range(1000)], column="fine_label")
+    False
+    """
+    numbers = [value for value in map(as_number, labels) if value is not None]
+    if not numbers or len(numbers) < NUMERIC_SHARE * len(labels):
+        return False
+    if not all(value.is_integer() for value in numbers):
+        return True
+    distinct = len(set(numbers))
+    if is_label_like(column):
+        return distinct > MAX_NUMERIC_CLASSES and distinct > len(numbers) / 2
+    return distinct > MAX_NUMERIC_CLASSES
+
+
+def find_separator(labels: Sequence[str]) -> str:
+    """Return what stands between several labels in one cell, or "" where each cell is one label.
+
+    "|" and ";" are believed at once, for hardly a class name holds them. A comma or a space is
+    believed only where it explains the cells: the pieces are fewer than the cells' different
+    texts, and for a space, some cell is a single piece.
+
+    >>> find_separator(["cat|dog", "cat"]), find_separator(["cat, dog", "dog, cat", "cat"])
+    ('|', ',')
+    >>> find_separator(["Paris, France", "Rome, Italy"]), find_separator(["red fox", "red deer"])
+    ('', '')
+    """
+    texts = set(labels)
+    for separator in SEPARATORS:
+        if not any(separator in text for text in texts):
+            continue
+        if separator in "|;":
+            return separator
+        pieces = {piece for text in texts for piece in pieces_of(text, separator)}
+        singles = any(separator not in text for text in texts if text)
+        if len(pieces) < len(texts) and (singles or separator == ","):
+            return separator
+    return ""
+
+
+def pieces_of(cell: str, separator: str) -> tuple[str, ...]:
+    """Return the labels in one cell, without the space around them, each once.
+
+    >>> pieces_of("cat; dog;cat;", ";")
+    ('cat', 'dog')
+    """
+    pieces = (piece.strip() for piece in cell.split(separator))
+    return tuple(dict.fromkeys(piece for piece in pieces if piece))
