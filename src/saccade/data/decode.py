@@ -31,6 +31,7 @@ from PIL import (  # the plugins are registered here, so that Pillow never loads
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -354,7 +355,7 @@ def _damage_sentence(error: BaseException, content: bytes, kind: str) -> str:
     text = str(error)
     if "truncated" in text.lower() or isinstance(error, EOFError | struct.error):
         return f"it ends too early, after {_size_text(len(content))}"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return f"its {kind} header is damaged"
     if isinstance(error, MemoryError):
         return "there is not enough memory to unpack it"

@@ -72,7 +72,8 @@ def duplicate_findings(catalog: Catalog) -> list[Finding]:
                 kind="duplicate",
                 severity="warning",
                 paths=_paths(catalog, groups),
-                sentence=f"{copies} {subject} of others, byte for byte: {listed(_pairs(catalog, groups))}.",
+                sentence=f"{copies} {subject} of others, byte for byte: "
+                f"{listed(_pairs(catalog, groups))}.",
                 action="remove the copies; until then they stay in one part of the split",
             )
         )
@@ -83,7 +84,8 @@ def duplicate_findings(catalog: Catalog) -> list[Finding]:
                 kind="conflict",
                 severity="severe",
                 paths=_paths(catalog, conflicts),
-                sentence=f"{len(conflicts)} {subject} two labels, in copies of equal bytes: {listed(_labelled(catalog, conflicts))}.",
+                sentence=f"{len(conflicts)} {subject} two labels, in copies of equal bytes: "
+                f"{listed(_labelled(catalog, conflicts))}.",
                 action="keep the copy whose label is right",
             )
         )

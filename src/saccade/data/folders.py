@@ -122,7 +122,7 @@ def _link_target(link: Path, name: str, found: Walk) -> Path | None:
         return None
 
 
-def _may_follow(  # noqa: PLR0913 - the state of one walk
+def _may_follow(
     target: Path,
     name: str,
     home: Path,
@@ -166,16 +166,16 @@ def no_such_place(path: Path) -> DataError:
     )
 
 
-def list_folder(root: Path, *, follow_links: bool = False, labelled: bool = True) -> Listing:
+def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     """Return the candidates below `root`; their class is the first folder they lie in.
 
+    Pictures in folders within a class folder belong to that class.
     Folders named train, val and test (and their other spellings) are taken for parts when they
     hold folders themselves; the class is then the first folder below them.
 
     Raises:
         DataError: the folder is empty (E302) or has no class folders (E303).
     """
-    found = walk(root, follow_links=follow_links)
     place = str(root)
     if not found.files:
         raise _empty(place, found)

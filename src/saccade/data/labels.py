@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-MAX_NUMERIC_CLASSES = 20  # whole numbers of more values are a quantity, unless the column says not
+MAX_NUMERIC_CLASSES = 20  # more different whole numbers are a quantity, in most columns
 LABEL_NAMES = (
     "label",
     "labels",
@@ -15,8 +15,15 @@ LABEL_NAMES = (
     "target",
 )
 NUMERIC_SHARE = 0.9  # of the cells: then the rest are mistakes among numbers, not names
-SEPARATORS = ("|", ";", ",", " ")
-SEPARATOR_NAMES = {"|": "|", ";": ";", ",": "a comma", " ": "a space"}
+LIST_SEPARATOR = "\x1f"  # ASCII's unit separator joins lists whose items hold the others
+SEPARATORS = (LIST_SEPARATOR, "|", ";", ",", " ")
+SEPARATOR_NAMES = {
+    LIST_SEPARATOR: "a list's comma",
+    "|": "'|'",
+    ";": "a semicolon",
+    ",": "a comma",
+    " ": "a space",
+}
 
 
 def as_number(text: str) -> float | None:
@@ -84,7 +91,7 @@ def find_separator(labels: Sequence[str]) -> str:
     for separator in SEPARATORS:
         if not any(separator in text for text in texts):
             continue
-        if separator in "|;":
+        if separator not in ", ":
             return separator
         pieces = {piece for text in texts for piece in pieces_of(text, separator)}
         singles = any(separator not in text for text in texts if text)

@@ -1,4 +1,4 @@
-"""The scan: every file is opened once, in parallel, and either catalogued or listed with a reason."""
+"""The scan: every file is opened once, and either catalogued or listed with the reason."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from saccade.data import decode
 from saccade.data.catalog import Candidate, Catalog, Finding, Listing, Skipped, Source
-from saccade.data.folders import list_folder, list_paths, no_such_place
+from saccade.data.folders import list_folder, list_paths, no_such_place, walk
+from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
+from saccade.data.tables import is_table
 from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
@@ -76,7 +78,9 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     progress = progress or Progress()
     listing = _list(
         data,
-        columns=(image_column, label_column, split_column, group_column),
+        names=ColumnNames(
+            image=image_column, label=label_column, split=split_column, group=group_column
+        ),
         follow_links=follow_links,
         labelled=labelled,
     )
@@ -90,18 +94,34 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
 def _list(
     data: str | Path | Sequence[str | Path],
     *,
-    columns: tuple[str, str, str, str],
+    names: ColumnNames,
     follow_links: bool,
     labelled: bool,
 ) -> Listing:
     if not isinstance(data, str | Path):
         return list_paths([Path(path) for path in data])
     place = Path(data)
-    if place.is_dir():
-        return list_folder(place, follow_links=follow_links, labelled=labelled)
     if not place.exists():
         raise no_such_place(place)
-    return list_paths([place])
+    if is_table(place) and not place.is_dir():
+        return list_table(place, names=names, labelled=labelled)
+    if not place.is_dir():
+        return _single_file(place, labelled=labelled)
+    found = walk(place, follow_links=follow_links)
+    tables = metadata_files(found) if labelled else []
+    listing = list_metadata(place, found, tables=tables, names=names) if tables else None
+    return listing or list_folder(place, found, labelled=labelled)
+
+
+def _single_file(place: Path, *, labelled: bool) -> Listing:
+    if not labelled:
+        return list_paths([place])
+    raise DataError(
+        "A single file can only be a table, and this one is not called so.",
+        code="306",
+        where=encode_name(str(place)),
+        fix="give a folder of class folders, or a .csv, .tsv, .jsonl or .parquet file",
+    )
 
 
 def _without_excluded(listing: Listing, exclude: Sequence[str]) -> Listing:

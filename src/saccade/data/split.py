@@ -33,7 +33,7 @@ class Split:
         return [row for row, own in enumerate(self.parts) if own == part]
 
 
-def make_split(  # noqa: PLR0913 - each is a flag
+def make_split(
     catalog: Catalog,
     task: Task,
     targets: NDArray[np.generic],
@@ -216,7 +216,7 @@ def _check_enough(
         )
     if task.kind not in {"binary", "multiclass"}:
         return
-    counts = Counter({name: 0 for name in (*task.classes, *catalog.lost_labels)})
+    counts = Counter(dict.fromkeys((*task.classes, *catalog.lost_labels), 0))
     for rows in units:
         counts.update({task.classes[int(targets[row])] for row in rows})
     small = {name: count for name, count in sorted(counts.items()) if count < needed}

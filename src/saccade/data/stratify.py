@@ -71,7 +71,7 @@ def stratify(
             bare = [part for part in fractions if not held[stratum][part]]
             choice = bare if bare and left <= len(bare) else list(fractions)
             lack = lacks[stratum]
-            part = max(choice, key=lambda own: (lack[own], total_lack[own]))  # noqa: B023 - used at once
+            part = max(choice, key=lambda own: (lack[own], total_lack[own]))
             part_of[number] = part
             total_lack[part] -= sizes[number]
             for own, count in weights[number].items():

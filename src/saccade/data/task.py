@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from saccade.data.catalog import Catalog
 from saccade.data.labels import (
+    LIST_SEPARATOR,
     SEPARATOR_NAMES,
     as_number,
     find_separator,
@@ -20,7 +21,6 @@ from saccade.runtime.store import encode_name
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 KINDS: tuple[str, ...] = get_args(Kind)
-UNUSED_SEPARATOR = "\x1f"  # ASCII's unit separator: each cell holds one label or none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +54,14 @@ class Task:
         Multi-label: one probability a label (N, K). Regression: the value itself (N, 1), in
         the user's unit.
         """
-        logits = logits_NK.astype(np.float64)
+        logits: np.ndarray = logits_NK.astype(np.float64)
         if self.kind == "regression":
             return logits * self.target_std + self.target_mean
         if self.kind == "multiclass":
-            shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return shifted / shifted.sum(axis=1, keepdims=True)
-        probabilities = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+            shifted: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
+            shifted /= shifted.sum(axis=1, keepdims=True)
+            return shifted
+        probabilities: np.ndarray = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
         if self.kind == "binary":
             return np.concatenate([1 - probabilities, probabilities], axis=1)
         return probabilities
@@ -173,7 +174,7 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
     names = _sorted_classes(catalog)
     if len(names) + len(catalog.lost_labels) < 2:
         raise DataError(
-            f"There is only one class, '{encode_name(names[0])}', so there is nothing to tell apart.",
+            f"There is only one class, '{encode_name(names[0])}': nothing to tell apart.",
             code="350",
             where=f"{encode_name(catalog.place)} ({catalog.layout}, {len(catalog)} pictures)",
             fix="add a second class, or give the folder that holds the class folders",
@@ -200,7 +201,8 @@ def _sorted_classes(catalog: Catalog) -> tuple[str, ...]:
 
 
 def _multilabel(catalog: Catalog, separator: str, why: str) -> Task:
-    cells = [_pieces(label, separator) for label in catalog.labels]
+    separator = separator or LIST_SEPARATOR  # each cell holds one label or none
+    cells = [pieces_of(label, separator) for label in catalog.labels]
     names = tuple(sorted({name for cell in cells for name in cell}))
     if not names:
         raise DataError(
@@ -215,7 +217,7 @@ def _multilabel(catalog: Catalog, separator: str, why: str) -> Task:
     return Task(
         kind="multilabel",
         classes=names,
-        separator=separator or UNUSED_SEPARATOR,
+        separator=separator,
         why=f"multilabel, {len(names)} labels, {per_picture:.2g} a picture{none}: {why}",
     )
 
@@ -224,7 +226,7 @@ def _from_columns(catalog: Catalog, requested: str) -> Task:
     """Return the task of several 0/1 columns: labels, or classes where exactly one is 1."""
     if requested == "regression":
         raise DataError(
-            f"A regression needs one column of numbers, and {len(catalog.label_columns)} were given.",
+            f"A regression needs one column of numbers, not {len(catalog.label_columns)}.",
             code="354",
             where=encode_name(catalog.place),
             fix="name one column with --label-column",
@@ -255,14 +257,8 @@ def _names_per_row(catalog: Catalog, task: Task) -> list[tuple[str, ...]]:
             for label in catalog.labels
         ]
     if task.kind == "multilabel":
-        return [_pieces(label, task.separator or UNUSED_SEPARATOR) for label in catalog.labels]
+        return [pieces_of(label, task.separator) for label in catalog.labels]
     return [(label,) for label in catalog.labels]
-
-
-def _pieces(label: str, separator: str) -> tuple[str, ...]:
-    if separator and separator != UNUSED_SEPARATOR:
-        return pieces_of(label, separator)
-    return (label,) if label.strip() else ()
 
 
 def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:

@@ -1,0 +1,184 @@
+"""Which column of a table is the picture, the label, the part and the group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saccade.data.folders import PART_SPELLINGS
+from saccade.data.labels import is_label_like
+from saccade.data.tables import Table
+from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.store import encode_name
+
+IMAGE_NAMES = (
+    "file_name", "image", "filename", "file", "path", "image_path", "img_path", "filepath",
+    "file_path", "img", "image_file", "image_name", "picture", "photo",
+)  # fmt: skip
+LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "species", "tags")
+SPLIT_NAMES = ("split", "part", "partition", "subset", "set", "dataset")
+NUMBERING_NAMES = ("", "index", "id", "row", "unnamed: 0", "image_id", "key")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SAMPLE = 100  # rows whose content is looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The columns that are used; "" where there is none."""
+
+    image: str
+    labels: tuple[str, ...] = ()  # several hold 0 or 1 each
+    split: str = ""
+    group: str = ""
+
+    def sentence(self) -> str:
+        """Return what was taken for what, for a person."""
+        roles = (
+            ("pictures", self.image),
+            ("labels", listed(map(encode_name, self.labels))),
+            ("parts", self.split),
+            ("groups", self.group),
+        )
+        return ", ".join(f"{role} in column '{name}'" for role, name in roles if name)
+
+
+def find_columns(
+    table: Table,
+    base: Path,
+    *,
+    image_column: str = "",
+    label_column: str = "",
+    split_column: str = "",
+    group_column: str = "",
+    labelled: bool = True,
+) -> Columns:
+    """Return the columns as named, and where not named, by their names and what they hold.
+
+    A picture column is one of picture files, or of paths; a label column has a name such as
+    "label", or else is the only one left; two or more columns of 0 and 1 only are one label
+    each. A column of parts is used when its name says so and it holds nothing but the known
+    spellings. A group column is used only when it is named.
+
+    Raises:
+        DataError: a named column is not there (E307), or no picture (E308) or label column
+            (E309) can be told.
+    """
+    for name in (image_column, split_column, group_column):
+        if name:
+            _check_there(table, name)
+    image = image_column or _image_column(table, base)
+    split = split_column or _split_column(table)
+    taken = {image, split, group_column}
+    labels: tuple[str, ...] = ()
+    if labelled and label_column:
+        labels = _named_labels(table, label_column)
+    elif labelled:
+        labels = _label_columns(table, [name for name in table.cells if name not in taken])
+    return Columns(image=image, labels=labels, split=split, group=group_column)
+
+
+def _check_there(table: Table, name: str) -> None:
+    if name in table.names:
+        return
+    near = nearest(name, table.names)
+    raise DataError(
+        f"The table has no column '{encode_name(name)}'.",
+        code="307",
+        where=f"{encode_name(table.place)} (columns: {_names(table)})",
+        fix=f"perhaps {listed(map(encode_name, near))}" if near else "name one of its columns",
+    )
+
+
+def _names(table: Table) -> str:
+    return listed((encode_name(name) or "''" for name in table.names), limit=12)
+
+
+def _image_column(table: Table, base: Path) -> str:
+    by_name = sorted(
+        (IMAGE_NAMES.index(name.casefold()), name)
+        for name in table.names
+        if name.casefold() in IMAGE_NAMES
+    )
+    named = [name for _, name in by_name]
+    inside = list(table.pictures)
+    if inside:
+        choice = [name for name in named if name in inside] or inside
+    else:
+        paths = [name for name, cells in table.cells.items() if _are_paths(cells, base)]
+        choice = [name for name in named if name in paths] or paths
+    if len(choice) == 1 or (choice and choice[0] in named):
+        return choice[0]
+    if not choice and named and named[0] in table.cells:
+        return named[0]
+    met = f"several could: {listed(map(encode_name, choice))}" if choice else "none could"
+    header = ""
+    if _are_paths(table.names, base):
+        header = " (the first line looks like a picture, not like column names)"
+    raise DataError(
+        f"The column of pictures cannot be told: {met}{header}.",
+        code="308",
+        where=f"{encode_name(table.place)} (columns: {_names(table)})",
+        fix="write a first line of column names"
+        if header
+        else "name the column of paths or picture bytes with --image-column",
+    )
+
+
+def _are_paths(cells: Sequence[str], base: Path) -> bool:
+    """Say whether most of the cells look like picture files or lead to files."""
+    sample = [cell for cell in cells[:SAMPLE] if cell]
+    paths = [
+        cell
+        for cell in sample
+        if cell.strip().lower().endswith(PICTURE_SUFFIXES) or _is_file(base, cell)
+    ]
+    return bool(sample) and len(paths) * 2 >= len(sample)
+
+
+def _is_file(base: Path, cell: str) -> bool:
+    try:
+        return (base / cell).is_file()
+    except (OSError, ValueError):  # too long for a file name, or with a zero byte
+        return False
+
+
+def _split_column(table: Table) -> str:
+    for name in table.cells:
+        if name.casefold() not in SPLIT_NAMES:
+            continue
+        values = {cell.strip().casefold() for cell in table.cells[name]} - {""}
+        known = values & PART_SPELLINGS.keys()
+        if known and (values == known or name.casefold() == "split"):
+            return name
+    return ""
+
+
+def _named_labels(table: Table, label_column: str) -> tuple[str, ...]:
+    if label_column in table.names:
+        return (label_column,)
+    names = tuple(name.strip() for name in label_column.split(",") if name.strip())
+    for name in names:
+        _check_there(table, name)
+    return names
+
+
+def _label_columns(table: Table, left: Sequence[str]) -> tuple[str, ...]:
+    for known in LABEL_NAMES:
+        for name in left:
+            if name.casefold() == known:
+                return (name,)
+    useful = [name for name in left if name.casefold() not in NUMBERING_NAMES]
+    like = [name for name in useful if is_label_like(name)]
+    if len(like) == 1:
+        return (like[0],)
+    marks = tuple(name for name in useful if set(table.cells[name]) <= {"0", "1"})
+    if len(marks) > 1:
+        return marks
+    if len(useful) == 1:
+        return (useful[0],)
+    met = f"{len(useful)} could: {listed(map(encode_name, useful))}" if useful else "none is left"
+    raise DataError(
+        f"The column of labels cannot be told: {met}.",
+        code="309",
+        where=f"{encode_name(table.place)} (columns: {_names(table)})",
+        fix="name it with --label-column; several columns of 0 and 1 with commas between",
+    )

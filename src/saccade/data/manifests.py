@@ -1,0 +1,291 @@
+"""What a table, or a folder with a metadata table, holds: candidates with labels and parts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
+from saccade.data.columns import Columns, find_columns
+from saccade.data.folders import PART_SPELLINGS, FolderSource, Walk
+from saccade.data.tables import ParquetSource, Table, read_table
+from saccade.runtime.errors import DataError, listed
+from saccade.runtime.store import decode_name, encode_name
+
+METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+FILE_COLUMN = "file_name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnNames:
+    """The columns that the user named; "" where not."""
+
+    image: str = ""
+    label: str = ""
+    split: str = ""
+    group: str = ""
+
+
+def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> Listing:
+    """Return the candidates in one table; paths are looked up beside it.
+
+    A row counts as a file. Of several rows for the same picture the first counts when they
+    agree, and none when they give different labels.
+
+    Raises:
+        DataError: see `read_table` and `find_columns`; files are absent (E310), parts have
+            unknown names (E314), or a column of marks holds something else than 0 and 1 (E317).
+    """
+    table, columns = _open(path, names=names, labelled=labelled)
+    if columns.image in table.pictures:
+        keys = _keys(table.pictures[columns.image])
+        rows = {key: row for row, key in enumerate(keys)}
+        source: Source = ParquetSource(path, columns.image, rows)
+    else:
+        keys = _file_keys(table, columns.image, path.parent)
+        source = FolderSource(place=str(path.parent))
+    candidates, skipped = _once_each(_candidates(table, columns, keys))
+    order = sorted(range(len(candidates)), key=lambda row: candidates[row].path)
+    place_in = {row: new for new, row in enumerate(order)}
+    return Listing(
+        place=str(path),
+        layout=f"a table of {table.num_rows} rows: {columns.sentence()}",
+        source=source,
+        candidates=tuple(candidates[row] for row in order),
+        order=tuple(place_in[row] for row in range(len(candidates))),
+        skipped=tuple(skipped),
+        findings=tuple(_group_hint(table, columns)),
+        label_name=listed(columns.labels) if len(columns.labels) == 1 else "",
+        label_columns=columns.labels if len(columns.labels) > 1 else (),
+    )
+
+
+def metadata_files(found: Walk) -> list[str]:
+    """Return the metadata tables at the top, or in the top folders, of a folder."""
+    at_top = [name for name in METADATA_NAMES if name in found.files]
+    if at_top:
+        return at_top[:1]
+    below = [f"{own}/{name}" for own in found.folders if "/" not in own for name in METADATA_NAMES]
+    present = set(found.files)
+    return [name for name in below if name in present]
+
+
+def list_metadata(
+    root: Path, found: Walk, *, tables: Sequence[str], names: ColumnNames
+) -> Listing | None:
+    """Return the candidates that metadata tables name, or None where none has a `file_name`.
+
+    Parts come from the tables' column, else from the folder a picture lies in where that is
+    called train, val or test. Files that no table names are passed over.
+    """
+    candidates: list[Candidate] = []
+    findings: list[Finding] = []
+    columns: Columns | None = None
+    for name in tables:
+        table = read_table(root / name)
+        if not names.image and FILE_COLUMN not in table.names:
+            return None
+        earlier = columns
+        columns = find_columns(
+            table,
+            (root / name).parent,
+            image_column=names.image or FILE_COLUMN,
+            label_column=names.label,
+            split_column=names.split,
+            group_column=names.group,
+        )
+        if earlier is not None and earlier.labels != columns.labels:
+            raise _other_labels(root, tables, earlier, columns)
+        above = PurePath(name).parent
+        keys = _file_keys(table, columns.image, (root / name).parent)
+        inside = [(above / key).as_posix() for key in keys]
+        candidates += _candidates(table, columns, inside)
+        findings += _group_hint(table, columns)
+    if columns is None:
+        return None
+    if not columns.split:
+        candidates = _parts_from_folders(candidates)
+    used, repeated = _once_each(candidates)
+    known = {own.path for own in candidates} | set(tables)
+    others = [
+        Skipped(path=path, reason="not-in-table", sentence="no row of the table names it")
+        for path in found.files
+        if path not in known
+    ]
+    own = [
+        Skipped(path=name, reason="table", sentence="the table that holds the labels")
+        for name in tables
+    ]
+    return Listing(
+        place=str(root),
+        layout=f"a folder with {listed(tables)}: {columns.sentence()}",
+        source=FolderSource(place=str(root)),
+        candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
+        skipped=(*found.skipped, *others, *own, *repeated),
+        findings=tuple(findings),
+        label_name=columns.labels[0] if len(columns.labels) == 1 else "",
+        label_columns=columns.labels if len(columns.labels) > 1 else (),
+    )
+
+
+def _other_labels(root: Path, tables: Sequence[str], one: Columns, other: Columns) -> DataError:
+    return DataError(
+        f"The tables have different label columns: {listed(map(encode_name, one.labels))} and "
+        f"{listed(map(encode_name, other.labels))}.",
+        code="309",
+        where=f"{encode_name(str(root))} ({listed(tables)})",
+        fix="give them the same columns, or name the label column with --label-column",
+    )
+
+
+def _open(path: Path, *, names: ColumnNames, labelled: bool) -> tuple[Table, Columns]:
+    table = read_table(path)
+    columns = find_columns(
+        table,
+        path.parent,
+        image_column=names.image,
+        label_column=names.label,
+        split_column=names.split,
+        group_column=names.group,
+        labelled=labelled,
+    )
+    return table, columns
+
+
+def _keys(file_names: Sequence[str]) -> list[str]:
+    """Return the pictures' own names where all differ, else their row numbers."""
+    if all(file_names) and len(set(file_names)) == len(file_names):
+        return list(file_names)
+    width = len(str(len(file_names)))
+    return [f"row-{row:0{width}}" for row in range(1, len(file_names) + 1)]
+
+
+def _file_keys(table: Table, column: str, base: Path) -> list[str]:
+    found = [_file_key(cell, base) for cell in table.cells[column]]
+    absent = [row for row, key in enumerate(found) if key is None]
+    if absent:
+        shown = listed(encode_name(table.cells[column][row]) or "''" for row in absent)
+        raise DataError(
+            f"{len(absent)} of {table.num_rows} rows name a file that is not there: {shown}.",
+            code="310",
+            where=f"{table.where(absent)} (looked up in {encode_name(str(base))}/)",
+            fix="correct the paths, or remove these rows",
+        )
+    return [key for key in found if key is not None]
+
+
+def _file_key(cell: str, base: Path) -> str | None:
+    """Return the path of a file, relative to the table's folder where it lies below it.
+
+    Tried as written, without the space around it, with Windows' backslashes turned, and as
+    saccade writes names that a table cannot hold.
+    """
+    for text in dict.fromkeys((cell, cell.strip(), cell.replace("\\", "/"), decode_name(cell))):
+        try:
+            if not text or not (base / text).is_file():
+                continue
+        except (OSError, ValueError):  # too long for a name, or with a zero byte
+            continue
+        path = PurePath(text)
+        if path.is_absolute() and path.is_relative_to(base.resolve()):
+            path = path.relative_to(base.resolve())
+        return path.as_posix()
+    return None
+
+
+def _candidates(table: Table, columns: Columns, keys: Sequence[str]) -> list[Candidate]:
+    nothing = [""] * table.num_rows
+    labels = _labels(table, columns.labels) if columns.labels else nothing
+    parts = _parts(table, columns.split) if columns.split else nothing
+    groups = [cell.strip() for cell in table.cells[columns.group]] if columns.group else nothing
+    return [
+        Candidate(path=key, label=label, part=part, group=group)
+        for key, label, part, group in zip(keys, labels, parts, groups, strict=True)
+    ]
+
+
+def _labels(table: Table, names: Sequence[str]) -> list[str]:
+    if len(names) == 1:
+        return [cell.strip() for cell in table.cells[names[0]]]
+    for name in names:
+        wrong = [row for row, cell in enumerate(table.cells[name]) if not _mark(cell)]
+        if wrong:
+            shown = listed(f"'{encode_name(table.cells[name][row])}'" for row in wrong)
+            raise DataError(
+                f"Column '{encode_name(name)}' must hold 0 or 1 in every row, as one of several "
+                f"label columns, and holds {shown}.",
+                code="317",
+                where=table.where(wrong),
+                fix="write 0 or 1, or name a single label column",
+            )
+    columns = [[_mark(cell) for cell in table.cells[name]] for name in names]
+    return ["|".join(marks) for marks in zip(*columns, strict=True)]
+
+
+def _mark(cell: str) -> str:
+    """Return "0" or "1" in any usual spelling, else ""."""
+    text = cell.strip().casefold()
+    spellings = {"0": "0", "1": "1", "0.0": "0", "1.0": "1", "false": "0", "true": "1"}
+    return spellings.get(text, "")
+
+
+def _parts(table: Table, name: str) -> list[str]:
+    texts = [cell.strip().casefold() for cell in table.cells[name]]
+    unknown = [row for row, text in enumerate(texts) if text and text not in PART_SPELLINGS]
+    if unknown:
+        shown = listed(sorted({f"'{encode_name(table.cells[name][row])}'" for row in unknown}))
+        raise DataError(
+            f"Column '{encode_name(name)}' should hold train, val or test, and holds {shown}.",
+            code="314",
+            where=table.where(unknown),
+            fix="correct these cells, or name another column with --split-column",
+        )
+    return [PART_SPELLINGS.get(text, "") for text in texts]
+
+
+def _parts_from_folders(candidates: Sequence[Candidate]) -> list[Candidate]:
+    tops = [own.path.split("/", 1)[0].casefold() if "/" in own.path else "" for own in candidates]
+    if not set(tops) <= PART_SPELLINGS.keys():
+        return list(candidates)
+    return [
+        Candidate(path=own.path, label=own.label, part=PART_SPELLINGS[top], group=own.group)
+        for own, top in zip(candidates, tops, strict=True)
+    ]
+
+
+def _once_each(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Skipped]]:
+    """Keep one row a picture; where rows disagree on the label, none can be believed."""
+    rows_of: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        rows_of[candidate.path].append(candidate)
+    used, skipped = [], []
+    for path, rows in rows_of.items():
+        labels = sorted({row.label for row in rows})
+        if len(labels) > 1:
+            named = listed(f"'{encode_name(label)}'" for label in labels)
+            sentence = f"{len(rows)} rows give it different labels: {named}"
+            skipped += [Skipped(path=path, reason="conflict", sentence=sentence)] * len(rows)
+            continue
+        used.append(rows[0])
+        sentence = "an earlier row names it already"
+        skipped += [Skipped(path=path, reason="repeated", sentence=sentence)] * (len(rows) - 1)
+    return used, skipped
+
+
+def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
+    """Point at a column that seems to name patients, videos or bursts, where none was named."""
+    words = ("patient", "subject", "person", "video", "burst", "group", "session", "participant")
+    names = [
+        name
+        for name in table.cells
+        if any(word in name.casefold() for word in words) and name not in columns.labels
+    ]
+    if names and not columns.group:
+        yield Finding(
+            kind="group-column",
+            severity="warning",
+            paths=(),
+            sentence=f"Column '{encode_name(names[0])}' may say which pictures belong together "
+            "(one patient, one video); such pictures can now be on both sides of the split.",
+            action=f"--group-column {encode_name(names[0])}",
+        )
