@@ -189,8 +189,8 @@ def coarse_groups(network: "nn.Module", names: Sequence[str]) -> list[int]:
     """
     from timm.models._manipulate import group_with_matcher  # noqa: PLC0415 - timm only where it is needed
 
-    matcher = network.group_matcher(coarse=True)
-    found = group_with_matcher([(n, n) for n in names], matcher, reverse=True)
+    matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
+    found: dict[str, int] = group_with_matcher([(n, n) for n in names], matcher, reverse=True)
     return [int(found[name]) for name in names]
 
 

@@ -2,40 +2,40 @@
 
 import contextlib
 import dataclasses
-import json
+import math
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+import torch
 
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
-from saccade.models import tensors
-from saccade.models.network import Network, from_backbone, from_spec
+from saccade.models import manifest, tensors
+from saccade.models.blank import Blank, TooLarge
+from saccade.models.manifest import CONFIG, WEIGHTS
+from saccade.models.network import SCRATCH_PREFIX, Network, from_backbone, from_spec
 from saccade.models.scratch import ScratchSpec
+from saccade.models.tensors import TensorInfo
+from saccade.models.weights import header_difference
 from saccade.runtime import store
-from saccade.runtime.errors import ArtefactError, SaccadeError, UsageError, listed
+from saccade.runtime.errors import ArtefactError, ResourceError, SaccadeError, UsageError
 
-FORMAT_VERSION = 1
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 GOLDEN = "golden/golden.json"
-MAX_CONFIG_BYTES = 4_000_000
-MAX_CLASSES = 100_000
-SCRATCH_PREFIX = "saccade_"  # architecture "saccade_cnn": no name of timm's begins so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenPicture:
     """An original picture and what the network said of it when the model was saved."""
 
-    name: str  # file name for its suffix and for people; stored under a number
+    name: str  # the user's file name, for people; the file itself is stored under a number
     content: bytes  # the file as the user had it
-    logits: tuple[float, ...]  # K numbers, float32
+    logits: tuple[float, ...]  # K numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,13 +58,23 @@ def save(
     provenance: Mapping[str, Any],
     golden: Sequence[GoldenPicture] = (),
 ) -> None:
-    """Write a model folder, whole or not at all; one that is there already is replaced.
+    """Write a model folder, whole or not at all; a model that is there already is replaced.
+
+    It is built under a hidden name beside `folder`, synced, and then renamed.
+
+    Args:
+        folder: parents are made as needed.
+        network: its weights are stored as they are, on the CPU.
+        task: with as many outputs as the network has.
+        preprocess: what the network was trained with.
+        provenance: whatever JSON can hold: data, split, recipe, versions.
+        golden: a few pictures with their logits, to prove the model by later.
 
     Raises:
         ResourceError: the disk does not take it (E401).
-        UsageError: the folder is there and is not a model folder (E218).
+        UsageError: something else is there (E218).
     """
-    if folder.exists() and not (folder / CONFIG).is_file() and any(_entries(folder)):
+    if folder.exists() and not (folder / CONFIG).is_file() and not _is_empty(folder):
         raise UsageError(
             "There is something else where the model should be written.",
             code="218",
@@ -73,31 +83,29 @@ def save(
         )
     with _replacing(folder) as new:
         tensors.write(new / WEIGHTS, network.body.state_dict())
-        names = _write_golden(new, golden)
-        config = _describe(network, task=task, preprocess=preprocess)
-        config["saccade"] |= {
-            "files": {name: store.sha256(new / name) for name in [WEIGHTS, *names]},
-            "provenance": dict(provenance),
-        }
+        names = [WEIGHTS, *_write_golden(new, golden)]
+        config = manifest.describe(
+            network,
+            task=task,
+            preprocess=preprocess,
+            provenance=provenance,
+            files={name: store.sha256(new / name) for name in names},
+        )
         store.write_json(new / CONFIG, config)
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    return folder.iterdir() if folder.is_dir() else iter([folder])
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 @contextlib.contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Yield a new folder beside `folder` that takes its place when the block ends well."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".part", dir=folder.parent))
-    except OSError as error:
-        raise store.disk_error(error, folder) from error
+    new = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(4)}.part"
     old = new.with_suffix(".old")
     try:
+        new.mkdir(parents=True)
         yield new
-        new.chmod(0o777 & ~store._umask())
         for place in (new / "golden", new):
             _sync(place)
         if folder.exists():
@@ -106,6 +114,10 @@ def _replacing(folder: Path) -> Iterator[Path]:
         _sync(folder.parent)
     except OSError as error:
         raise store.disk_error(error, folder) from error
+    except ResourceError as error:
+        if isinstance(error.__cause__, OSError):  # named after the folder the user knows
+            raise store.disk_error(error.__cause__, folder) from error
+        raise
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)
@@ -124,290 +136,152 @@ def _sync(folder: Path) -> None:
 
 
 def _write_golden(folder: Path, golden: Sequence[GoldenPicture]) -> list[str]:
-    if not golden:
-        return []
-    rows, names = [], []
+    rows = []
     for number, picture in enumerate(golden):
         suffix = Path(picture.name).suffix.lower()
-        suffix = suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
-        name = f"golden/{number:03d}{suffix}"
-        store.write_bytes(folder / name, picture.content)
-        names.append(name)
-        rows.append(
-            {"file": name, "name": store.encode_name(picture.name), "logits": list(picture.logits)}
-        )
+        file = f"golden/{number:03d}" + (suffix if re.fullmatch(r"\.[a-z0-9]+", suffix) else "")
+        store.write_bytes(folder / file, picture.content)
+        name = store.encode_name(picture.name)
+        rows.append({"file": file, "name": name, "logits": list(picture.logits)})
+    if not rows:
+        return []
     store.write_json(folder / GOLDEN, {"pictures": rows})
-    return [*names, GOLDEN]
-
-
-def _describe(network: Network, *, task: Task, preprocess: Preprocess) -> dict[str, Any]:
-    """Return config.json in timm's hub layout, with a section of our own."""
-    crop_modes = {"crop": "center", "pad": "border", "squash": "squash"}
-    cfg: dict[str, Any] = {
-        "custom_load": False,
-        "input_size": [3, preprocess.size_px, preprocess.size_px],
-        "interpolation": preprocess.interpolation,
-        "crop_pct": preprocess.crop_fraction if preprocess.fit == "crop" else 1.0,
-        "crop_mode": crop_modes[preprocess.fit],
-        "mean": list(preprocess.mean),
-        "std": list(preprocess.std),
-        "num_classes": network.num_outputs,
-        "classifier": network.classifier_name,
-    }
-    config: dict[str, Any] = {"architecture": network.architecture}
-    if network.spec is None:
-        timm_cfg = getattr(network.body, "pretrained_cfg", {})
-        cfg["fixed_input_size"] = bool(timm_cfg.get("fixed_input_size", False))
-        cfg["first_conv"] = timm_cfg.get("first_conv")
-        cfg["pool_size"] = None
-        if timm_cfg.get("license"):
-            cfg["license"] = timm_cfg["license"]
-        if cfg["fixed_input_size"]:
-            config["model_args"] = {"img_size": preprocess.size_px}
-    section: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "name": network.name,
-        "task": dataclasses.asdict(task) | {"classes": list(task.classes)},
-        "preprocess": preprocess.as_dict(),
-        "num_parameters": network.num_parameters,
-    }
-    if network.spec is not None:
-        section["spec"] = network.spec.as_dict()
-    return config | {
-        "num_classes": network.num_outputs,
-        "num_features": network.num_features,
-        "label_names": list(task.classes),
-        "pretrained_cfg": cfg,
-        "saccade": section,
-    }
+    return [*(str(row["file"]) for row in rows), GOLDEN]
 
 
 def load(folder: Path) -> Bundle:
     """Return the model of a folder, after checking every file in it.
 
     Raises:
-        ArtefactError: a file is missing (E510), not what it claims (E511, E512), altered (E513),
-            of a newer format (E514), or its parts do not fit together (E515 to E517); or the
-            weights are wrong (E501 to E503).
+        ArtefactError: a file is missing (E510), not JSON or too large (E511), incomplete (E512),
+            changed (E513) or of a newer format (E514); its parts contradict each other (E515), its
+            network cannot be built (E516), or the weights are another network's (E517) or wrong
+            (E501 to E503).
     """
-    config = read_config(folder)
-    section = _section(folder, config)
-    task, preprocess = _nouns(folder, section)
-    _check_agreement(folder, config, task=task, preprocess=preprocess)
-    _check_files(folder, section)
-    network = _network(folder, config, task=task, preprocess=preprocess)
+    config = manifest.read(folder)
+    section = manifest.section_of(folder, config)
+    task = manifest.task_of(folder, section)
+    preprocess = manifest.preprocess_of(folder, section)
+    manifest.check_agreement(folder, config, task=task, preprocess=preprocess)
+    manifest.check_files(folder, section)
     golden = _read_golden(folder, section, num_outputs=task.num_outputs)
-    network.eval()
-    return Bundle(
-        network=network, task=task, preprocess=preprocess, config=config, golden=golden
-    )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json of a model folder as it stands."""
-    path = folder / CONFIG
-    if not path.is_file():
-        raise ArtefactError(
-            f"This is not a model folder: it has no {CONFIG}.",
-            code="510",
-            where=str(folder),
-            fix="name the folder `model` of a finished run, or a run folder",
-        )
-    return _read_json(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    size = path.stat().st_size
-    if size > MAX_CONFIG_BYTES:
-        _wrong(path, f"it is {size / 1e6:.0f} MB long, and 4 MB is the most", code="511")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        _wrong(path, "it is not JSON", code="511")
-    if not isinstance(content, dict):
-        _wrong(path, "it is not a JSON object", code="511")
-    return content
-
-
-def _wrong(path: Path, why: str, *, code: str = "512") -> NoReturn:
-    raise ArtefactError(
-        f"{path.name} of this model is not right: {why}.",
-        code=code,
-        where=str(path),
-        fix="copy the whole model folder again from where it was made",
-    )
-
-
-def _section(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    path = folder / CONFIG
-    section = config.get("saccade")
-    if not isinstance(section, dict):
-        _wrong(path, "it has no section `saccade`, so another program wrote it")
-    version = section.get("format_version")
-    if not isinstance(version, int) or version < 1:
-        _wrong(path, f"its format_version is {str(version)[:20]!r}")
-    if version > FORMAT_VERSION:
-        raise ArtefactError(
-            f"This model is of format {version}; this saccade reads up to {FORMAT_VERSION}.",
-            code="514",
-            where=str(path),
-            fix="install a newer saccade",
-        )
-    expected = {"format_version", "name", "task", "preprocess", "num_parameters", "files"}
-    missing = sorted((expected | {"provenance"}) - set(section))
-    unknown = sorted(set(section) - expected - {"provenance", "spec"})
-    if missing or unknown:
-        parts = [f"{t}: {listed(k)}" for t, k in (("missing", missing), ("unknown", unknown)) if k]
-        _wrong(path, f"the section `saccade` has other entries than it should, {'; '.join(parts)}")
-    return section
-
-
-def _nouns(folder: Path, section: Mapping[str, Any]) -> tuple[Task, Preprocess]:
-    path = folder / CONFIG
-    try:
-        fields = dict(section["task"])
-        fields["classes"] = tuple(fields["classes"])
-        task = Task(**fields)
-        preprocess = Preprocess.from_dict(section["preprocess"])
-    except (TypeError, ValueError, KeyError, OverflowError):
-        _wrong(path, "its task or preprocess is not complete")
-    if task.kind not in {"binary", "multiclass", "multilabel", "regression"}:
-        _wrong(path, f"its task is of the unknown kind {str(task.kind)[:20]!r}")
-    names = task.classes
-    if len(names) > MAX_CLASSES or not all(isinstance(name, str) for name in names):
-        _wrong(path, "its classes are not a list of names")
-    if len(set(names)) != len(names) or (task.kind == "binary" and len(names) != 2):
-        _wrong(path, "its classes are not distinct, or too many or few")
-    if not 1 <= preprocess.size_px <= 4096 or not 0 < preprocess.crop_fraction <= 1:
-        _wrong(path, "its preprocess is out of range")
-    return task, preprocess
-
-
-def _check_agreement(
-    folder: Path, config: Mapping[str, Any], *, task: Task, preprocess: Preprocess
-) -> None:
-    path = folder / CONFIG
-    if config.get("num_classes") != task.num_outputs:
-        _wrong(
-            path,
-            f"num_classes is {str(config.get('num_classes'))[:20]}, but the task has "
-            f"{task.num_outputs} output(s)",
-            code="515",
-        )
-    labels = config.get("label_names")
-    if labels != list(task.classes):
-        _wrong(path, "label_names and the classes of the task differ", code="515")
-    cfg = config.get("pretrained_cfg")
-    mine = [3, preprocess.size_px, preprocess.size_px]
-    if not isinstance(cfg, dict) or cfg.get("input_size") != mine:
-        _wrong(path, "pretrained_cfg and preprocess speak of different sizes", code="515")
-
-
-def _check_files(folder: Path, section: Mapping[str, Any]) -> None:
-    files = section["files"]
-    if not isinstance(files, dict) or WEIGHTS not in files or len(files) > 1000:
-        _wrong(folder / CONFIG, "its list of files is not complete")
-    for name, expected in files.items():
-        if name != WEIGHTS and not re.fullmatch(r"golden/[0-9a-z]+(\.[0-9a-z]+)?", name):
-            _wrong(folder / CONFIG, f"it names a file that may not be there, {name[:60]!r}")
-        path = folder / name
-        if not path.is_file() or path.is_symlink():
-            raise ArtefactError(
-                f"A file of this model is missing: {name}.",
-                code="510",
-                where=str(folder),
-                fix="copy the whole model folder again from where it was made",
-            )
-        found = store.sha256(path)
-        if found != expected:
-            raise ArtefactError(
-                f"{name} was changed after the model was saved: SHA-256 {str(expected)[:12]}… "
-                f"expected, {found[:12]}… met.",
-                code="513",
-                where=str(path),
-                fix="copy the whole model folder again from where it was made",
-            )
+    network = _network(folder, config, task=task, preprocess=preprocess)
+    return Bundle(network=network, task=task, preprocess=preprocess, config=config, golden=golden)
 
 
 def _network(
     folder: Path, config: Mapping[str, Any], *, task: Task, preprocess: Preprocess
 ) -> Network:
-    path = folder / CONFIG
-    infos = tensors.check(folder / WEIGHTS)
-    section = config["saccade"]
-    try:
-        network = _empty(config, section, task=task, preprocess=preprocess)
-    except SaccadeError as error:
-        _wrong(path, f"its network cannot be built ({error.message.rstrip('.')})", code="516")
-    except (TypeError, ValueError, KeyError, AttributeError):
-        _wrong(path, "its network is not described completely", code="516")
-    wanted = network.body.state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
-    found = {name: info.shape for name, info in infos.items()}
-    if shapes != found:
-        missing = [n for n in shapes if n not in found]
-        unknown = [n for n in found if n not in shapes]
-        differ = [n for n in shapes if n in found and found[n] != shapes[n]]
-        parts = [
-            f"{len(names)} {what} ({listed(names, limit=3)})"
-            for what, names in (
-                ("missing", missing),
-                ("unknown", unknown),
-                ("of another shape", differ),
-            )
-            if names
-        ]
-        raise ArtefactError(
-            f"The weights are not those of {network.name}: tensors are {'; '.join(parts)}.",
-            code="517",
-            where=str(folder / WEIGHTS),
-            fix="copy the whole model folder again from where it was made",
-        )
-    network.body.load_state_dict(tensors.read(folder / WEIGHTS), strict=True)
+    path = folder / WEIGHTS
+    found = tensors.check(path)
+    network = _blank(folder, config, task=task, preprocess=preprocess, found=found)
+    network.body.load_state_dict(tensors.read(path), strict=True)
+    licence = config["pretrained_cfg"].get("license", "")
+    network.licence = licence if isinstance(licence, str) else ""
+    network.eval()
     return network
 
 
-def _empty(
-    config: Mapping[str, Any], section: Mapping[str, Any], *, task: Task, preprocess: Preprocess
+def _blank(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    task: Task,
+    preprocess: Preprocess,
+    found: Mapping[str, TensorInfo],
 ) -> Network:
-    architecture = config["architecture"]
-    if architecture.startswith(SCRATCH_PREFIX):
-        fields = dict(section["spec"])
-        fields["widths"] = tuple(fields["widths"])
-        spec = ScratchSpec(**fields)
-        if spec.num_outputs != task.num_outputs or spec.img_size != preprocess.size_px:
-            raise ValueError("spec")  # noqa: TRY301 - told by the caller
-        return from_spec(spec)
-    from saccade.models import backbones  # noqa: PLC0415 - networks from scratch need no timm
+    """Return the network that config.json describes, if the weights' header fits to it."""
+    numbers = sum(math.prod(info.shape) for info in found.values())
+    try:
+        # A forged config.json may name a giant: it is refused before it takes any memory.
+        with Blank(max_numbers=2 * numbers + 1_000_000), torch.random.fork_rng(devices=[]):
+            network = _build(folder, config, task=task, preprocess=preprocess)
+    except TooLarge:
+        difference = f"it needs more than twice the {numbers:,} numbers that the file holds"
+    else:
+        difference = header_difference(network.body, found)
+        if not difference:
+            return network
+    raise ArtefactError(
+        f"The weights are not those of {config['saccade']['name']}: {difference}.",
+        code="517",
+        where=str(folder / WEIGHTS),
+        fix="copy the whole model folder again from where it was made",
+    )
 
-    backbone = dataclasses.replace(backbones.find(architecture), name=str(section["name"]))
-    return from_backbone(backbone, num_outputs=task.num_outputs, size_px=preprocess.size_px)
+
+def _build(
+    folder: Path, config: Mapping[str, Any], *, task: Task, preprocess: Preprocess
+) -> Network:
+    path = folder / CONFIG
+    section = config["saccade"]
+    architecture = config.get("architecture")
+    if not isinstance(architecture, str):
+        manifest.wrong(path, "it names no architecture", code="516")
+    try:
+        if architecture.startswith(SCRATCH_PREFIX):
+            fields = dict(section["spec"])
+            spec = ScratchSpec(**fields | {"widths": tuple(fields["widths"])})
+            if spec.num_outputs != task.num_outputs or spec.img_size != preprocess.size_px:
+                manifest.wrong(path, "spec and task or preprocess differ", code="515")
+            return from_spec(spec)
+        from saccade.models import backbones  # noqa: PLC0415 - from scratch needs no timm
+
+        backbone = dataclasses.replace(backbones.find(architecture), name=section["name"])
+        return from_backbone(backbone, num_outputs=task.num_outputs, size_px=preprocess.size_px)
+    except ArtefactError:
+        raise
+    except SaccadeError as error:
+        why = error.message.rstrip(".")
+        manifest.wrong(path, f"its network cannot be built: {why}", code="516")
+    except (TypeError, ValueError, KeyError):
+        manifest.wrong(path, "its network is not described completely", code="516")
 
 
 def _read_golden(
     folder: Path, section: Mapping[str, Any], *, num_outputs: int
 ) -> tuple[GoldenPicture, ...]:
-    if GOLDEN not in section["files"]:
+    files = section["files"]
+    if GOLDEN not in files:
         return ()
     path = folder / GOLDEN
+    pictures = []
     try:
-        rows = _read_json(path)["pictures"]
-        golden = tuple(
-            GoldenPicture(
-                name=store.decode_name(row["name"]),
-                content=(folder / _known(row["file"], section)).read_bytes(),
-                logits=tuple(float(value) for value in row["logits"]),
-            )
-            for row in rows
+        for row in manifest.read_json(path)["pictures"]:
+            logits = tuple(float(value) for value in row["logits"])
+            if row["file"] not in files or len(logits) != num_outputs:
+                manifest.wrong(path, "it names other files or outputs than the model has")
+            content = (folder / row["file"]).read_bytes()
+            name = store.decode_name(row["name"])
+            pictures.append(GoldenPicture(name=name, content=content, logits=logits))
+    except (TypeError, ValueError, KeyError, AttributeError):
+        manifest.wrong(path, "its pictures are not described completely")
+    return tuple(pictures)
+
+
+def check_same(bundle: Bundle, *, task: Task, name: str = "") -> None:
+    """Raise unless a model answers the same question as `task`, class by class and in order.
+
+    Args:
+        bundle: the model.
+        task: what the data or the run ask.
+        name: the network that is expected; empty = any.
+
+    Raises:
+        ArtefactError: with the difference (E518).
+    """
+    met, parts = bundle.task, []
+    if met.kind != task.kind:
+        parts.append(f"its task is {met.kind}, not {task.kind}")
+    difference = manifest.class_difference(list(met.classes), task.classes)
+    if difference:
+        parts.append(f"its classes differ ({difference})")
+    if name and name not in {bundle.network.name, bundle.network.architecture}:
+        parts.append(f"it is {bundle.network.name}, not {name}")
+    if parts:
+        raise ArtefactError(
+            f"This model does not answer what is asked: {'; '.join(parts)}.",
+            code="518",
+            where=f"the model folder of {bundle.network.name}",
+            fix="take the model that was trained on these classes, or train a new one",
         )
-    except (TypeError, ValueError, KeyError):
-        _wrong(path, "its pictures are not described completely")
-    if any(len(picture.logits) != num_outputs for picture in golden):
-        _wrong(path, "it expects another number of outputs")
-    return golden
-
-
-def _known(name: str, section: Mapping[str, Any]) -> str:
-    if name not in section["files"]:
-        raise ValueError(name)
-    return name

@@ -1,12 +1,14 @@
 """The network of a run: stages that can be frozen, and a classifier at the end."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from saccade.data.preprocess import Fit, Preprocess
-from saccade.models import scratch, stages
+from saccade.models import classifier, scratch, stages
+from saccade.models.blank import Blank
 from saccade.models.scratch import ScratchSpec
 from saccade.models.stages import Stage
 from saccade.models.weights import Weights, load_into
@@ -15,6 +17,9 @@ from saccade.runtime.seeds import generator
 
 if TYPE_CHECKING:
     from saccade.data.task import Task
+
+
+SCRATCH_PREFIX = "saccade_"  # architectures "saccade_cnn", "saccade_mlp": no name of timm's
 
 
 class Choices(Protocol):
@@ -69,15 +74,13 @@ class Network(nn.Module):
         self.input_px = input_px
         self.spec = spec  # None for timm's
         self.notes = notes  # sentences for the user
+        self.licence = ""  # of the weights it began with
         self._num_trainable_stages = len(stages)
 
     @property
     def classifier(self) -> nn.Linear:
         """The last layer, features (B, D) to logits (B, K)."""
-        layer = self.body.get_submodule(self.classifier_name)
-        if not isinstance(layer, nn.Linear):
-            raise _no_linear(self.name)
-        return layer
+        return cast("nn.Linear", self.body.get_submodule(self.classifier_name))
 
     @property
     def num_features(self) -> int:
@@ -109,7 +112,7 @@ class Network(nn.Module):
         taken: list[Tensor] = []
 
         def take(_layer: nn.Module, given: tuple[Any, ...]) -> None:
-            taken.append(given[0])
+            taken.append(given[0].flatten(1))
 
         handle = self.classifier.register_forward_pre_hook(take)
         try:
@@ -182,7 +185,7 @@ def build(
     fit: Any = recipe.fit
     with torch.random.fork_rng(devices=[]):
         seed = int(generator(recipe.seed, "weights").integers(2**62))
-        torch.manual_seed(seed)  # noqa: TID251 - inside fork_rng, the only place
+        torch.manual_seed(seed)  # inside fork_rng: nothing outside is touched
         if scratch.is_scratch(name):
             preprocess = scratch.preprocess(img_size=img_size, fit=fit)
             spec = _spec(name, task, recipe=recipe, size_px=preprocess.size_px)
@@ -216,7 +219,7 @@ def from_spec(spec: ScratchSpec) -> Network:
     return Network(
         body,
         name=spec.kind,
-        architecture=f"saccade_{spec.kind}",
+        architecture=f"{SCRATCH_PREFIX}{spec.kind}",
         classifier_name="classifier",
         stages=stages.cut_scratch(body, parts),
         input_px=spec.img_size,
@@ -231,13 +234,16 @@ def _from_timm(
 
     backbone = backbones.find(name)
     preprocess = backbones.preprocess(backbone, img_size=img_size, fit=fit)
-    network = from_backbone(
-        backbone, num_outputs=task.num_outputs, drop=drop, size_px=preprocess.size_px
-    )
+    with Blank() if weights is not None else contextlib.nullcontext():
+        network = from_backbone(
+            backbone, num_outputs=task.num_outputs, drop=drop, size_px=preprocess.size_px
+        )
     if weights is not None:
+        network.classifier.reset_parameters()  # may be all that the weights do not replace
         network.notes = load_into(
             network.body, weights, name=name, classifier=network.classifier_name
         )
+        network.licence = weights.licence
     return network, preprocess
 
 
@@ -252,23 +258,12 @@ def from_backbone(
     from saccade.models import backbones  # noqa: PLC0415 - networks from scratch need no timm
 
     body = backbones.create(backbone, num_outputs=num_outputs, drop=drop, img_size=size_px)
-    named = backbones.classifier_names(body)
-    if len(named) != 1 or not isinstance(body.get_submodule(named[0]), nn.Linear):
-        raise _no_linear(backbone.name)
+    named = classifier.settle(body, backbones.classifier_names(body), network=backbone.name)
     return Network(
         body,
         name=backbone.name,
         architecture=backbone.architecture,
-        classifier_name=named[0],
-        stages=stages.cut(body, classifier=named[0]),
+        classifier_name=named,
+        stages=stages.cut(body, classifier=named),
         input_px=size_px or backbone.input_px,
-    )
-
-
-def _no_linear(name: str) -> UsageError:
-    return UsageError(
-        f"{name} does not end in one fully connected layer, so its head cannot be replaced.",
-        code="217",
-        where="--model",
-        fix="choose another architecture of the family (without `distilled` in its name)",
     )

@@ -198,7 +198,8 @@ def initialise(network: nn.Module, *, activation: str) -> None:
     """Draw weights so that signals neither die out nor blow up on their way.
 
     He's normal distribution for the ReLU family; Glorot's uniform one for tanh (gain 5/3) and
-    sigmoid (gain 4, for its slope at 0 is 1/4). The output layer is Glorot's with gain 1.
+    sigmoid (gain 4, for its slope at 0 is 1/4). The output layer is Glorot's with gain 1. Where a
+    shortcut is added, both sides start with half the variance.
 
     Source: He et al. (2015), arXiv:1502.01852; Glorot and Bengio (2010), AISTATS.
     """
@@ -214,6 +215,16 @@ def initialise(network: nn.Module, *, activation: str) -> None:
             nn.init.kaiming_normal_(layer.weight, a=slope, nonlinearity="leaky_relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    for stage in network.modules():
+        if isinstance(stage, ConvStage) and stage.shortcut is not None:
+            halve_variance(stage.bn2 if isinstance(stage.bn2, nn.BatchNorm2d) else stage.conv2)
+            halve_variance(stage.shortcut)
+
+
+def halve_variance(layer: nn.Module) -> None:
+    """Scale a layer's weights by √½, so that two such outputs add up to the variance of one."""
+    if isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
+        layer.weight.data.mul_(0.5**0.5)
 
 
 def preprocess(*, img_size: int, fit: Fit) -> Preprocess:

@@ -28,16 +28,17 @@ def cut(network: nn.Module, *, classifier: str) -> tuple[Stage, ...]:
     convolution (VGG), those between two poolings make one stage.
     """
     names = [n for n, _ in _states(network) if not _inside(n, classifier)]
-    groups = _groups(network, names)
+    *groups, of_classifier = _groups(network, [*names, f"{classifier}.weight"])
     members: dict[int, list[str]] = defaultdict(list)
     for name, group in zip(names, groups, strict=True):
         members[group].append(name)
     weighty = {name for name, p in network.named_parameters() if p.ndim >= 2}
     cuts = [members[group] for group in sorted(members)]
-    tail = _tail(network, cuts, classifier)
+    tail = max(members) == of_classifier
     if tail and len(cuts) > 1 and sum(name in weighty for name in cuts[-1]) < 2:
         cuts[-2:] = [cuts[-2] + cuts[-1]]
         tail = False
+    cuts = _with_norms(cuts, weighty)
     body = cuts[:-1] if tail else cuts
     stage_names: list[str] = []
     if len(body) > 5 and all(sum(name in weighty for name in part) <= 1 for part in body):
@@ -66,18 +67,34 @@ def _inside(name: str, prefix: str) -> bool:
 
 def _groups(network: nn.Module, names: list[str]) -> list[int]:
     if hasattr(network, "group_matcher"):
-        return backbones.coarse_groups(network, names)
-    tops = list(dict.fromkeys(name.partition(".")[0] for name in names))
-    return [tops.index(name.partition(".")[0]) for name in names]
+        try:
+            return backbones.coarse_groups(network, names)
+        except (AssertionError, NotImplementedError):  # an architecture without coarse groups
+            pass
+    tops = [_up_to_number(name) for name in names]
+    return [list(dict.fromkeys(tops)).index(top) for top in tops]
 
 
-def _tail(network: nn.Module, cuts: list[list[str]], classifier: str) -> bool:
-    """Return whether the last group is what stands beside the classifier."""
-    if not hasattr(network, "group_matcher"):
-        return False
-    own = [f"{classifier}.weight", *cuts[-1]]
-    numbers = backbones.coarse_groups(network, [name for cut in cuts for name in cut] + own[:1])
-    return numbers[-1] == numbers[-2]
+def _up_to_number(name: str) -> str:
+    """Return the first piece of a dotted name, with the number below it if there is one.
+
+    >>> _up_to_number("stages.2.conv.weight"), _up_to_number("stem.conv.weight")
+    ('stages.2', 'stem')
+    """
+    first, _, rest = name.partition(".")
+    second = rest.partition(".")[0]
+    return f"{first}.{second}" if second.isdigit() else first
+
+
+def _with_norms(cuts: list[list[str]], weighty: set[str]) -> list[list[str]]:
+    """Return the parts, those without a layer of weights (norms) joined to the one before."""
+    joined: list[list[str]] = []
+    for part in cuts:
+        if joined and not any(name in weighty for name in part):
+            joined[-1] = joined[-1] + part
+        else:
+            joined.append(part)
+    return joined
 
 
 def _between_poolings(network: nn.Module, body: list[list[str]]) -> list[list[str]]:
@@ -137,7 +154,8 @@ def _owners_of_modules(
     following = head
     for name, module in reversed(list(network.named_modules())):
         own = [owner.get(key, head) for key in _own_keys(name, module)]
-        below = [at[f"{name}.{child}" if name else child] for child, _ in module.named_children()]
+        children = (f"{name}.{child}" if name else child for child, _ in module.named_children())
+        below = [at[child] for child in children if child in at]  # a shared one has one name only
         if _inside(name, classifier):
             own = [head]
         elif not own and not below:

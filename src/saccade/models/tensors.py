@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 16 * 1024 * 1024  # the largest timm networks need well under 1 MB
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1}
 ITEM_BYTES |= {"U8": 1, "BOOL": 1}
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+FLOATS = frozenset({"F64", "F32", "F16", "BF16", "float"})
 MAX_DIMENSIONS = 8
 
 _CONVERT = "ask its author for a .safetensors file, or convert it in a place you trust"
@@ -43,6 +43,15 @@ class TensorInfo:
 
     kind: str  # "F32", "I64", …
     shape: tuple[int, ...]
+
+    def size(self) -> str:
+        """Return the shape for people, with the kind where it is no floating one.
+
+        >>> TensorInfo(kind="F32", shape=(3, 4)).size(), TensorInfo(kind="I64", shape=()).size()
+        ('3×4', 'one integer')
+        """
+        integer = "" if self.kind in FLOATS else " integer"
+        return ("×".join(map(str, self.shape)) or "one") + integer
 
 
 def check(path: Path) -> dict[str, TensorInfo]:

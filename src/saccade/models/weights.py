@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from saccade.models import backbones, tensors
 from saccade.models.backbones import Backbone
+from saccade.models.tensors import TensorInfo
 from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, ResourceError, UsageError, listed
 
@@ -60,7 +61,7 @@ def fetch(name: str, *, weights: str = "auto") -> Weights | None:
     if weights not in {"auto", ""}:
         return _local(backbone, Path(weights).expanduser(), asked_by="--weights")
     place = os.environ.get(VARIABLE, "")
-    if place and place != "none":
+    if place:
         folder = Path(place).expanduser()
         if not folder.is_dir() or _in_folder(backbone, folder) is not None:
             return _local(backbone, folder, asked_by=VARIABLE)
@@ -68,10 +69,10 @@ def fetch(name: str, *, weights: str = "auto") -> Weights | None:
 
 
 def _local(backbone: Backbone, place: Path, *, asked_by: str) -> Weights:
-    path: Path | None = place
+    path = place
     if place.is_dir():
-        path = _in_folder(backbone, place)
-        if path is None:
+        found = _in_folder(backbone, place)
+        if found is None:
             raise ResourceError(
                 f"The folder holds no weights for {backbone.name}: looked for "
                 f"{listed(_candidates(backbone))}.",
@@ -80,6 +81,7 @@ def _local(backbone: Backbone, place: Path, *, asked_by: str) -> Weights:
                 fix=f"put the weights there under one of these names, or name the file itself; "
                 f"{_by_hand(backbone)}",
             )
+        path = found
     elif not place.exists():
         raise ResourceError(
             "There is no such file or folder of weights.",
@@ -87,8 +89,6 @@ def _local(backbone: Backbone, place: Path, *, asked_by: str) -> Weights:
             where=f"{asked_by} {place}",
             fix=f"name a .safetensors file that exists; {_by_hand(backbone)}",
         )
-    if path is None:
-        return _from_hub(backbone)
     tensors.check(path)
     return Weights(
         path=path,
@@ -173,7 +173,8 @@ def _from_hub(backbone: Backbone) -> Weights:
             f"{announced[:12]}… expected, {found[:12]}… met.",
             code="504",
             where=str(path),
-            fix="try again; if it stays so, " + ("" if is_new else "delete that file, or ")
+            fix="try again; if it stays so, "
+            + ("" if is_new else "delete that file, or ")
             + _by_hand(backbone),
         )
     tensors.check(path)
@@ -234,31 +235,41 @@ def _dropped(
 def _difference(
     wanted: "Mapping[str, torch.Tensor]", found: "Mapping[str, torch.Tensor]", free: set[str]
 ) -> str:
-    missing = [key for key in wanted if key not in found and key not in free]
-    unknown = [key for key in found if key not in wanted and key not in free]
-    shapes = [
-        f"{key} {_size(found[key])} instead of {_size(wanted[key])}"
+    return _compare(
+        {key: _size(tensor) for key, tensor in wanted.items() if key not in free},
+        {key: _size(tensor) for key, tensor in found.items() if key not in free},
+    )
+
+
+def header_difference(network: "nn.Module", found: Mapping[str, TensorInfo]) -> str:
+    """Return how a file's header differs from what a network needs, or nothing.
+
+    The network may be on the meta device.
+    """
+    wanted = {key: _size(tensor) for key, tensor in network.state_dict().items()}
+    return _compare(wanted, {key: info.size() for key, info in found.items()})
+
+
+def _compare(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
+    missing = [key for key in wanted if key not in found]
+    unknown = [key for key in found if key not in wanted]
+    changed = [
+        f"{key} {found[key]} instead of {wanted[key]}"
         for key in wanted
-        if key in found and key not in free and not _fits(wanted[key], found[key])
+        if key in found and wanted[key] != found[key]
     ]
     parts = [
-        f"{len(items)} {what} ({listed(items, limit=3)})"
-        for items, what in (
-            (missing, "missing"),
-            (unknown, "unknown"),
-            (shapes, "of another shape or kind"),
+        f"{len(keys)} {what} ({listed(keys, limit=3)})"
+        for what, keys in (
+            ("missing", missing),
+            ("unknown", unknown),
+            ("of another shape", changed),
         )
-        if items
+        if keys
     ]
     return "tensors are " + "; ".join(parts) if parts else ""
 
 
-def _fits(wanted: "torch.Tensor", found: "torch.Tensor") -> bool:
-    return (
-        wanted.shape == found.shape and wanted.is_floating_point() == found.is_floating_point()
-    )
-
-
 def _size(tensor: "torch.Tensor") -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{kind} {'×'.join(map(str, tensor.shape)) or 'number'}"
+    kind = "float" if tensor.is_floating_point() else "int"
+    return TensorInfo(kind=kind, shape=tuple(tensor.shape)).size()
