@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from saccade.data.preprocess import Preprocess
 from saccade.runtime.seeds import generator
+from saccade.training.recipe import Recipe
 
 _DRAWS = 12  # random numbers a picture, always drawn, so that switching one off moves no other
 
@@ -39,6 +40,22 @@ class Augment:
     def only(self, *names: str) -> "Augment":
         """Return a copy in which nothing but the named ones is on; for previews and tests."""
         return Augment(**{name: getattr(self, name) for name in names})
+
+
+def augment_of(recipe: Recipe) -> Augment:
+    """Return the recipe's augmentation; all zero when it is switched off."""
+    if not recipe.augment:
+        return Augment()
+    return Augment(
+        rotate=recipe.rotate,
+        zoom=recipe.zoom,
+        shift=recipe.shift,
+        hflip=recipe.hflip,
+        vflip=recipe.vflip,
+        brightness=recipe.brightness,
+        contrast=recipe.contrast,
+        noise=recipe.noise,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

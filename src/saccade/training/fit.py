@@ -16,7 +16,7 @@ from saccade.models.inference import predict_logits
 from saccade.models.network import Network
 from saccade.runtime.progress import Progress
 from saccade.runtime.seeds import generator
-from saccade.training.augment import Augment, Augmenter
+from saccade.training.augment import Augmenter, augment_of
 from saccade.training.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from saccade.training.gradients import NotFinite, blame, stage_norms
 from saccade.training.history import History
@@ -166,6 +166,7 @@ class _Loop:
             restore_optimizer(self.optimizer, resume.optimizer)
             counters = dict(resume.counters)
             best = counters.pop("best")
+            del counters["events"]
             return _Standing(
                 **counters, best=Judgement(**best) if best else None, best_state=resume.best
             )
@@ -319,6 +320,7 @@ class _Loop:
             for name in ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "best_epoch")
         }
         best = standing.best
+        counters["events"] = len(self.around.history.events)
         counters["best"] = best and {"loss": best.loss, "score": best.score, "name": best.name}
         Checkpoint(
             network=self.network.state_dict(),
@@ -334,22 +336,6 @@ class _Loop:
         self.network.eval()
         if not interrupted:
             self.around.progress.close()
-
-
-def augment_of(recipe: Recipe) -> Augment:
-    """Return the recipe's augmentation; all zero when it is switched off."""
-    if not recipe.augment:
-        return Augment()
-    return Augment(
-        rotate=recipe.rotate,
-        zoom=recipe.zoom,
-        shift=recipe.shift,
-        hflip=recipe.hflip,
-        vflip=recipe.vflip,
-        brightness=recipe.brightness,
-        contrast=recipe.contrast,
-        noise=recipe.noise,
-    )
 
 
 def _copy(state: State) -> State:

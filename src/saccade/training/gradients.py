@@ -29,16 +29,14 @@ class NotFinite(ArithmeticError):  # noqa: N818 - named for what is wrong
 
 def stage_norms(network: Network) -> dict[str, float]:
     """Return the Euclidean norm of the gradient of each stage that learns, and of the head."""
-    owners: dict[str, list[torch.Tensor]] = {}
-    for stage, parameters in network.parameters_by_stage():
+    owners = [(stage.name, list(stage.parameters)) for stage in network.stages]
+    owners.append(("head", list(network.classifier.parameters())))
+    norms = {}
+    for name, parameters in owners:
         gradients = [p.grad for p in parameters if p.grad is not None]
         if gradients:
-            owners[stage] = gradients
-    norms = {
-        stage: torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        for stage, gradients in owners.items()
-    }
-    return {stage: float(norm) for stage, norm in norms.items()}
+            norms[name] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return {name: float(norm) for name, norm in norms.items()}
 
 
 def blame(network: Network, images_BCHW: torch.Tensor) -> str:

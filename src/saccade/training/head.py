@@ -15,8 +15,7 @@ from saccade.runtime.seeds import generator
 
 NUM_FOLDS = 5
 PENALTIES = tuple(float(p) for p in np.logspace(-4, 2, 13))
-"""L2 penalties tried: λ of mean loss + λ/2 · |w|² per standardised feature, from both ends of what
-was ever chosen on flowers, ants and bees, digits and CIFAR-10."""
+"""L2 penalties tried: λ of mean loss + λ/2 · |w|², for features of unit mean variance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rotated:
-    """Standardised features in the basis of their principal axes.
+    """Features, centred and divided by one common scale, in the basis of their principal axes.
+
+    One scale for all, because what varies little in a pretrained network seldom matters: with
+    each feature divided by its own spread, flowers had 0.850 on validation instead of 0.867.
 
     An L2 penalty does not see a rotation, so the optimum is the same; but the axes are
     independent, each with its own curvature, and that lets the solver take even steps. With fewer
@@ -41,7 +43,7 @@ class _Rotated:
     coordinates_NR: np.ndarray
     axes_DR: np.ndarray
     mean_D: np.ndarray
-    std_D: np.ndarray
+    scale: float
     variances_R: np.ndarray
 
 
@@ -57,8 +59,8 @@ def fit_head(
     """Return the head that generalises best among the penalties, fitted on all rows.
 
     Multinomial logistic regression (multi-class), one logistic regression an output (binary,
-    multi-label) or ridge regression on the standardised target. Features are standardised; the
-    result is expressed for raw features.
+    multi-label) or ridge regression on the standardised target. Features are centred and divided
+    by their common scale for the penalty's sake; the result is expressed for raw features.
 
     Args:
         features_ND: float (N, D).
@@ -78,7 +80,7 @@ def fit_head(
     for penalty in [p for p in order if p >= best]:
         start = _solve(rotated, wanted_NK, weights_N, task, penalty, start)
     coefficients_RK, bias_K = start if start is not None else _no_start(rotated, wanted_NK)
-    weight_DK = (rotated.axes_DR @ coefficients_RK) / rotated.std_D[:, None]
+    weight_DK = (rotated.axes_DR @ coefficients_RK) / rotated.scale
     return Head(
         weight_KD=weight_DK.T.astype(np.float32),
         bias_K=(bias_K - rotated.mean_D @ weight_DK).astype(np.float32),
@@ -105,16 +107,16 @@ def _row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.nd
 
 def _rotate(features_ND: np.ndarray) -> _Rotated:
     features = features_ND.astype(np.float64)
-    mean, std = features.mean(axis=0), features.std(axis=0)
-    std = np.where(std > 1e-6 * max(float(std.max(initial=0.0)), 1e-12), std, 1.0)
-    standard = (features - mean) / std
+    mean = features.mean(axis=0)
+    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
+    standard = (features - mean) / scale
     num, width = standard.shape
     if num <= width:
         values, left = np.linalg.eigh(standard @ standard.T)
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
-        scale = np.sqrt(values[keep])
-        axes = standard.T @ (left[:, keep] / scale)
-        coordinates = left[:, keep] * scale
+        lengths = np.sqrt(values[keep])
+        axes = standard.T @ (left[:, keep] / lengths)
+        coordinates = left[:, keep] * lengths
     else:
         values, axes = np.linalg.eigh(standard.T @ standard)
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
@@ -124,7 +126,7 @@ def _rotate(features_ND: np.ndarray) -> _Rotated:
         coordinates_NR=np.ascontiguousarray(coordinates),
         axes_DR=axes,
         mean_D=mean,
-        std_D=std,
+        scale=scale,
         variances_R=values[keep] / num,
     )
 

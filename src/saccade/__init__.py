@@ -1,0 +1,34 @@
+"""saccade turns a folder of labelled images into an image classifier that people can trust."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saccade.data.scan import scan
+    from saccade.model import load
+    from saccade.run import open_run
+    from saccade.training.recipe import Recipe
+    from saccade.workflow import resume, train
+
+__all__ = ["Recipe", "load", "open_run", "resume", "scan", "train"]
+
+_HOMES = {
+    "Recipe": "saccade.training.recipe",
+    "load": "saccade.model",
+    "open_run": "saccade.run",
+    "resume": "saccade.workflow",
+    "scan": "saccade.data.scan",
+    "train": "saccade.workflow",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Import a public name when it is first used, so that `import saccade` loads no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'saccade' has no attribute '{name}'")
+    from importlib import import_module  # noqa: PLC0415 - so that importing stays free
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,427 @@
+"""The command line: one short function a verb, which parses, calls, prints and returns a code."""
+
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
+from saccade.runtime.interrupts import raise_on_hangup
+from saccade.runtime.progress import Progress, choose_progress
+from saccade.runtime.store import encode_name, json_text
+
+app = typer.Typer(
+    name="saccade",
+    help="Turn a folder of labelled images into an image classifier that people can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help costs 0.2 s before the first letter
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Data = Annotated[str, typer.Argument(help="A folder of class folders, or a table of pictures.")]
+Source = Annotated[str, typer.Argument(help="A run folder or a model folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Output = Annotated[
+    str | None, typer.Option("--output", help="What to write; it must not exist yet.")
+]
+
+
+def main() -> None:
+    """Run the command line; the exit codes are 0, 2, 3, 4, 5 and 6 (see the README)."""
+    raise_on_hangup()
+    app()
+
+
+@contextlib.contextmanager
+def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
+    """Turn errors into three lines and an exit code; a traceback only with --debug."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        error: SaccadeError = InterruptedRun(
+            "Stopped before anything was finished; the pictures are untouched.",
+            code="602",
+            fix="run the same command again",
+        )
+        _refuse(error, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except SaccadeError as own:
+        if debug:
+            raise
+        _refuse(own, as_json=as_json)
+    except MemoryError:
+        if debug:
+            raise
+        error = ResourceError(
+            "The memory of this machine is used up.",
+            code="403",
+            fix="choose a smaller --batch-size or --img-size, or close other programs",
+        )
+        _refuse(error, as_json=as_json)
+    except Exception as fault:  # noqa: BLE001 - the last door before the user
+        if debug:
+            raise
+        name = type(fault).__name__
+        own = SaccadeError(
+            f"This is a fault in saccade, not in your data: {name}: {fault}",
+            code="999",
+            fix="run the same command with --debug and report what it prints",
+        )
+        _refuse(own, as_json=as_json)
+
+
+def _refuse(error: SaccadeError, *, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "code": error.code,
+            "message": error.message,
+            "where": error.where,
+            "fix": error.fix,
+        }
+        typer.echo(json_text({"error": facts}))
+    typer.echo(f"error {error.code}: {error}", err=True)
+    raise typer.Exit(error.exit_code)
+
+
+def with_recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with one more option for every field of the recipe.
+
+    The recipe is the only list of choices: a field, its type and the string below it make the
+    flag, and what the user gave arrives as `command(..., flags={field: value})`.
+    """
+    from saccade.training.recipe_file import descriptions, field_types
+
+    own = inspect.signature(command, eval_str=True)
+    kept = [p for p in own.parameters.values() if p.name != "flags"]
+    extra = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                (str if get_origin(kind) is tuple else kind) | None,
+                typer.Option(_flag(name, kind), help=descriptions()[name], show_default=False),
+            ],
+        )
+        for name, kind in field_types().items()
+        if name != "data"
+    ]
+
+    def wrapped(**given: Any) -> None:  # noqa: ANN401 - typer passes what it parsed
+        names = [parameter.name for parameter in extra]
+        flags = {name: given.pop(name) for name in names}
+        command(**given, flags={name: v for name, v in flags.items() if v is not None})
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
+    wrapped.__signature__ = inspect.Signature([*parameters, *extra])  # type: ignore[attr-defined]
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__annotations__ = {p.name: p.annotation for p in [*parameters, *extra]}
+    return wrapped
+
+
+def _flag(name: str, kind: object) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    return f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+
+
+def recipe_from(config: str | None, data: str | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return the recipe of a file and the flags that override it."""
+    from saccade.training.recipe_file import field_types, make_recipe, read_recipe
+
+    types = field_types()
+    values = {
+        name: _items(name, value, types[name]) if get_origin(types[name]) is tuple else value
+        for name, value in flags.items()
+    }
+    if data is not None:
+        values["data"] = data
+    if config is not None:
+        return read_recipe(Path(config), **values)
+    return make_recipe(values, where="the command line")
+
+
+def _items(name: str, text: str, kind: Any) -> list[Any]:  # noqa: ANN401 - a type
+    inner = kind.__args__[0]
+    try:
+        return [inner(item.strip()) for item in text.split(",") if item.strip()]
+    except ValueError:
+        raise UsageError(
+            f"--{name} should be whole numbers with commas between, not '{text}'.",
+            code="231",
+            where="the command line",
+            fix=f"for example --{name} 32,64,128",
+        ) from None
+
+
+@app.command()
+@with_recipe_flags
+def train(
+    data: Annotated[
+        str | None, typer.Argument(help="A folder of class folders, or a table of pictures.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", help="A recipe.toml; flags override it.")
+    ] = None,
+    output: Output = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """Learn from labelled pictures; leave a run folder with a report and a model."""
+    with told_plainly(debug=debug, as_json=as_json):
+        recipe = recipe_from(config, data, flags or {})
+        if not recipe.data:
+            raise UsageError(
+                "There is nothing to learn from: no folder and no table was named.",
+                code="235",
+                where="the command line",
+                fix="saccade train photos/",
+            )
+        from saccade.workflow import train as train_run
+
+        with choose_progress(quiet=quiet or as_json) as progress:
+            run = train_run(recipe.data, recipe, output=output, progress=progress)
+        _end(run, as_json=as_json)
+    _leave()
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="The folder of a run that was stopped.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Go on with a run that was interrupted, to the same result as if it had not been."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade.workflow import resume as resume_run
+
+        with choose_progress(quiet=quiet or as_json) as progress:
+            finished = resume_run(run, progress=progress)
+        _end(finished, as_json=as_json)
+    _leave()
+
+
+def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose module is imported late
+    if as_json:
+        facts = {**run.facts, "folder": str(run.folder), "metrics": _estimates(run.metrics)}
+        typer.echo(json_text(facts))
+        return
+    typer.echo(run.summary)
+    typer.echo(f"report: {run.report}")
+    typer.echo(f"model:  {run.model_folder}  (saccade predict {run.folder} PICTURES)")
+
+
+def _leave() -> None:
+    """End now: tearing torch down costs a second, and everything is on disk."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "torch" in sys.modules and "pytest" not in sys.modules:
+        os._exit(0)
+
+
+def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics
+    from saccade.evaluation.scores import as_json
+
+    return as_json(metrics)
+
+
+@app.command()
+def predict(
+    model: Source,
+    pictures: Annotated[list[str], typer.Argument(help="Picture files, or one folder.")],
+    output: Output = None,
+    file_format: Annotated[
+        str, typer.Option("--format", help="csv or jsonl.")
+    ] = "csv",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Name what is on pictures: one line a picture, labels by name, with every score."""
+    with told_plainly(debug=debug):
+        from saccade.printing import write_answers
+        from saccade.model import load
+
+        loaded = load(model)
+        with choose_progress(quiet=quiet) as progress:
+            what = pictures[0] if len(pictures) == 1 else pictures
+            answers = loaded.predict(what, progress=progress)
+        write_answers(answers, loaded.classes, kind=file_format, output=output)
+        for answer in answers:
+            if answer.error:
+                typer.echo(f"not read: {encode_name(answer.path)}: {answer.error}", err=True)
+    _leave()
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run, a model, or a predictions.csv.")],
+    data: Annotated[str | None, typer.Argument(help="Labelled pictures; none for a CSV.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", help="Write the prediction table to this CSV.")
+    ] = None,
+    image_column: Annotated[str, typer.Option(help="Table: path or bytes.")] = "",
+    label_column: Annotated[str, typer.Option(help="Table: the answer.")] = "",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a model on labelled pictures, or a table of predictions; every number with n."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade.printing import metrics_table
+        from saccade.evaluation.prediction_files import read_csv
+        from saccade.evaluation.scores import evaluate as measure
+        from saccade.evaluation.scores import headline
+
+        if data is None:
+            table = read_csv(Path(model))
+        else:
+            from saccade.model import load
+
+            columns = {"image_column": image_column, "label_column": label_column}
+            with choose_progress(quiet=quiet or as_json) as progress:
+                table, catalog = load(model).predict_table(
+                    data, labelled=True, progress=progress, columns=columns
+                )
+            for own in catalog.skipped:
+                typer.echo(f"left out: {encode_name(own.path)}: {own.sentence}", err=True)
+        metrics = measure(table)
+        if output is not None:
+            table.write_csv(_new_file(output))
+        if as_json:
+            typer.echo(json_text(_estimates(metrics)))
+        else:
+            typer.echo(headline(metrics, table.task))
+            typer.echo(metrics_table(metrics))
+    _leave()
+
+
+def _new_file(output: str) -> Path:
+    path = Path(output)
+    if path.exists():
+        raise UsageError(
+            "The output file exists already; nothing is ever overwritten.",
+            code="240",
+            where=str(path),
+            fix="choose another --output, or remove that file first",
+        )
+    return path
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run folder.")],
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write report.html of a run anew, from its files and the pictures it was made of."""
+    with told_plainly(debug=debug):
+        from saccade.workflow import rewrite_report
+
+        with choose_progress(quiet=quiet) as progress:
+            typer.echo(f"report: {rewrite_report(run, progress=progress)}")
+
+
+@app.command()
+@with_recipe_flags
+def check(
+    data: Data,
+    preview: Annotated[
+        str | None, typer.Option("--preview", help="Write a page with augmented examples here.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """Look at the data without training: what is there, what cannot be used, how it would split."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade.check import check as look
+
+        recipe = recipe_from(None, data, flags or {})
+        page = None if preview is None else _new_file(preview)
+        with choose_progress(quiet=quiet or as_json) as progress:
+            facts, lines = look(recipe, preview_path=page, progress=progress)
+        typer.echo(json_text(facts) if as_json else "\n".join(lines))
+        if page is not None and not as_json:
+            typer.echo(f"preview: {page}")
+
+
+@app.command()
+@with_recipe_flags
+def models(
+    name: Annotated[str, typer.Argument(help="A name or part of one; * stands for anything.")] = "",
+    layer_table: Annotated[
+        bool, typer.Option("--layers", help="Every layer of NAME: shape, parameters, FLOPs.")
+    ] = False,
+    num_classes: Annotated[int, typer.Option(help="With --layers: outputs of the head.")] = 1000,
+    as_json: Json = False,
+    debug: Debug = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """List architectures: parameters, FLOPs, input size, licence of the weights; or the layers."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade import catalogue_of_models as shelf
+
+        recipe = recipe_from(None, None, flags or {})
+        if layer_table:
+            rows = shelf.layers_of(name, recipe, num_outputs=num_classes)
+        else:
+            rows = shelf.architectures(name)
+        typer.echo(json_text(rows) if as_json else shelf.as_text(rows))
+    _leave()
+
+
+@app.command()
+def demo(
+    folder: Annotated[str, typer.Option("--folder", help="Where to put the pictures.")] = "demo",
+    debug: Debug = False,
+) -> None:
+    """Train on scikit-learn's handwritten digits: a CNN, and a fully connected network beside it."""
+    with told_plainly(debug=debug):
+        from saccade.demo import run_demo
+
+        with choose_progress() as progress:
+            for line in run_demo(Path(folder), progress=progress):
+                typer.echo(line)
+    _leave()
+
+
+def version() -> str:
+    """Return saccade's version."""
+    from importlib import metadata
+
+    return metadata.version("saccade")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"saccade {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Turn a folder of labelled images into an image classifier that people can trust."""
+
+
+__all__ = ["Progress", "app", "main"]

@@ -1,0 +1,166 @@
+"""The data, looked at and split: everything that is known before the first weight changes."""
+
+import csv
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.data.cache import CacheWriter, PixelCache, fill
+from saccade.data.catalog import Catalog, Finding
+from saccade.data.preprocess import Preprocess
+from saccade.data.scan import scan
+from saccade.data.split import PARTS, Split, make_split
+from saccade.data.task import Task, choose_task, standardise, targets
+from saccade.models import backbones, scratch
+from saccade.runtime.progress import Progress
+from saccade.runtime.store import encode_name, writing
+from saccade.training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """Everything that is known before the first weight changes."""
+
+    recipe: Recipe
+    catalog: Catalog
+    task: Task
+    targets: np.ndarray
+    split: Split
+    cache: PixelCache
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over every picture's path, content, label and part, hexadecimal."""
+        digest = hashlib.sha256()
+        for row in zip(
+            self.catalog.paths,
+            self.catalog.hashes,
+            self.catalog.labels,
+            self.split.parts,
+            strict=True,
+        ):
+            digest.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
+        return digest.hexdigest()
+
+
+def preprocess_of(recipe: Recipe) -> Preprocess:
+    """Return the preprocessing that the recipe's network needs."""
+    fit: Any = recipe.fit
+    if scratch.is_scratch(recipe.model):
+        return scratch.preprocess(img_size=recipe.img_size, fit=fit)
+    return backbones.preprocess(backbones.find(recipe.model), img_size=recipe.img_size, fit=fit)
+
+
+def look(
+    recipe: Recipe, data: str | Path | Catalog, writer: CacheWriter, *, progress: Progress
+) -> Lesson:
+    """Return the data, scanned and decoded once, with its task and its split."""
+    if isinstance(data, Catalog):
+        catalog = data
+        cache = fill(writer, catalog, progress=progress, threads=recipe.threads)
+    else:
+        catalog = scan(
+            data,
+            image_column=recipe.image_column,
+            label_column=recipe.label_column,
+            split_column=recipe.split_column,
+            group_column=recipe.group_column,
+            exclude=recipe.exclude,
+            follow_links=recipe.follow_links,
+            progress=progress,
+            on_listed=writer.allocate,
+            visit=writer.visit,
+            threads=recipe.threads,
+        )
+        cache = writer.finish(catalog.positions)
+    progress.close()
+    task = choose_task(catalog, requested=recipe.task)
+    truth = targets(catalog, task)
+    split = make_split(
+        catalog,
+        task,
+        truth,
+        seed=recipe.seed,
+        val_fraction=recipe.val_fraction,
+        test_fraction=recipe.test_fraction,
+        keep_val=recipe.keep_val,
+    )
+    return Lesson(
+        recipe=recipe,
+        catalog=catalog,
+        task=standardise(task, truth[split.rows("train")]),
+        targets=truth,
+        split=split,
+        cache=cache,
+    )
+
+
+def data_facts(
+    catalog: Catalog, task: Task, findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """Return what is known of the data, as JSON can hold it."""
+    return {
+        "place": encode_name(catalog.place),
+        "layout": catalog.layout,
+        "num_files": catalog.num_files,
+        "num_used": len(catalog),
+        "task": dataclasses.asdict(task),
+        "classes": list(task.classes),
+        "skipped": [
+            {**dataclasses.asdict(own), "path": encode_name(own.path)} for own in catalog.skipped
+        ],
+        "findings": [
+            {**dataclasses.asdict(own), "paths": [encode_name(path) for path in own.paths]}
+            for own in findings
+        ],
+    }
+
+
+def counts(lesson: Lesson) -> dict[str, dict[str, int]]:
+    """Return the pictures of each class in each part; regression: of all together."""
+    found: dict[str, dict[str, int]] = {}
+    for part in PARTS:
+        own = lesson.targets[lesson.split.rows(part)]
+        if lesson.task.kind == "regression":
+            found[part] = {"": len(own)}
+        elif lesson.task.kind == "multilabel":
+            sums = own.sum(axis=0) if len(own) else np.zeros(len(lesson.task.classes))
+            found[part] = {n: int(s) for n, s in zip(lesson.task.classes, sums, strict=True)}
+        else:
+            sums = np.bincount(own.astype(np.int64), minlength=len(lesson.task.classes))
+            found[part] = {n: int(s) for n, s in zip(lesson.task.classes, sums, strict=True)}
+    return found
+
+
+def write_split(path: Path, catalog: Catalog, split: Split) -> None:
+    """Write split.csv: one line a picture, with its part and why."""
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["file", "label", "part", "group", "why"])
+        table.writerows(
+            [encode_name(name), encode_name(label), part, encode_name(group), why]
+            for name, label, part, group, why in zip(
+                catalog.paths, catalog.labels, split.parts, split.groups, split.why, strict=True
+            )
+        )
+
+
+def told(lesson: Lesson, findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield what a person should read before training begins."""
+    catalog, task = lesson.catalog, lesson.task
+    kind = f"{len(task.classes)} classes" if task.classes else "numbers"
+    yield (
+        f"{encode_name(catalog.place)}: {catalog.layout}; {len(catalog)} of {catalog.num_files} "
+        f"files used, {len(catalog.skipped)} left out; {kind} ({task.kind}: {task.why})"
+    )
+    sizes = ", ".join(f"{len(lesson.split.rows(part))} {part}" for part in PARTS)
+    yield f"parts: {sizes}"
+    yield from lesson.split.notes
+    for finding in findings:
+        if finding.severity != "note":
+            yield f"{finding.severity}: {finding.sentence}"

@@ -1,0 +1,154 @@
+"""A finished model: pictures in, answers by name out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.cache import CacheWriter, PixelCache
+from saccade.data.catalog import Catalog
+from saccade.data.scan import scan
+from saccade.data.task import Task, targets
+from saccade.evaluation.predictions import Predictions
+from saccade.models.bundle import Bundle
+from saccade.models.bundle import load as load_bundle
+from saccade.models.inference import predict_logits
+from saccade.runtime import device
+from saccade.runtime.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The answer for one picture; where it could not be read, `error` says why."""
+
+    path: str
+    label: str  # the class; several labels joined by "|"; regression: the number as text
+    score: float  # probability of the label (the least of several); regression: the value
+    scores: Mapping[str, float]  # every class's probability; regression: empty
+    error: str = ""
+
+
+class Model:
+    """A model folder, loaded.
+
+    Its preprocessing is the one it was trained with, its answers are names, and it never
+    returns a bare index.
+    """
+
+    def __init__(self, bundle: Bundle, *, device_name: str = "cpu") -> None:
+        self.bundle = bundle
+        self.task: Task = bundle.task
+        self._device = device_name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names it can answer with; empty for regression."""
+        return self.task.classes
+
+    def predict(
+        self, pictures: str | Path | Sequence[str | Path], *, progress: Progress | None = None
+    ) -> list[Prediction]:
+        """Return an answer for every picture, ordered by path.
+
+        Args:
+            pictures: files, or one file, or a folder that is searched.
+            progress: is told how far it is.
+
+        Raises:
+            DataError: there is nothing readable among them (E301-E349).
+        """
+        table, catalog = self.predict_table(pictures, labelled=False, progress=progress)
+        answers = _answers(table)
+        answers += [
+            Prediction(path=own.path, label="", score=float("nan"), scores={}, error=own.sentence)
+            for own in catalog.skipped
+        ]
+        return sorted(answers, key=lambda answer: answer.path)
+
+    def predict_table(
+        self,
+        data: str | Path | Sequence[str | Path],
+        *,
+        labelled: bool,
+        progress: Progress | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> tuple[Predictions, Catalog]:
+        """Return the prediction table of some data, and the catalogue with what was skipped.
+
+        Args:
+            data: as in `scan`.
+            labelled: whether labels are wanted; they must then be among the model's classes.
+            progress: is told how far it is.
+            columns: `scan`'s column arguments by name, for tables.
+
+        Raises:
+            DataError: the data cannot be used, or hold classes that the model does not know.
+        """
+        progress = progress or Progress()
+        with CacheWriter(self.bundle.preprocess) as writer:
+            catalog = scan(
+                data,
+                labelled=labelled,
+                progress=progress,
+                on_listed=writer.allocate,
+                visit=writer.visit,
+                **(columns or {}),  # type: ignore[arg-type]
+            )
+            truth = targets(catalog, self.task) if labelled else None
+            cache = writer.finish(catalog.positions)
+            logits_NK = self.logits(cache, range(len(catalog)), progress=progress)
+        table = Predictions(
+            task=self.task,
+            paths=catalog.paths,
+            hashes=catalog.hashes,
+            parts=tuple(part or "test" for part in catalog.parts),
+            truth=truth,
+            scores=self.task.scores(logits_NK),
+        )
+        return table, catalog
+
+    def logits(
+        self, cache: PixelCache, rows: Sequence[int], *, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Return logits_NK, float32, of pictures in a cache."""
+        if progress is not None:
+            progress.start("predict", len(rows), "pictures")
+        return predict_logits(
+            self.bundle.network, cache, rows, device=self._device, progress=progress
+        )
+
+
+def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
+    """Return the model in a model folder, or in a run folder.
+
+    Raises:
+        ArtefactError: the folder is not a sound model (E505-E549).
+    """
+    path = Path(folder)
+    device.keep_pages()
+    inner = path / "model"
+    return Model(
+        load_bundle(inner if (inner / "config.json").is_file() else path),
+        device_name=device.choose_device(device_name),
+    )
+
+
+def _answers(table: Predictions) -> list[Prediction]:
+    names = table.task.classes
+    answers = []
+    for row, (path, label) in enumerate(zip(table.paths, table.prediction, strict=True)):
+        scores = dict(zip(names, map(float, table.scores[row]), strict=False))
+        answers.append(
+            Prediction(path=path, label=label, score=_score(table, row), scores=scores)
+        )
+    return answers
+
+
+def _score(table: Predictions, row: int) -> float:
+    if table.task.kind == "regression":
+        return float(table.scores[row, 0])
+    if table.task.kind == "multilabel":
+        chosen = table.scores[row][np.asarray(table.predicted[row], dtype=bool)]
+        return float(chosen.min()) if chosen.size else float(1 - table.scores[row].max())
+    return float(table.scores[row].max())

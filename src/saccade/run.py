@@ -1,0 +1,175 @@
+"""The folder that holds all of a run: reading it, and writing it step by step."""
+
+import contextlib
+import json
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.prediction_files import read_csv
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import from_json
+from saccade.runtime import device
+from saccade.runtime.errors import ArtefactError, UsageError
+from saccade.runtime.store import write_json
+
+FORMAT_VERSION = 1
+PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run folder. What was measured is read from its files each time it is asked for."""
+
+    folder: Path
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds: state, versions, data, split, model, seconds."""
+        return _read_json(self.folder / "run.json")
+
+    @property
+    def state(self) -> str:
+        """`running`, `interrupted`, `failed` or `finished`."""
+        return str(self.facts.get("state", "unknown"))
+
+    @property
+    def summary(self) -> str:
+        """The result in one sentence; empty while there is none."""
+        return str(self.facts.get("summary", ""))
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Estimate]]:
+        """Every number with its interval: `run.metrics["test"]["accuracy"]`."""
+        return from_json(_read_json(self.folder / "metrics.json"))
+
+    @property
+    def predictions(self) -> Predictions:
+        """The table that every number comes from."""
+        return read_csv(self.folder / "predictions.csv")
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "report.html"
+
+    @property
+    def model_folder(self) -> Path:
+        """The model to use, with `saccade.load` or plain timm."""
+        return self.folder / "model"
+
+
+def open_run(folder: str | Path) -> Run:
+    """Return the run in a folder.
+
+    Raises:
+        ArtefactError: there is no run (E550), or it is of a newer saccade (E551).
+    """
+    path = Path(folder)
+    if not (path / "run.json").is_file():
+        raise ArtefactError(
+            "This is not a run folder: it holds no run.json.",
+            code="550",
+            where=str(path),
+            fix="name a folder that saccade train has written, such as runs/photos",
+        )
+    run = Run(folder=path)
+    version = run.facts.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ArtefactError(
+            f"This run has format {version}; this saccade reads formats up to {FORMAT_VERSION}.",
+            code="551",
+            where=str(path / "run.json"),
+            fix="install a newer saccade: pip install --upgrade saccade",
+        )
+    return run
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtefactError(
+            f"A file of the run cannot be read: {error.strerror or error}.",
+            code="552",
+            where=str(path),
+            fix="finish the run with saccade resume, or train again",
+        ) from error
+    except ValueError as error:
+        raise ArtefactError(
+            "A file of the run is damaged: it is not JSON.",
+            code="553",
+            where=str(path),
+            fix="train again; the pictures are untouched",
+        ) from error
+    return content if isinstance(content, dict) else {}
+
+
+def new_folder(output: str | Path | None, *, data: str) -> Path:
+    """Return a folder for a new run that does not exist yet.
+
+    Without `output`: runs/<name of the data>, numbered where that is taken.
+
+    Raises:
+        UsageError: `output` exists (E240).
+    """
+    if output is not None:
+        path = Path(output)
+        if path.exists():
+            raise UsageError(
+                "The output folder exists already; a run never overwrites anything.",
+                code="240",
+                where=str(path),
+                fix="choose another --output, or remove that folder first",
+            )
+        return path
+    stem = Path(data).resolve().name.removesuffix(Path(data).suffix) or "data"
+    path = Path("runs") / stem
+    number = 2
+    while path.exists():
+        path = Path("runs") / f"{stem}-{number}"
+        number += 1
+    return path
+
+
+class Ledger:
+    """Writes run.json anew at each step, so that a crash leaves what was known by then."""
+
+    def __init__(self, folder: Path, *, facts: dict[str, Any] | None = None) -> None:
+        self.folder = folder
+        self._begun = time.perf_counter()
+        self.facts: dict[str, Any] = facts or {
+            "format_version": FORMAT_VERSION,
+            "state": "running",
+            "saccade": metadata.version("saccade"),
+            "versions": versions(),
+            "machine": device.describe(),
+            "seconds": {},
+        }
+
+    @contextlib.contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long a step took."""
+        begun = time.perf_counter()
+        yield
+        self.facts["seconds"][step] = round(time.perf_counter() - begun, 3)
+
+    def write(self, state: str) -> None:
+        """Write run.json with this state."""
+        self.facts["state"] = state
+        self.facts["seconds"]["total"] = round(time.perf_counter() - self._begun, 3)
+        write_json(self.folder / "run.json", self.facts)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a run computes."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

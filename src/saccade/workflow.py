@@ -1,0 +1,390 @@
+"""The whole road, from a folder of labelled pictures to a run with a tested model."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.data import audit
+from saccade.data.cache import CacheWriter, PixelCache
+from saccade.data.catalog import Catalog
+from saccade.data.scan import scan
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import as_json, evaluate, headline
+from saccade.lesson import Lesson, counts, data_facts, look, preprocess_of, told, write_split
+from saccade.models import bundle, layers, network, weights
+from saccade.models.inference import predict_logits
+from saccade.models.network import Network
+from saccade.reporting import card, collect, page
+from saccade.run import Ledger, Run, new_folder, open_run
+from saccade.runtime import device
+from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
+from saccade.runtime.interrupts import Interrupts
+from saccade.runtime.progress import Progress
+from saccade.runtime.store import write_json, write_text
+from saccade.training.augment import augment_of, preview
+from saccade.training.checkpoint import Checkpoint, read_checkpoint
+from saccade.training.fit import Material, Surroundings
+from saccade.training.history import History
+from saccade.training.learn import Learned, learn
+from saccade.training.recipe import Recipe
+from saccade.training.recipe_file import read_recipe, write_recipe
+
+DEFAULT_MODEL = "mobilenetv2_100"
+"""The backbone behind `--model auto`: small, quick on a laptop, and its weights are free to use."""
+
+CHECKPOINT = "checkpoint.safetensors"
+MAX_GOLDEN = 8
+MAX_GOLDEN_BYTES = 1_000_000
+
+
+def train(
+    data: str | Path | Catalog,
+    recipe: Recipe | None = None,
+    *,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Return a finished run: data looked at and split, a network trained, tested and kept.
+
+    Args:
+        data: a folder or table as in `scan`, or a catalogue that was scanned before.
+        recipe: every choice; its `data` field is taken from `data`.
+        output: folder to write, which must not exist; None = runs/<name of the data>.
+        progress: is told how far it is.
+
+    Raises:
+        SaccadeError: whatever stopped it, by kind: usage, data, resource, artefact, interrupted.
+    """
+    place = data.place if isinstance(data, Catalog) else str(data)
+    recipe = (recipe or Recipe()).replace(data=place)
+    if recipe.model == "auto":
+        recipe = recipe.replace(model=DEFAULT_MODEL)
+    folder = new_folder(output, data=place)
+    return _go(folder, recipe, data, progress=progress or Progress(), before=None)
+
+
+def resume(folder: str | Path, *, progress: Progress | None = None) -> Run:
+    """Return the run in `folder`, continued from where it stopped and finished.
+
+    The final weights are those of a run that was never stopped.
+
+    Raises:
+        UsageError: it is finished already (E241).
+        DataError: the pictures, labels or parts are not what they were (E346).
+    """
+    run = open_run(folder)
+    if run.state == "finished":
+        raise UsageError(
+            "This run is finished; there is nothing to resume.",
+            code="241",
+            where=str(run.folder),
+            fix="read its report.html, or train again with --config recipe.toml",
+        )
+    recipe = read_recipe(run.folder / "recipe.toml")
+    return _go(run.folder, recipe, recipe.data, progress=progress or Progress(), before=run)
+
+
+def _go(
+    folder: Path,
+    recipe: Recipe,
+    data: str | Path | Catalog,
+    *,
+    progress: Progress,
+    before: Run | None,
+) -> Run:
+    device.keep_pages()
+    device_name = device.choose_device(recipe.device)
+    device.set_threads(recipe.threads)
+    fetched = weights.fetch(recipe.model, weights=recipe.weights)
+    ledger = Ledger(folder)
+    with ExitStack() as stack:
+        writer = stack.enter_context(CacheWriter(preprocess_of(recipe)))
+        with ledger.timed("scan"):
+            lesson = look(recipe, data, writer, progress=progress)
+        _check_same(lesson, before)
+        _open(ledger, lesson, progress)
+        try:
+            _learn_and_test(ledger, lesson, fetched, device_name, progress)
+        except (SaccadeError, KeyboardInterrupt) as error:
+            _close_early(ledger, error)
+            raise
+    return Run(folder=folder)
+
+
+def _check_same(lesson: Lesson, before: Run | None) -> None:
+    known = before and before.facts.get("split", {}).get("fingerprint")
+    if known and known != lesson.fingerprint:
+        raise DataError(
+            "The pictures, labels or parts are no longer those that this run began with.",
+            code="346",
+            where=f"{lesson.catalog.place} ({len(lesson.catalog)} pictures now)",
+            fix="put them back as they were, or begin a new run with saccade train",
+        )
+
+
+def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
+    """Create the run folder, once it is known that the data can be learned from."""
+    findings = audit.look(lesson.catalog, lesson.task, lesson.split)
+    ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
+    ledger.facts["split"] = {
+        "seed": lesson.split.seed,
+        "notes": list(lesson.split.notes),
+        "counts": counts(lesson),
+        "fingerprint": lesson.fingerprint,
+    }
+    ledger.write("running")
+    write_recipe(ledger.folder / "recipe.toml", lesson.recipe)
+    write_split(ledger.folder / "split.csv", lesson.catalog, lesson.split)
+    for sentence in told(lesson, findings):
+        progress.say(sentence)
+
+
+def _learn_and_test(
+    ledger: Ledger,
+    lesson: Lesson,
+    fetched: weights.Weights | None,
+    device_name: str,
+    progress: Progress,
+) -> None:
+    recipe, folder = lesson.recipe, ledger.folder
+    with ledger.timed("build"):
+        net, _ = network.build(
+            recipe.model,
+            task=lesson.task,
+            recipe=recipe,
+            weights=fetched,
+            img_size=recipe.img_size,
+        )
+    for note in net.notes:
+        progress.say(note)
+    checkpoint = _checkpoint(folder)
+    history = History(
+        folder / "history.jsonl", keep=checkpoint.counters["events"] if checkpoint else 0
+    )
+    with ledger.timed("learn"), Interrupts() as interrupts:
+        learned = learn(
+            net,
+            _material(lesson),
+            recipe=recipe,
+            pretrained=fetched is not None,
+            surroundings=Surroundings(
+                device=device_name,
+                history=history,
+                progress=progress,
+                asked_to_stop=interrupts.asked_to_stop,
+                checkpoint_path=folder / CHECKPOINT,
+            ),
+            resume=checkpoint,
+        )
+    ledger.facts["model"] = model_facts(net, lesson, fetched, learned)
+    if learned.interrupted:
+        _keep_model(ledger, lesson, net, fetched, table=None, metrics=None)
+        raise InterruptedRun(
+            f"Stopped by {interrupts.signal_name}; the best model so far is kept, untested.",
+            code="601",
+            where=str(folder / "model"),
+            fix=f"go on with: saccade resume {folder}",
+        )
+    _test(ledger, lesson, net, fetched, device_name=device_name, progress=progress)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _checkpoint(folder: Path) -> Checkpoint | None:
+    path = folder / CHECKPOINT
+    return read_checkpoint(path) if path.is_file() else None
+
+
+def _material(lesson: Lesson) -> Material:
+    return Material(
+        cache=lesson.cache,
+        targets=lesson.targets,
+        train_rows=lesson.split.rows("train"),
+        validation_rows=lesson.split.rows("validation"),
+        task=lesson.task,
+    )
+
+
+def model_facts(
+    net: Network, lesson: Lesson, fetched: weights.Weights | None, learned: Learned
+) -> dict[str, Any]:
+    """Return what the run records of its network."""
+    net.set_stage_trainable(learned.num_stages)
+    rows = layers.layer_table(net, lesson.cache.preprocess.size_px)
+    return {
+        "name": lesson.recipe.model,
+        "num_parameters": net.num_parameters,
+        "num_trainable": net.num_trainable,
+        "num_stages": len(net.stages),
+        "num_stages_learned": learned.num_stages,
+        "weights": {
+            "source": fetched.source if fetched else "none: from scratch",
+            "licence": fetched.licence if fetched else "",
+            "sha256": fetched.sha256 if fetched else "",
+        },
+        "preprocess": lesson.cache.preprocess.as_dict(),
+        "layers": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "shape": list(row.shape),
+                "parameters": row.num_parameters,
+                "flops": row.flops,
+            }
+            for row in rows
+        ],
+    }
+
+
+def _test(
+    ledger: Ledger,
+    lesson: Lesson,
+    net: Network,
+    fetched: weights.Weights | None,
+    *,
+    device_name: str,
+    progress: Progress,
+) -> None:
+    """Ask the network about every picture, once, and keep what it said and how good that is."""
+    folder = ledger.folder
+    with ledger.timed("predict"):
+        progress.start("test", len(lesson.catalog), "pictures")
+        logits_NK = predict_logits(
+            net, lesson.cache, range(len(lesson.catalog)), device=device_name, progress=progress
+        )
+    table = Predictions(
+        task=lesson.task,
+        paths=lesson.catalog.paths,
+        hashes=lesson.catalog.hashes,
+        parts=lesson.split.parts,
+        truth=lesson.targets,
+        scores=lesson.task.scores(logits_NK),
+    )
+    with ledger.timed("evaluate"):
+        table.write_csv(folder / "predictions.csv")
+        metrics = evaluate(table, seed=lesson.recipe.seed)
+        write_json(folder / "metrics.json", as_json(metrics))
+        ledger.facts["summary"] = headline(metrics, lesson.task)
+    with ledger.timed("save"):
+        _keep_model(ledger, lesson, net, fetched, table=table, metrics=metrics)
+    with ledger.timed("report"):
+        ledger.write("finished")
+        write_report(
+            folder,
+            picture=_pictures(lesson.catalog, lesson.cache),
+            examples=_preview(lesson),
+        )
+    ledger.write("finished")
+    progress.close()
+
+
+def _keep_model(
+    ledger: Ledger,
+    lesson: Lesson,
+    net: Network,
+    fetched: weights.Weights | None,
+    *,
+    table: Predictions | None,
+    metrics: dict[str, Any] | None,
+) -> None:
+    """Write the model folder: weights, classes, preprocessing, golden pictures, card."""
+    folder = ledger.folder / "model"
+    provenance = {
+        "saccade": ledger.facts["saccade"],
+        "versions": ledger.facts["versions"],
+        "data_fingerprint": lesson.fingerprint,
+        "seed": lesson.recipe.seed,
+        "tested": table is not None,
+        "weights": ledger.facts["model"]["weights"],
+    }
+    net.to("cpu")
+    bundle.save(
+        folder,
+        net,
+        task=lesson.task,
+        preprocess=lesson.cache.preprocess,
+        provenance=provenance,
+        golden=_golden(lesson, net),
+    )
+    write_text(folder / "README.md", card.card_text(ledger.facts, lesson.task, metrics or {}))
+
+
+def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
+    """Return a few pictures with what the network says of them, of different classes if it can."""
+    rows = lesson.split.rows("test") or lesson.split.rows("train")
+    small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
+    by_label: dict[str, int] = {}
+    for row in small:
+        by_label.setdefault(lesson.catalog.labels[row], row)
+    chosen = [*by_label.values(), *(row for row in small if row not in by_label.values())]
+    chosen = chosen[:MAX_GOLDEN]
+    logits_NK = predict_logits(net, lesson.cache, chosen)
+    return [
+        bundle.GoldenPicture(
+            name=Path(lesson.catalog.paths[row]).name,
+            content=lesson.catalog.read(row),
+            logits=tuple(map(float, logits)),
+        )
+        for row, logits in zip(chosen, logits_NK, strict=True)
+    ]
+
+
+def _close_early(ledger: Ledger, error: BaseException) -> None:
+    interrupted = isinstance(error, KeyboardInterrupt | InterruptedRun)
+    ledger.facts["error"] = str(error) or "interrupted"
+    with contextlib.suppress(SaccadeError):  # the disk may be what failed
+        ledger.write("interrupted" if interrupted else "failed")
+
+
+def _pictures(catalog: Catalog, cache: PixelCache) -> Callable[[str], np.ndarray | None]:
+    rows = {path: row for row, path in enumerate(catalog.paths)}
+    return lambda path: cache.as_seen(rows[path]) if path in rows else None
+
+
+def _preview(lesson: Lesson) -> list[tuple[str, list[np.ndarray]]]:
+    rows = lesson.split.rows("train")
+    augment = augment_of(lesson.recipe)
+    if not rows or not augment.active:
+        return []
+    canvas = lesson.cache.canvases([rows[0]])[0]
+    return preview(augment, canvas, lesson.cache.preprocess, seed=lesson.recipe.seed)
+
+
+def write_report(
+    folder: Path,
+    *,
+    picture: Callable[[str], np.ndarray | None],
+    examples: list[tuple[str, list[np.ndarray]]],
+) -> Path:
+    """Write report.html into a run folder and return its path."""
+    path = folder / "report.html"
+    page.write_page(collect.collect(folder, picture=picture, preview=examples), path)
+    return path
+
+
+def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> Path:
+    """Write the report of a run anew and return its path.
+
+    The pictures are read from where they were; those that are gone or have changed are left
+    out, and the page says so.
+
+    Raises:
+        ArtefactError: it is not a run folder (E550).
+    """
+    run = open_run(folder)
+    recipe = read_recipe(run.folder / "recipe.toml")
+    with CacheWriter(preprocess_of(recipe)) as writer:
+        try:
+            lesson = look(recipe, recipe.data, writer, progress=progress or Progress())
+        except DataError:
+            write_report(run.folder, picture=lambda _path: None, examples=[])
+        else:
+            write_report(
+                run.folder,
+                picture=_pictures(lesson.catalog, lesson.cache),
+                examples=_preview(lesson),
+            )
+    return run.report
