@@ -1,12 +1,18 @@
-"""How sure one can be of a number."""
+"""How sure one can be of a number.
+
+Why each kind of number has the interval it has, and how often these intervals cover the truth,
+is measured in `docs/intervals.md`.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
-RESAMPLES = 2_000
-_Z = 1.959963984540054  # the normal distribution's 97.5 % point
+LEVEL = 0.95
+Z = float(ndtri(0.5 + LEVEL / 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,14 +20,16 @@ class Estimate:
     """A number, its 95 % interval, how many pictures it rests on, and how it was found.
 
     `value` is NaN where the number is not defined (a class without pictures); then `low` and
-    `high` are NaN too and `method` says why.
+    `high` are NaN too and `method` says why. Where only an interval cannot be given (the error
+    of a single picture), `low` and `high` alone are NaN. What follows a semicolon in `method`
+    is a remark on the number.
     """
 
     value: float
     low: float
     high: float
     n: int
-    method: str  # "wilson", "bootstrap", "undefined: no picture of this class", …
+    method: str  # "wilson", "wilson-bootstrap", "undefined: no picture of this class", …
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n}, {self.method})"
@@ -29,7 +37,8 @@ class Estimate:
 
 def undefined(why: str, *, n: int) -> Estimate:
     """Return the estimate of a number that does not exist, with the reason."""
-    return Estimate(value=math.nan, low=math.nan, high=math.nan, n=n, method=f"undefined: {why}")
+    nan = math.nan
+    return Estimate(value=nan, low=nan, high=nan, n=n, method=f"undefined: {why}")
 
 
 def wilson(correct: int, n: int) -> Estimate:
@@ -45,17 +54,145 @@ def wilson(correct: int, n: int) -> Estimate:
     """
     if n == 0:
         return undefined("no pictures", n=0)
-    value = correct / n
-    centre = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2))
-    low = 0.0 if correct == 0 else max(0.0, centre - half)
-    high = 1.0 if correct == n else min(1.0, centre + half)
-    return Estimate(value=value, low=low, high=high, n=n, method="wilson")
+    return proportion(correct / n, effective=n, n=n, method="wilson")
 
 
-def percentile(value: float, replicates: np.ndarray, *, n: int, method: str) -> Estimate:
-    """Return a value with the middle 95 % of its bootstrap replicates, the value included."""
-    low, high = np.nanquantile(replicates, [0.025, 0.975])
+def proportion(
+    value: float, *, effective: float, n: int, method: str, freedom: float = math.inf
+) -> Estimate:
+    """Return a number between 0 and 1 with the Wilson interval of its effective sample size.
+
+    The effective size is that of the simple proportion which would vary as much as this number
+    does: value·(1 - value) / variance. The interval stays inside [0, 1], is never empty of
+    width, and needs no symmetric error.
+
+    Args:
+        value: 0 to 1.
+        effective: the effective sample size, above 0.
+        n: how many pictures the number rests on.
+        method: how `effective` was found.
+        freedom: degrees of freedom of the variance behind `effective`; few widen the interval
+            by Student's t.
+
+    Source: E. L. Korn, B. I. Graubard (1998), Survey Methodology 24(2): 193-201, with Wilson's
+    interval as recommended by N. Dean, M. Pagano (2015), J. Surv. Stat. Methodol. 3: 484-503.
+    """
+    size = effective * (Z / quantile(freedom)) ** 2
+    centre = (value + Z**2 / (2 * size)) / (1 + Z**2 / size)
+    spread = math.sqrt(max(value * (1 - value), 0) / size + Z**2 / (4 * size**2))
+    half = Z / (1 + Z**2 / size) * spread
+    low = 0.0 if value <= 0 else max(0.0, min(value, centre - half))
+    high = 1.0 if value >= 1 else min(1.0, max(value, centre + half))
+    return Estimate(value=value, low=low, high=high, n=n, method=method)
+
+
+def quantile(freedom: float) -> float:
+    """Return the 97.5 % point of Student's t; the normal's where the freedom is infinite."""
+    return Z if math.isinf(freedom) else float(stdtrit(max(freedom, 1.0), 0.5 + LEVEL / 2))
+
+
+def mapped(
+    estimate: Estimate,
+    *,
+    numerator: tuple[float, float],
+    denominator: tuple[float, float],
+    method: str = "",
+) -> Estimate:
+    """Return (a + b·x) / (c + d·x) of an estimate x, for a form that grows with x."""
+
+    def image(x: float) -> float:
+        return (numerator[0] + numerator[1] * x) / (denominator[0] + denominator[1] * x)
+
     return Estimate(
-        value=value, low=min(float(low), value), high=max(float(high), value), n=n, method=method
+        value=image(estimate.value),
+        low=image(estimate.low),
+        high=image(estimate.high),
+        n=estimate.n,
+        method=method or estimate.method,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Which rows belong together and are not independent of each other.
+
+    `index` gives each row its group, 0 to `count` - 1; without groups each row is its own.
+    """
+
+    index: np.ndarray
+    count: int
+    named: bool  # False: every row is a group of its own
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of a variance between groups; infinite without groups."""
+        return max(self.count - 1, 1) if self.named else math.inf
+
+    @property
+    def suffix(self) -> str:
+        """What the method of an interval adds to say that groups were kept together."""
+        return f" of {self.count} groups" if self.named else ""
+
+    def sums(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sums over the rows of each group, along the first axis."""
+        if not self.named:
+            return rows
+        out = np.zeros((self.count, *rows.shape[1:]), dtype=np.float64)
+        np.add.at(out, self.index, rows)
+        return out
+
+    def variance(self, influence: np.ndarray) -> float:
+        """Return the variance of a number from what each row adds to it.
+
+        Source: the infinitesimal jackknife, B. Efron (1982), The Jackknife, the Bootstrap and
+        Other Resampling Plans, ch. 6; sums by group as in W. G. Cochran (1977), ch. 9.
+        """
+        if self.count < 2:
+            return 0.0
+        return float((self.sums(influence) ** 2).sum() * self.count / (self.count - 1))
+
+
+def grouping(groups: Sequence[str] | None, *, num_rows: int) -> Grouping:
+    """Return the grouping by name; an empty name is a row alone.
+
+    >>> grouping(["a", "", "a", ""], num_rows=4).index.tolist()
+    [0, 1, 0, 2]
+    """
+    if groups is None:
+        return Grouping(index=np.arange(num_rows), count=num_rows, named=False)
+    if len(groups) != num_rows:
+        raise ValueError(f"{len(groups)} groups for {num_rows} rows")
+    places: dict[str | int, int] = {}
+    keys = (name or row for row, name in enumerate(groups))
+    index = np.array([places.setdefault(key, len(places)) for key in keys], dtype=np.int64)
+    return Grouping(index=index, count=len(places), named=len(places) < num_rows)
+
+
+def grouped_ratio(hits: np.ndarray, trials: np.ndarray, grouping: Grouping) -> Estimate:
+    """Return Σ hits / Σ trials with its 95 % interval, groups kept together.
+
+    Without groups the trials are independent and this is `wilson`. With groups the effective
+    sample size is that of the variance between groups, never more than the trials, and the
+    number of groups with a trial where all of them agree.
+
+    Args:
+        hits: (N,), 0 to `trials`.
+        trials: (N,), 0 or 1 for proportions; NaN never.
+        grouping: which rows belong together.
+    """
+    total, n = float(trials.sum()), round(float(trials.sum()))
+    if total == 0:
+        return undefined("no pictures", n=0)
+    if not grouping.named:
+        return wilson(round(float(hits.sum())), n)
+    value = float(hits.sum()) / total
+    variance = grouping.variance((hits - value * trials) / total)
+    with_trials = int((grouping.sums(trials) > 0).sum())
+    effective = min(total, value * (1 - value) / variance) if variance > 0 else with_trials
+    return proportion(
+        value,
+        effective=effective,
+        n=n,
+        method=f"wilson-jackknife{grouping.suffix}",
+        freedom=grouping.freedom,
     )

@@ -113,6 +113,7 @@ def _cases(predictions: Predictions, rows: Iterable[int], size: np.ndarray) -> l
     chosen = [int(row) for row in rows]
     table = predictions.take(chosen)
     truth, predicted, scores = table.truth, table.predicted, table.scores
+    truths, answers = table.truths, table.prediction
     cases = []
     for place, row in enumerate(chosen):
         if table.task.kind == "regression":
@@ -129,8 +130,8 @@ def _cases(predictions: Predictions, rows: Iterable[int], size: np.ndarray) -> l
                 row=row,
                 path=table.paths[place],
                 hash=table.hashes[place],
-                truth=table.truths[place],
-                prediction=table.prediction[place],
+                truth=truths[place],
+                prediction=answers[place],
                 score=score,
                 truth_score=truth_score,
                 size=float(size[row]),

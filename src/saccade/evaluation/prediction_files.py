@@ -366,7 +366,9 @@ def _certain(answers: np.ndarray, task: Task) -> np.ndarray:
         return answers[:, None]
     if task.kind == "multilabel":
         return answers.astype(np.float64)
-    return np.eye(len(task.classes))[answers]
+    scores = np.zeros((len(answers), len(task.classes)))
+    scores[np.arange(len(answers)), answers] = 1.0
+    return scores
 
 
 def _check_agreement(table: _Table, predictions: Predictions) -> None:

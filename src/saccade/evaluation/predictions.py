@@ -66,13 +66,16 @@ class Predictions:
         Binary and multi-class: the first class with the highest score, int64 (N,).
         Multi-label: the labels above 0.5, uint8 (N, K). Regression: the value, float64 (N,).
         """
+        answers: np.ndarray
         if self.task.kind == "regression":
-            return self.scores[:, 0]
-        if self.task.kind == "multilabel":
-            return (self.scores > THRESHOLD).astype(np.uint8)
-        if not len(self):
-            return np.zeros(0, np.int64)
-        return self.scores.argmax(axis=1).astype(np.int64)
+            answers = self.scores[:, 0]
+        elif self.task.kind == "multilabel":
+            answers = (self.scores > THRESHOLD).astype(np.uint8)
+        elif not len(self):
+            answers = np.zeros(0, np.int64)
+        else:
+            answers = self.scores.argmax(axis=1).astype(np.int64)
+        return answers
 
     @property
     def prediction(self) -> tuple[str, ...]:
@@ -155,4 +158,4 @@ class Predictions:
 
 def _label_sets(names: Sequence[str], members_NK: np.ndarray) -> Iterator[list[str]]:
     for members in members_NK:
-        yield [names[index] for index in np.flatnonzero(members)]
+        yield [names[int(index)] for index in np.flatnonzero(members)]

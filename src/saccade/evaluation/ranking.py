@@ -1,48 +1,145 @@
-"""ROC AUC and average precision under weights: one sort, then sums."""
+"""ROC AUC and average precision, each with what every row contributes to its variance."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.evaluation.metrics import ratio
+from saccade.evaluation.intervals import Estimate, Grouping, proportion, undefined
+
+_PRIOR_ROWS = 20  # rows of the smaller side that the model variance counts for
 
 
-def roc_auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One ranking score and what its interval needs."""
+
+    value: float
+    influence: np.ndarray  # (N,): what each row adds; the variance is the sum of its squares
+    model_variance: float  # what a textbook model of the scores expects at `shrunk`
+    shrunk: float  # the value pulled a little towards 1/2, so that 1.0 keeps some variance
+    rows: int  # of the smaller side (AUC) or positive ones (average precision)
+
+
+def roc_auc(positive: np.ndarray, scores: np.ndarray) -> Ranked | None:
     """Return the chance that a positive row scores above a negative one, ties counted half.
+
+    None where all rows are on one side. The influence is DeLong's structural components.
 
     Args:
         positive: bool (N,).
         scores: (N,), higher means more likely positive.
-        weights: (R, N), how often each row counts in each of R resamples.
 
-    Returns:
-        (R,), NaN where all the weight is on one side.
+    Source: E. R. DeLong et al. (1988), Biometrics 44: 837-845; the model variance is J. A.
+    Hanley, B. J. McNeil (1982), Radiology 143: 29-36, in the symmetric form of R. G. Newcombe
+    (2006), Stat. Med. 25: 559-573, method 5.
     """
-    order, last = _sorted(scores)
-    w = weights[:, order]
-    pos = np.where(positive[order], w, 0).cumsum(axis=1)
-    neg = (w.cumsum(axis=1) - pos)[:, last]
-    pos = pos[:, last]
-    pos_step, neg_step = np.diff(pos, prepend=0), np.diff(neg, prepend=0)
-    wins = (neg_step * (pos - pos_step / 2)).sum(axis=1)
-    # rows are sorted from the highest score: positives seen before a negative won against it
-    return ratio(wins, pos[:, -1] * neg[:, -1])
+    num_pos = int(positive.sum())
+    num_neg = len(positive) - num_pos
+    if not num_pos or not num_neg:
+        return None
+    ordered_pos, ordered_neg = np.sort(scores[positive]), np.sort(scores[~positive])
+    beaten = _share_below(ordered_neg, scores[positive])
+    lost = 1 - _share_below(ordered_pos, scores[~positive])
+    value = float(beaten.mean())
+    influence = np.empty(len(scores))
+    influence[positive] = (beaten - value) / num_pos * math.sqrt(num_pos / max(num_pos - 1, 1))
+    influence[~positive] = (lost - value) / num_neg * math.sqrt(num_neg / max(num_neg - 1, 1))
+    rows = min(num_pos, num_neg)
+    shrunk = (value * rows + 0.5) / (rows + 1)
+    pairs = (num_pos + num_neg) / 2 - 1
+    spread = 1 + pairs * ((1 - shrunk) / (2 - shrunk) + shrunk / (1 + shrunk))
+    model = shrunk * (1 - shrunk) * spread / (num_pos * num_neg)
+    return Ranked(value=value, influence=influence, model_variance=model, shrunk=shrunk, rows=rows)
 
 
-def average_precision(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def average_precision(positive: np.ndarray, scores: np.ndarray) -> Ranked | None:
     """Return the sum over thresholds of (gain in recall) · precision, as scikit-learn's.
 
-    Arguments and result as in `roc_auc`; NaN where no weight is on a positive row.
+    None where no row is positive. The influence is the derivative by each row's weight.
+
+    Args:
+        positive: bool (N,).
+        scores: (N,), higher means more likely positive.
+
+    Source: the derivative is ours; the model variance is the binomial one of K. Boyd et al.
+    (2013), ECML PKDD, LNCS 8190: 451-466.
     """
-    order, last = _sorted(scores)
-    w = weights[:, order]
-    pos = np.where(positive[order], w, 0).cumsum(axis=1)[:, last]
-    every = w.cumsum(axis=1)[:, last]
-    gain = np.diff(pos, prepend=0)
-    return ratio((gain * np.nan_to_num(ratio(pos, every))).sum(axis=1), pos[:, -1])
-
-
-def _sorted(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order from the highest score down, and where each run of equals ends."""
+    num_pos = int(positive.sum())
+    if not num_pos:
+        return None
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    last = np.append(np.flatnonzero(np.diff(ordered)), ordered.size - 1)
-    return order, last
+    ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    first = np.concatenate(([0], ends[:-1] + 1))
+    run = np.repeat(np.arange(len(ends)), ends - first + 1)  # equal scores stand together
+    own = positive[order].astype(np.float64)
+    hits, seen = own.cumsum()[ends], (ends + 1).astype(np.float64)
+    gained = np.diff(hits, prepend=0)
+    value = float((gained * hits / seen).sum() / num_pos)
+    # a row counts as seen at its own threshold and at every lower one
+    as_hit = (gained / seen)[::-1].cumsum()[::-1]
+    as_seen = (gained * hits / seen**2)[::-1].cumsum()[::-1]
+    change = own * ((hits / seen)[run] + as_hit[run] - value) - as_seen[run]
+    influence = np.empty(len(scores))
+    influence[order] = change / num_pos
+    shrunk = (value * num_pos + 0.5) / (num_pos + 1)
+    return Ranked(
+        value=value,
+        influence=influence,
+        model_variance=shrunk * (1 - shrunk) / num_pos,
+        shrunk=shrunk,
+        rows=num_pos,
+    )
+
+
+def mean_estimate(
+    each: Sequence[Ranked | None], *, grouping: Grouping, method: str, why: str
+) -> Estimate:
+    """Return the mean of ranking scores over classes, or one score, with its 95 % interval.
+
+    The variance measured on the rows is unreliable where few rows are on one side or the value
+    is close to 1; the variance of a model is mixed in with the weight of 20 rows. The interval
+    is Wilson's at the effective sample size (`intervals.proportion`).
+
+    Args:
+        each: one a class; None where it is not defined, which the mean leaves out.
+        grouping: which rows belong together.
+        method: what the interval is called.
+        why: said where no class has a defined value.
+    """
+    n = len(grouping.index)
+    known = [one for one in each if one is not None]
+    if not known:
+        return undefined(why, n=n)
+    measured = np.array([grouping.variance(one.influence) for one in known])
+    alone = np.array([float((one.influence**2).sum()) for one in known])
+    together = grouping.variance(np.sum([one.influence for one in known], axis=0))
+    # how much more a sum varies because the same rows serve every class: 1 independent, K equal
+    most = float(len(known))
+    overlap = min(max(together / measured.sum(), 1.0), most) if measured.sum() > 0 else most
+    variance = 0.0
+    for one, own, plain in zip(known, measured, alone, strict=True):
+        inflated = max(own / plain, 1.0) if plain > 0 else 1.0
+        variance += (one.rows * own + _PRIOR_ROWS * one.model_variance * inflated) / (
+            one.rows + _PRIOR_ROWS
+        )
+    variance *= overlap / len(known) ** 2
+    shrunk = float(np.mean([one.shrunk for one in known]))
+    left_out = len(each) - len(known)
+    remark = f"; mean of {len(known)} of {len(each)} classes" if left_out else ""
+    return proportion(
+        float(np.mean([one.value for one in known])),
+        effective=shrunk * (1 - shrunk) / variance,
+        n=n,
+        method=method + grouping.suffix + remark,
+        freedom=grouping.freedom,
+    )
+
+
+def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the share of `ordered` below each value, equal ones counted half."""
+    below = np.searchsorted(ordered, values, side="left")
+    not_above = np.searchsorted(ordered, values, side="right")
+    return (below + not_above) / (2 * len(ordered))
