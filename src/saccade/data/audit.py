@@ -1,14 +1,255 @@
 """What a person should know about the data before anything is learned from it."""
 
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.duplicates import duplicate_findings
 from saccade.data.split import Split
-from saccade.data.task import Task
+from saccade.data.task import Task, targets
+from saccade.runtime.errors import listed
+from saccade.runtime.store import encode_name
+
+SEVERITIES = ("severe", "warning", "note")
+FEW_IN_CLASS = 20  # fewer and what is learned depends on which pictures they happen to be
+FEW_IN_TEST = 10  # fewer and a class's 95 % interval is wider than ± 0.25 (Wilson, 9 of 10)
+IMBALANCE = 5.0  # the largest class against the smallest
+TINY_PX = 32
+LONG_SIDE = 4.0  # times the short side: a centre crop keeps a quarter
+RARE_FORMAT = 0.02  # share of the pictures
+SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "WEBP": {".webp"},
+    "BMP": {".bmp", ".dib"},
+    "GIF": {".gif"},
+    "TIFF": {".tif", ".tiff"},
+}
+KNOWN_SUFFIXES = frozenset[str]().union(*SUFFIXES.values())
+PLACEHOLDER = re.compile(
+    r"(image|photo|picture|img|file)?[-_ ]?(not[-_ ]?(found|available)|unavailable)"
+    r"|placeholder|no[-_ ]?(image|photo|picture)",
+    re.IGNORECASE,
+)
+EXPECTED_REASONS = {"hidden", "outside", "excluded", "table", "not-in-table", "link", "repeated"}
 
 
 def look(catalog: Catalog, task: Task, split: Split | None = None) -> tuple[Finding, ...]:
-    """Return everything found, the severe first."""
-    del task, split
-    findings = [*catalog.findings, *duplicate_findings(catalog)]
-    rank = {"severe": 0, "warning": 1, "note": 2}
-    return tuple(sorted(findings, key=lambda finding: rank[finding.severity]))
+    """Return everything found, the severe first: files, names, sizes, copies, classes, parts.
+
+    Args:
+        catalog: what was scanned.
+        task: what is learned from it.
+        split: adds what concerns the parts.
+    """
+    findings = [
+        *_unusable(catalog),
+        *catalog.findings,
+        *duplicate_findings(catalog),
+        *_names(catalog),
+        *_formats(catalog),
+        *_sizes(catalog),
+    ]
+    if task.kind != "regression":
+        counts = class_counts(catalog, task)
+        findings += _classes(catalog, task, counts)
+        if split is not None:
+            findings += _parts(catalog, task, split)
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def class_counts(catalog: Catalog, task: Task, rows: Sequence[int] | None = None) -> dict[str, int]:
+    """Return the pictures of each class (or with each label), in the order of the classes.
+
+    Args:
+        catalog: with labels.
+        task: not a regression, which has no classes: then the answer is empty.
+        rows: count these only.
+    """
+    values = targets(catalog, task) if task.classes else np.zeros(len(catalog))
+    if rows is not None:
+        values = values[np.asarray(rows, dtype=np.int64)]
+    if task.kind == "multilabel":
+        numbers = values.sum(axis=0)
+    else:
+        numbers = np.bincount(values.astype(np.int64), minlength=len(task.classes))
+    return {name: int(numbers[place]) for place, name in enumerate(task.classes)}
+
+
+def _finding(
+    kind: str, severity: str, sentence: str, *, paths: Iterable[str] = (), action: str = ""
+) -> Finding:
+    return Finding(
+        kind=kind, severity=severity, paths=tuple(paths), sentence=sentence, action=action
+    )
+
+
+def _shown(names: Iterable[str]) -> str:
+    return listed(map(encode_name, names))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _unusable(catalog: Catalog) -> Iterator[Finding]:
+    broken = [own for own in catalog.skipped if own.reason not in EXPECTED_REASONS]
+    if broken:
+        reasons = Counter(own.reason for own in broken)
+        yield _finding(
+            "unusable",
+            "warning",
+            f"{len(broken)} of {_count(catalog.num_files, 'file')} cannot be used "
+            f"({listed(f'{count} {reason}' for reason, count in reasons.most_common())}): "
+            f"{_shown(own.path for own in broken)}.",
+            paths=[own.path for own in broken],
+            action="mend or remove them; the reason stands beside each in the list",
+        )
+    if catalog.lost_labels:
+        yield _finding(
+            "lost-class",
+            "severe",
+            f"Classes of which not one picture can be read: {_shown(catalog.lost_labels)}.",
+            action="mend these pictures, or leave the class out with --exclude",
+        )
+
+
+def _names(catalog: Catalog) -> Iterator[Finding]:
+    for what, names in (("class", sorted(set(catalog.labels))), ("file", catalog.paths)):
+        twins = _twins(names)
+        if twins:
+            shown = listed(" and ".join(f"'{encode_name(name)}'" for name in own) for own in twins)
+            yield _finding(
+                f"{what}-name-twin",
+                "warning" if what == "class" else "note",
+                f"{_count(len(twins), 'set')} of {what} names differ only in capitals, accents' "
+                f"encoding or space: {shown}.",
+                paths=[name for own in twins for name in own] if what == "file" else (),
+                action="rename them where they should be one" if what == "class" else "",
+            )
+    odd = [path for path in catalog.paths if PLACEHOLDER.search(PurePosixPath(path).stem)]
+    if odd:
+        yield _finding(
+            "placeholder",
+            "warning",
+            f"{_count(len(odd), 'picture')} may be a placeholder, by its name: {_shown(odd)}.",
+            paths=odd,
+            action="look at it, and remove it if it does not show its class",
+        )
+
+
+def _twins(names: Iterable[str]) -> list[list[str]]:
+    """Return the names that a person, or another file system, would take for one."""
+    same: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        same[key].append(name)
+    return [own for own in same.values() if len(set(own)) > 1]
+
+
+def _formats(catalog: Catalog) -> Iterator[Finding]:
+    wrong = []
+    for path, kind in zip(catalog.paths, catalog.formats, strict=True):
+        suffix = PurePosixPath(path).suffix.lower()
+        if suffix in KNOWN_SUFFIXES and suffix not in SUFFIXES[kind]:
+            wrong.append(path)
+    if wrong:
+        yield _finding(
+            "wrong-suffix",
+            "note",
+            f"{_count(len(wrong), 'picture')} of another format than the name says, read by "
+            f"content: {_shown(wrong)}.",
+            paths=wrong,
+        )
+    counts = Counter(catalog.formats)
+    for kind, count in sorted(counts.items()):
+        if count <= RARE_FORMAT * len(catalog) and count <= 5:
+            rows = [row for row, own in enumerate(catalog.formats) if own == kind]
+            paths = [catalog.paths[row] for row in rows]
+            yield _finding(
+                "rare-format",
+                "note",
+                f"Only {_count(count, 'picture')} of {len(catalog)} {'is' if count == 1 else 'are'}"
+                f" {kind}: {_shown(paths)}.",
+                paths=paths,
+                action="look whether it belongs here",
+            )
+
+
+def _sizes(catalog: Catalog) -> Iterator[Finding]:
+    short = np.minimum(catalog.widths_px, catalog.heights_px)
+    long = np.maximum(catalog.widths_px, catalog.heights_px)
+    tiny = np.flatnonzero(short < TINY_PX)
+    if len(tiny) and len(tiny) < len(catalog):
+        paths = [catalog.paths[row] for row in tiny]
+        yield _finding(
+            "tiny",
+            "note",
+            f"{_count(len(tiny), 'picture')} less than {TINY_PX} pixels high or wide: "
+            f"{_shown(paths)}.",
+            paths=paths,
+        )
+    narrow = np.flatnonzero(long > LONG_SIDE * short)
+    if len(narrow):
+        paths = [catalog.paths[row] for row in narrow]
+        yield _finding(
+            "long",
+            "note",
+            f"{_count(len(narrow), 'picture')} more than {LONG_SIDE:.0f} times as long as wide, of "
+            f"which a centre crop keeps little: {_shown(paths)}.",
+            paths=paths,
+            action="--fit pad keeps the whole picture",
+        )
+
+
+def _classes(catalog: Catalog, task: Task, counts: dict[str, int]) -> Iterator[Finding]:
+    small = {name: count for name, count in counts.items() if count < FEW_IN_CLASS}
+    if small:
+        shown = listed(f"{encode_name(name)} ({count})" for name, count in small.items())
+        yield _finding(
+            "few-pictures",
+            "warning",
+            f"{len(small)} of {len(counts)} classes have fewer than {FEW_IN_CLASS} pictures: "
+            f"{shown}.",
+            action="add pictures; with so few, the result depends on which ones they are",
+        )
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if task.kind != "multilabel" and counts[most] >= IMBALANCE * max(counts[least], 1):
+        yield _finding(
+            "imbalance",
+            "warning",
+            f"The classes are of very different size: {encode_name(most)} has {counts[most]} "
+            f"pictures, {encode_name(least)} {counts[least]}; always answering "
+            f"{encode_name(most)} would be right in {counts[most] / len(catalog):.0%}.",
+            action="read balanced accuracy and the table per class; try --class-weights balanced",
+        )
+
+
+def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
+    for part in ("train", "test"):
+        rows = split.rows(part)
+        counts = class_counts(catalog, task, rows)
+        absent = [name for name, count in counts.items() if not count]
+        if absent:
+            consequence = "cannot be learned" if part == "train" else "is not tested"
+            yield _finding(
+                f"class-absent-from-{part}",
+                "severe" if part == "train" else "warning",
+                f"{len(absent)} of {len(counts)} classes have no {part} picture, so that each of "
+                f"them {consequence}: {_shown(absent)}.",
+                action=f"add {part} pictures of these classes",
+            )
+        few = [name for name, count in counts.items() if 0 < count < FEW_IN_TEST]
+        if part == "test" and few:
+            yield _finding(
+                "few-test-pictures",
+                "warning",
+                f"{len(few)} of {len(counts)} classes have fewer than {FEW_IN_TEST} test pictures, "
+                f"so that their numbers are very uncertain: {_shown(few)}.",
+                action="add pictures, or read the intervals, not the numbers",
+            )

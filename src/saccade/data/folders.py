@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped
+from saccade.data.headers import Unreadable, sniff
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
@@ -16,6 +17,9 @@ PART_SPELLINGS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+MAX_FILE_BYTES = 512_000_000  # 64 megapixels of 16-bit RGB, unpacked, are 384 MB
+WITHOUT_SNIFFING_BYTES = 1_000_000
+SNIFFED_BYTES = 64
 SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 
 
@@ -30,14 +34,23 @@ class FolderSource:
 
         Raises:
             DataError: the file is gone, not a plain file, or cannot be read (E316).
+            Unreadable: it is very large, or large and no picture.
         """
         path = Path(self.place, key)
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
             with os.fdopen(handle, "rb") as file:
-                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                state = os.fstat(handle)
+                if not stat.S_ISREG(state.st_mode):
                     raise gone(path, "it is not a plain file")
-                return file.read()
+                beginning = file.read(SNIFFED_BYTES)
+                if state.st_size > MAX_FILE_BYTES:
+                    sniff(beginning)
+                    megabytes = f"{state.st_size / 1e6:.0f} MB"
+                    raise Unreadable("too-large", f"the file has {megabytes}")
+                if state.st_size > WITHOUT_SNIFFING_BYTES:
+                    sniff(beginning)  # a film or an archive need not be read to its end
+                return beginning + file.read()
         except OSError as error:
             raise gone(path, error.strerror or str(error)) from error
 

@@ -162,7 +162,11 @@ def _look_at_all(
     num_threads = threads or len(os.sched_getaffinity(0))
     progress.start("Looking at every picture", len(order), "pictures")
     seen: list[_Seen] = []
-    with ThreadPoolExecutor(num_threads, thread_name_prefix="scan") as pool:
+    # The warning filters are set once here, not once a picture.
+    with (
+        decode.pillow_warnings(),
+        ThreadPoolExecutor(num_threads, thread_name_prefix="scan") as pool,
+    ):
         waiting: deque[Future[list[_Seen]]] = deque()
         try:
             for chunk in chunks:

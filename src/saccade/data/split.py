@@ -11,7 +11,7 @@ from saccade.data.catalog import Catalog
 from saccade.data.duplicates import joined_groups
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
-from saccade.runtime.errors import DataError, UsageError, listed
+from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, listed
 from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
@@ -233,6 +233,9 @@ def _too_small(
     with_copies = set(catalog.hashes) - {""}
     alike = len(with_copies) < len(catalog) or any(catalog.groups)
     counted = " (copies and groups count as one)" if alike else ""
+    leave_out = ""
+    if len(small) <= min(MAX_LISTED, num_classes - 2):
+        leave_out = f", or leave them out with --exclude {','.join(map(encode_name, small))}"
     kind = "training images" if "train" in catalog.parts else "images"
     return DataError(
         f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "
@@ -240,8 +243,7 @@ def _too_small(
         code="351",
         where=f"{encode_name(catalog.place)} ({catalog.num_files} files seen"
         f"{bad if passed else ''})",
-        fix="add images to these classes, or leave them out with --exclude "
-        f"{','.join(map(encode_name, list(small)[:5]))}",
+        fix=f"add images to these classes{leave_out}",
     )
 
 

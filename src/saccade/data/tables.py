@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.catalog import Source
-from saccade.data.decode import Unreadable
 from saccade.data.folders import FolderSource
+from saccade.data.headers import Unreadable
 from saccade.data.labels import LIST_SEPARATOR
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
