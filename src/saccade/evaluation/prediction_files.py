@@ -298,7 +298,7 @@ def _indices(table: _Table, names: Iterable[str], row: int, task: Task, column: 
         if name not in places:
             near = nearest(name, task.classes) or task.classes
             raise table.wrong(
-                f"The {column} {encode_name(name)!r} is none of the {len(places)} classes.",
+                f"The {column} '{encode_name(name)}' is none of the {len(places)} classes.",
                 "553",
                 row,
                 f"use one of the class names, such as {listed(map(encode_name, near))}",
@@ -352,7 +352,7 @@ def _number(table: _Table, cell: str, row: int, column: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise table.wrong(
-            f"A finite number was expected in column {column!r}; met {encode_name(cell)!r}.",
+            f"A finite number was expected in column {column!r}; met '{encode_name(cell)}'.",
             "554",
             row,
             "write numbers with a decimal point",
@@ -383,7 +383,8 @@ def _check_agreement(table: _Table, predictions: Predictions) -> None:
     rule = "the labels with scores above 0.5" if several else "the class with the highest score"
     raise table.wrong(
         f"The prediction must be {rule}; in {rows.size} of {len(table)} rows it is another, "
-        f"such as {cell!r} where the scores say {predictions.prediction[rows[0]]!r}.",
+        f"such as '{encode_name(cell)}' where the scores say "
+        f"'{encode_name(predictions.prediction[rows[0]])}'.",
         "555",
         int(rows[0]),
         "leave out the column prediction, or the score columns to judge the answers alone",

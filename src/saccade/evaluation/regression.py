@@ -20,7 +20,7 @@ def regression_estimates(
     source = truth if training_truth is None else training_truth
     mean = float(source.mean())
     where = "" if training_truth is not None else " of this part itself"
-    remark = f"; always answering the mean{where}, {mean:.6g}"
+    remark = f"; always answering the mean{where} ({mean:.6g})"
     error, usual = predicted - truth, mean - truth
 
     def pair(residual: np.ndarray, suffix: str = "") -> tuple[Estimate, Estimate]:

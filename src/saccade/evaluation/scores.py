@@ -1,32 +1,21 @@
-"""Every metric of a prediction table, each with its interval."""
+"""Every metric of a prediction table, each with its interval, and what they say in words."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from saccade.data.split import PARTS
-from saccade.evaluation import counting, ranking
-from saccade.evaluation.intervals import (
-    Estimate,
-    Grouping,
-    grouped_ratio,
-    grouping,
-    proportion,
-    undefined,
-)
-from saccade.evaluation.metrics import in_top, log_losses, samplewise
-from saccade.evaluation.predictions import LABEL_SEPARATOR, Predictions
-from saccade.evaluation.regression import regression_estimates
-from saccade.evaluation.resampling import mean_interval
+from saccade.data.task import Task
+from saccade.evaluation.intervals import Estimate, grouping
+from saccade.evaluation.part_scores import part_estimates
+from saccade.evaluation.predictions import Predictions
 from saccade.runtime.errors import ArtefactError
 from saccade.runtime.seeds import generator
-from saccade.runtime.store import encode_name
 
 Metrics = dict[str, dict[str, Estimate]]
-_TOP = 5
-_NO_SCORES = "the table holds answers and no scores"
+_FEW = 30  # pictures; below, one of them moves a share by more than 0.03
 
 
 def evaluate(
@@ -71,7 +60,7 @@ def evaluate(
     for part in sorted(set(predictions.parts), key=_place):
         rows = [row for row, own in enumerate(predictions.parts) if own == part]
         own_groups = None if names is None else [str(names[row]) for row in rows]
-        metrics[part] = _part_estimates(
+        metrics[part] = part_estimates(
             predictions.take(rows),
             grouping(own_groups, num_rows=len(rows)),
             training_truth,
@@ -84,176 +73,82 @@ def _place(part: str) -> tuple[int, str]:
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 
-def _part_estimates(
-    rows: Predictions,
-    kept: Grouping,
-    training_truth: np.ndarray | None,
-    rng: np.random.Generator,
-) -> dict[str, Estimate]:
-    truth = rows.truth
-    if truth is None or not len(rows):
-        return {}
-    if rows.task.kind == "regression":
-        return regression_estimates(
-            truth, rows.predicted, training_truth=training_truth, grouping=kept, rng=rng
-        )
-    if rows.task.kind == "multilabel":
-        return _label_part(rows, truth, kept, training_truth, rng)
-    return _class_part(rows, truth, kept, training_truth, rng)
+def headline(metrics: Metrics, task: Task) -> str:
+    """Return what the main number, its interval and the baseline mean, in plain words.
 
+    The test part is spoken of; without one the validation part, else any other, and the text
+    says what that number cannot tell.
 
-def _class_part(
-    rows: Predictions,
-    truth: np.ndarray,
-    kept: Grouping,
-    training_truth: np.ndarray | None,
-    rng: np.random.Generator,
-) -> dict[str, Estimate]:
-    classes = rows.task.classes
-    counted = counting.exclusive_estimates(
-        truth, rows.predicted, classes=classes, grouping=kept, rng=rng
-    )
-    source = truth if training_truth is None else training_truth
-    majority = int(np.bincount(source, minlength=len(classes)).argmax())
-    baseline = _baseline(
-        truth == majority, kept, repr(encode_name(classes[majority])), training_truth
-    )
-    accuracy = counted.pop("accuracy")
-    ranked = _class_scores(rows, truth, kept, rng)
-    return {"accuracy": accuracy, "majority_accuracy": baseline, **counted, **ranked}
-
-
-def _class_scores(
-    rows: Predictions, truth: np.ndarray, kept: Grouping, rng: np.random.Generator
-) -> dict[str, Estimate]:
-    """Return what needs scores and not only answers, for one class a row."""
-    classes, n = rows.task.classes, len(rows)
-    binary = len(classes) == 2
-    area = "roc_auc" if binary else "roc_auc_ovr_macro"
-    names = [area, "average_precision_macro", "log_loss"]
-    names += ["top_5_accuracy"] if len(classes) > _TOP else []
-    if not rows.scored:
-        return {name: undefined(_NO_SCORES, n=n) for name in names}
-    members = truth[:, None] == np.arange(len(classes))
-    found = _ranking(rows, members, kept, area=area, area_of_each=not binary)
-    found["log_loss"] = mean_interval(log_losses(truth, rows.scores), grouping=kept, rng=rng)
-    if len(classes) > _TOP:
-        hits = in_top(truth, rows.scores, k=_TOP).astype(np.float64)
-        found["top_5_accuracy"] = grouped_ratio(hits, np.ones(n), kept)
-    return found
-
-
-def _ranking(
-    rows: Predictions, members: np.ndarray, kept: Grouping, *, area: str, area_of_each: bool
-) -> dict[str, Estimate]:
-    """Return ROC AUC and average precision: the mean over classes, and each class."""
-    found = {}
-    for name, mean_name, of_each, method, score in (
-        ("roc_auc", area, area_of_each, "wilson-delong", ranking.roc_auc),
-        (
-            "average_precision",
-            "average_precision_macro",
-            True,
-            "wilson-jackknife",
-            ranking.average_precision,
-        ),
-    ):
-        each = _each_class(score, members, rows.scores)
-        # of two classes that exclude each other the ROC AUC is one and the same
-        together = each[-1:] if name == "roc_auc" and not of_each else each
-        missing = "no class has pictures on both sides"
-        found[mean_name] = ranking.mean_estimate(
-            together, grouping=kept, method=method, why=missing
-        )
-        for label, one in zip(rows.task.classes, each, strict=True):
-            if of_each:
-                found[f"{name}[{label}]"] = ranking.mean_estimate(
-                    [one], grouping=kept, method=method, why=_one_sided(name)
-                )
-    return found
-
-
-def _each_class(
-    score: Callable[[np.ndarray, np.ndarray], ranking.Ranked | None],
-    members: np.ndarray,
-    scores: np.ndarray,
-) -> list[ranking.Ranked | None]:
-    return [score(members[:, k], scores[:, k]) for k in range(members.shape[1])]
-
-
-def _one_sided(name: str) -> str:
-    if name == "roc_auc":
-        return "every picture or no picture is of this class"
-    return "no picture of this class"
-
-
-def _label_part(
-    rows: Predictions,
-    truth: np.ndarray,
-    kept: Grouping,
-    training_truth: np.ndarray | None,
-    rng: np.random.Generator,
-) -> dict[str, Estimate]:
-    classes, n, predicted = rows.task.classes, len(rows), rows.predicted
-    exact = (predicted == truth).all(axis=1).astype(np.float64)
-    sets, how_often = np.unique(
-        truth if training_truth is None else training_truth, axis=0, return_counts=True
-    )
-    usual = sets[how_often.argmax()]
-    answer = repr(encode_name(LABEL_SEPARATOR.join(np.array(classes, object)[usual == 1])))
-    found = {
-        "accuracy_subset": grouped_ratio(exact, np.ones(n), kept),
-        "majority_accuracy_subset": _baseline(
-            (truth == usual).all(axis=1), kept, answer, training_truth
-        ),
+    >>> from saccade.evaluation.intervals import wilson
+    >>> from dataclasses import replace
+    >>> usual = replace(wilson(40, 200), method="wilson; always answering 'daisy'")
+    >>> found = {"test": {"accuracy": wilson(184, 200), "majority_accuracy": usual}}
+    >>> flowers = Task(kind="multiclass", classes=("daisy", "rose", "tulip"))
+    >>> print(headline(found, flowers))  # doctest: +NORMALIZE_WHITESPACE
+    Of 200 test pictures 184 were named rightly: accuracy 0.920 [0.874, 0.950]; always
+    answering 'daisy' would have 0.200.
+    """
+    part = next((name for name in ("test", "validation", *metrics) if metrics.get(name)), None)
+    if part is None:
+        return "There are no labelled pictures to judge the model on: how good it is, is unknown."
+    estimates = metrics[part]
+    if task.kind == "regression":
+        said = _regression_words(estimates, part)
+    else:
+        said = _share_words(estimates, part, several=task.kind == "multilabel")
+    warning = {
+        "validation": " There is no test part. The validation pictures helped to choose the "
+        "model, so this number may flatter it.",
+        "train": " There is no test part. The model has learned these very pictures, so this "
+        "number says nothing about new ones.",
     }
-    for name, values in samplewise(truth, predicted).items():
-        key = name if name == "hamming_loss" else f"{name}_samples"
-        found[key] = _mean_of_rows(values, kept)
-    found |= counting.label_estimates(truth, predicted, classes=classes, grouping=kept, rng=rng)
-    if not rows.scored:
-        names = ("roc_auc_macro", "average_precision_macro", "log_loss_macro")
-        return found | {name: undefined(_NO_SCORES, n=n) for name in names}
-    found |= _ranking(rows, truth == 1, kept, area="roc_auc_macro", area_of_each=True)
-    losses = log_losses(truth, rows.scores)
-    return found | {"log_loss_macro": mean_interval(losses, grouping=kept, rng=rng)}
+    return said + warning.get(part, "")
 
 
-def _baseline(
-    hits: np.ndarray, kept: Grouping, answer: str, training_truth: np.ndarray | None
-) -> Estimate:
-    """Return the accuracy of one constant answer, which its method names."""
-    estimate = grouped_ratio(hits.astype(np.float64), np.ones(len(hits)), kept)
-    place = "" if training_truth is not None else ", the most frequent of this part itself"
-    return Estimate(
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
-        method=f"{estimate.method}; always answering {answer}{place}",
+def _share_words(estimates: dict[str, Estimate], part: str, *, several: bool) -> str:
+    name = "accuracy_subset" if several else "accuracy"
+    share, usual = estimates[name], estimates[f"majority_{name}"]
+    right = round(share.value * share.n)
+    what = "had every label right" if several else "named rightly"
+    were = "" if several else ("was " if right == 1 else "were ")
+    baseline = usual.method.partition("; ")[2] or "always answering the most frequent class"
+    text = (
+        f"Of {share.n} {part} picture{'s' * (share.n != 1)} {right} {were}{what}: "
+        f"{name} {_interval(share)}; {baseline} would have {usual.value:.3f}."
     )
+    if several and math.isfinite(estimates["f1_macro"].value):
+        text += f" The mean F1 of the labels is f1_macro {_interval(estimates['f1_macro'])}."
+    if share.low <= usual.value:
+        text += " It is not shown that the model does better than that one answer."
+    if share.n < _FEW:
+        text += (
+            f" With {share.n} picture{'s' * (share.n != 1)} one more mistake moves this number "
+            f"by {1 / share.n:.3f}; nothing finer than the interval can be said."
+        )
+    return text
 
 
-def _mean_of_rows(values: np.ndarray, kept: Grouping) -> Estimate:
-    """Return the mean of numbers between 0 and 1, one a row, NaN left out."""
-    known = ~np.isnan(values)
-    n = int(known.sum())
-    if not n:
-        return undefined("no row gives a value", n=0)
-    value = float(values[known].mean())
-    shrunk = (values[known].sum() + 0.5) / (n + 1)
-    # half a pseudo-row at 0 and at 1 keeps some variance where all rows agree
-    apart = np.where(known, np.nan_to_num(values) - value, 0) / n
-    pseudo = (shrunk**2 + (1 - shrunk) ** 2) / 2 / n**2
-    variance = kept.variance(apart) + float(pseudo)
-    remark = f"; mean of {n} of {len(values)} rows" if n < len(values) else ""
-    return proportion(
-        value,
-        effective=float(shrunk * (1 - shrunk)) / variance,
-        n=n,
-        method=f"wilson-jackknife{kept.suffix}{remark}",
-        freedom=kept.freedom,
+def _regression_words(estimates: dict[str, Estimate], part: str) -> str:
+    mae, usual, r2 = estimates["mae"], estimates["mean_baseline_mae"], estimates["r2"]
+    baseline = usual.method.partition("; ")[2] or "always answering the mean"
+    text = (
+        f"On {mae.n} {part} picture{'s' * (mae.n != 1)} the answers are off by {mae.value:.4g} "
+        f"on average: mae {_interval(mae, digits='.4g')}; "
+        f"{baseline} would be off by {usual.value:.4g}."
     )
+    if r2.value >= 0:
+        text += f" Of the variance {r2.value:.0%} is explained: r2 {_interval(r2)}."
+    if not mae.high < usual.value:
+        text += " It is not shown that the model does better than that one answer."
+    if mae.n < _FEW:
+        text += f" {mae.n} picture{'s' * (mae.n != 1)} {'are' if mae.n != 1 else 'is'} few."
+    return text
+
+
+def _interval(one: Estimate, *, digits: str = ".3f") -> str:
+    if math.isnan(one.low):
+        return f"{one.value:{digits}} (no interval from so few pictures)"
+    return f"{one.value:{digits}} [{one.low:{digits}}, {one.high:{digits}}]"
 
 
 def as_json(metrics: Metrics) -> dict[str, Any]:
