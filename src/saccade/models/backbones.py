@@ -262,7 +262,6 @@ def download(backbone: Backbone) -> tuple[Path, str]:
         path = hub.hf_hub_download(
             backbone.hub_id,
             backbone.hub_file,
-            revision=told.commit_hash,
             etag_timeout=ANSWER_SECONDS,
         )
     except Exception as error:  # the client raises many kinds

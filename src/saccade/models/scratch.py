@@ -198,15 +198,16 @@ def initialise(network: nn.Module, *, activation: str) -> None:
     """Draw weights so that signals neither die out nor blow up on their way.
 
     He's normal distribution for the ReLU family; Glorot's uniform one for tanh (gain 5/3) and
-    sigmoid (gain 4, for its slope at 0 is 1/4). The output layer is Glorot's with gain 1. Where a
-    shortcut is added, both sides start with half the variance.
+    sigmoid (gain 4, for its slope at 0 is 1/4). The output layer starts near 0 (as in
+    torchvision's VGG), so that the first loss is that of a guess. Where a shortcut is added, both
+    sides start with half the variance.
 
     Source: He et al. (2015), arXiv:1502.01852; Glorot and Bengio (2010), AISTATS.
     """
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for layer in layers:
         if layer is layers[-1]:
-            nn.init.xavier_uniform_(layer.weight)
+            nn.init.normal_(layer.weight, std=0.01)
         elif activation in {"tanh", "sigmoid"}:
             gain = 4.0 if activation == "sigmoid" else 5 / 3
             nn.init.xavier_uniform_(layer.weight, gain=gain)

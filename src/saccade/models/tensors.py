@@ -86,7 +86,7 @@ def _refuse_foreign(path: Path, start: bytes, *, length: int, size: int) -> None
     is_header = start[8:9] == b"{" and len(start) > 8
     if is_header and 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
         return
-    if is_header and start[:1] != b"\x80" and start[4:8] == b"\0\0\0\0":
+    if is_header and start[4:8] == b"\0\0\0\0":
         _broken(path, f"its header claims {length} bytes, the file has {size}")
     kind = next((text for magic, text in _SIGNATURES if start.startswith(magic)), "")
     if not kind and start[257:262] == b"ustar":
