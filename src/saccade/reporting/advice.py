@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 
 from saccade.data.task import Task
+from saccade.reporting.checks import FEW_IN_TEST, WIDE_INTERVAL
 from saccade.reporting.facts import Advice, DataFacts, LearningFacts, ResultFacts, SplitFacts
 from saccade.reporting.wording import decimals, joined_words, percent, plural
 
-FEW_IN_TEST = 30
-"Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
 FEW_TO_LEARN = 30
-WIDE_INTERVAL = 0.10
 MAX_NAMED = 5
 
 
@@ -34,12 +32,12 @@ def advise(
 def _about_findings(data: DataFacts) -> Iterator[Advice]:
     for finding in data.findings:
         if finding.action and finding.severity in {"severe", "warning"}:
-            action = finding.action[0].upper() + finding.action[1:].rstrip(".")
+            action = finding.action[0].upper() + finding.action[1:].rstrip(". ")
             yield Advice(sentence=f"{action}.", evidence=finding.sentence)
 
 
 def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
-    own = split.counts.get(results.part, {})
+    own = {name: n for name, n in split.counts.get(results.part, {}).items() if name}
     absent = [name for name, number in own.items() if number == 0]
     if absent:
         yield Advice(
@@ -59,7 +57,7 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
     accuracy = results.judged.get("accuracy")
     if accuracy and accuracy.high - accuracy.low > WIDE_INTERVAL:
         yield Advice(
-            sentence=f"Judge on more pictures: the interval of the accuracy is wide.",
+            sentence="Judge on more pictures: the interval of the accuracy is wide.",
             evidence=f"{decimals(accuracy.low)} to {decimals(accuracy.high)} from "
             f"{plural(accuracy.n, 'picture')}; four times as many would halve it.",
         )

@@ -11,7 +11,7 @@ from saccade.reporting.svg import Svg, drawing, element, joined, line, words
 from saccade.reporting.wording import decimals, short
 
 WIDTH, HEIGHT = 400.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 30.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 40.0, 40.0
 HEAT_LEVELS = 10
 MAX_DOTS = 2_000
 
@@ -49,11 +49,15 @@ class Axis:
         """Return round values within the axis."""
         if self.log:
             return _powers(self.low, self.high)
-        ticks = round_values(self.low, self.high)
-        return [t for t in ticks if t == int(t)] if self.whole else ticks
+        if not self.whole:
+            return round_values(self.low, self.high)
+        if self.high - self.low <= 10:
+            return [float(t) for t in range(math.ceil(self.low), math.floor(self.high) + 1)]
+        ticks = [t for t in round_values(self.low, self.high) if t == int(t)]
+        return [self.low, *ticks] if self.low < ticks[0] else ticks
 
 
-def round_values(low: float, high: float, *, about: int = 5) -> list[float]:
+def round_values(low: float, high: float, *, about: int = 6) -> list[float]:
     """Return round values from `low` to `high`, in steps of 1, 2 or 5 times a power of ten.
 
     >>> round_values(0, 0.93)
@@ -84,9 +88,9 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str, mark: 
     if mark:
         at, _, text = mark.partition(":")
         px = place_x(float(at))
-        anchor = "end" if px > WIDTH * 0.7 else "start"
+        anchor = "end" if px > WIDTH * 0.75 else "start" if px < WIDTH * 0.25 else "middle"
         parts.append(line(px, TOP, px, HEIGHT - BOTTOM, kind="mark"))
-        parts.append(words(px + (-4 if anchor == "end" else 4), TOP + 10, text, anchor=anchor))
+        parts.append(words(px, TOP - 5, text, anchor=anchor))
     for one in series:
         parts.extend(_line(one, place_x, place_y))
     return drawing(WIDTH, HEIGHT, *parts, label=title)
@@ -134,16 +138,21 @@ def histogram(values_N: np.ndarray, *, x_title: str, title: str, bins: int = 20)
     return drawing(WIDTH, HEIGHT, *parts, label=title)
 
 
-def interval_bar(estimate: Estimate, *, low: float = 0.0, high: float = 1.0) -> Svg:
-    """Return a small bar for a table: the interval as a line, the value as a dot."""
+def interval_bar(estimate: Estimate, *, baseline: float = math.nan) -> Svg:
+    """Return a small bar from 0 to 1: the interval as a line, the value as a dot.
+
+    A finite `baseline` is a short stroke across the bar.
+    """
     width, middle = 120.0, 8.0
     label = f"{decimals(estimate.value)}, from {decimals(estimate.low)} to {decimals(estimate.high)}"
-    axis = Axis(title="", low=low, high=high)
+    axis = Axis(title="", low=0, high=1)
 
     def at(number: float) -> float:
         return 4 + (width - 8) * min(max(axis.share(number), 0), 1)
 
     parts = [line(4, middle, width - 4, middle, kind="grid")]
+    if math.isfinite(baseline):
+        parts.append(line(at(baseline), 2, at(baseline), 14, kind="base"))
     if math.isfinite(estimate.low) and math.isfinite(estimate.high):
         parts.append(line(at(estimate.low), middle, at(estimate.high), middle, kind="range"))
     if math.isfinite(estimate.value):
@@ -170,6 +179,7 @@ def heat_map(confusion_KK: np.ndarray, *, title: str) -> Svg:
     K = len(confusion_KK)
     side, edge = 640.0, 34.0
     cell = (side - edge) / K
+    drawn = max(cell, 1.6)  # or single pictures of a thousand classes could not be seen
     levels = heat_levels(confusion_KK)
     parts = [element("rect", {"x": edge, "y": edge, "width": side - edge, "height": side - edge,
                               "class": "track"})]
@@ -178,7 +188,7 @@ def heat_map(confusion_KK: np.ndarray, *, title: str) -> Svg:
             rows, columns = np.nonzero(levels == level)
             kept = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if (r == c) == right]
             if kept:
-                path = "".join(_square(edge + c * cell, edge + r * cell, cell) for r, c in kept)
+                path = "".join(_square(edge + c * cell, edge + r * cell, drawn) for r, c in kept)
                 kind = f"{'right' if right else 'wrong'} f{level}"
                 parts.append(element("path", {"d": path, "class": kind}))
     for k in round_values(1, K, about=8):

@@ -15,12 +15,12 @@ from saccade.data.task import Task
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.advice import advise
-from saccade.reporting.examples import galleries
+from saccade.reporting.checks import checks
+from saccade.reporting.examples import galleries, preview_galleries
 from saccade.reporting.facts import (
     DataFacts,
     Epoch,
     Facts,
-    Gallery,
     GradientNorms,
     HeadSearch,
     Layer,
@@ -73,17 +73,15 @@ def collect(
     split = _split(_section(run, "split"), rows)
     learning = _learning(events)
     data = _data(_section(run, "data"))
+    shown = preview_galleries(preview, album)
     examples = galleries(rows, task=task, album=album, results=results)
-    shown = tuple(
-        Gallery(caption=caption, note="",
-                pictures=tuple(album.shown(p, name=caption) for p in pictures))
-        for caption, pictures in preview
-    )
     gaps = _gaps(run, album, broken=broken, predictions=predictions)
     return Facts(
         name=run_folder.resolve().name,
-        folder=str(run.get("folder") or f"runs/{run_folder.resolve().name}"),
+        folder=_spoken(run_folder),
         state=str(run.get("state", "unknown")),
+        error=str(run.get("error") or ""),
+        has_model=(run_folder / "model" / "config.json").is_file(),
         summary=str(run.get("summary") or ""),
         version=str(run.get("saccade", "")),
         task=task,
@@ -94,6 +92,9 @@ def collect(
         results=results,
         examples=examples,
         preview=shown,
+        checks=checks(
+            task, data=data, split=split, results=results, rows=rows, predictions=predictions
+        ),
         advice=advise(task, data=data, split=split, learning=learning, results=results),
         recipe=settings(recipe),
         versions=_texts(run.get("versions")),
@@ -102,6 +103,12 @@ def collect(
         seed=recipe.get("seed", split.seed),
         gaps=gaps,
     )
+
+
+def _spoken(run_folder: Path) -> str:
+    """The folder as commands on the page name it: never more than the last two names."""
+    resolved = run_folder.resolve()
+    return f"runs/{resolved.name}" if resolved.parent.name == "runs" else resolved.name
 
 
 def _section(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -244,13 +251,13 @@ def _epoch(event: Mapping[str, Any]) -> Epoch:
 
 
 def _head(event: Mapping[str, Any]) -> HeadSearch:
-    candidates = sorted(
-        (_number(one.get("penalty")), _number(one.get("score")))
-        for one in event.get("candidates", ())
-    )
+    found = [one for one in event.get("candidates", ()) if isinstance(one, Mapping)]
+    measured = "loss" if any("loss" in one for one in found) else "score"
+    candidates = sorted((_number(one.get("penalty")), _number(one.get(measured))) for one in found)
     return HeadSearch(
         penalty=_number(event.get("penalty")),
         candidates=tuple(candidates),
+        measured=measured,
         validation_score=_number(event.get("validation_score")),
         seconds=_number(event.get("seconds")),
     )

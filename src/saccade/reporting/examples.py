@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from saccade.data.task import Task
 from saccade.reporting.facts import Gallery, ResultFacts
 from saccade.reporting.folder import SplitRow
@@ -57,10 +60,7 @@ def _chosen(task: Task, results: ResultFacts) -> list[str]:
     names = list(task.classes)
     if len(names) <= MAX_CLASSES:
         return names
-    recall = {n: results.judged[f"recall[{n}]"].value for n in names
-              if f"recall[{n}]" in results.judged}
-    weakest = sorted(names, key=lambda n: (not recall.get(n, 2.0) <= 1, recall.get(n, 2.0), n))
-    return sorted(weakest[:MAX_CLASSES])
+    return sorted(results.weakest(names)[:MAX_CLASSES])
 
 
 def _along_the_scale(rows: Sequence[SplitRow], album: Album) -> Gallery:
@@ -80,3 +80,17 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def preview_galleries(
+    rows: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]], album: Album
+) -> tuple[Gallery, ...]:
+    """Return the rows of an augmentation preview, (caption, uint8 HWC pictures) each."""
+    return tuple(
+        Gallery(
+            caption=caption,
+            note="",
+            pictures=tuple(album.shown(pixels, name=caption) for pixels in pictures),
+        )
+        for caption, pictures in rows
+    )

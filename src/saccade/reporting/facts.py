@@ -3,7 +3,8 @@
 All texts are as the user gave them; escaping is the page's work. Pictures are JPEG bytes.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,7 +101,8 @@ class HeadSearch:
     """A head that was solved for, and the penalties that were tried."""
 
     penalty: float
-    candidates: tuple[tuple[float, float], ...]  # (penalty, score), by penalty
+    candidates: tuple[tuple[float, float], ...]  # (penalty, what was measured), by penalty
+    measured: str  # "loss" (lower is better) or "score", cross-validated in the training part
     validation_score: float
     seconds: float
 
@@ -142,7 +144,9 @@ class Mistake:
     picture: Picture
     truth: str
     prediction: str
-    measure: str  # "score 0.97" or "off by +3.2"
+    truth_score: str = ""  # of the true class, where scores are known
+    score: str = ""  # of the answer
+    remark: str = ""  # "off by +3.2", or which label was missed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +179,15 @@ class ResultFacts:
         """The metrics of the judged part; empty where nothing was judged."""
         return self.metrics.get(self.part, {})
 
+    def weakest(self, names: Sequence[str]) -> list[str]:
+        """Return the classes by rising recall in the judged part; unknown ones last."""
+
+        def recall(name: str) -> float:
+            own = self.judged.get(f"recall[{name}]")
+            return own.value if own is not None and math.isfinite(own.value) else math.inf
+
+        return sorted(names, key=lambda name: (recall(name), name))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -184,6 +197,14 @@ class Setting:
     value: str
     meaning: str
     changed: bool  # differs from the default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A question about the run that its own files answer."""
+
+    holds: bool
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +222,8 @@ class Facts:
     name: str
     folder: str  # as it is written in the commands of the page
     state: str  # "finished", or what it was doing when it ended
+    error: str  # what stopped an unfinished run; may be empty
+    has_model: bool
     summary: str
     version: str
     task: Task
@@ -211,6 +234,7 @@ class Facts:
     results: ResultFacts
     examples: tuple[Gallery, ...] = ()
     preview: tuple[Gallery, ...] = ()
+    checks: tuple[Check, ...] = ()
     advice: tuple[Advice, ...] = ()
     recipe: tuple[Setting, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()

@@ -1,6 +1,7 @@
 """The page's figures: which curves are drawn from which facts, and what they are called."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +31,14 @@ class Figure:
     svg: Svg
 
 
-def learning_figures(learning: LearningFacts) -> tuple[Figure, ...]:
+def learning_figures(facts: Facts) -> tuple[Figure, ...]:
     """Return the curves of the epochs and of the penalty, those for which there are numbers."""
-    figures = []
+    learning, sizes = facts.learning, facts.split.sizes
+    figures: list[Figure | None] = []
     if len(learning.epochs) > 1:
-        figures = [_losses(learning), _scores(learning), _rates(learning)]
+        figures = [_losses(learning, sizes), _scores(learning, sizes), _rates(learning)]
     if learning.head and len(learning.head.candidates) > 1:
-        figures.append(_penalties(learning))
+        figures.append(_penalties(learning, sizes))
     if learning.gradients:
         figures.append(_gradients(learning))
     return tuple(figure for figure in figures if figure)
@@ -87,7 +89,7 @@ def _best(learning: LearningFacts) -> str:
     return f"{best[-1]}:kept: epoch {best[-1]}" if best else ""
 
 
-def _losses(learning: LearningFacts) -> Figure | None:
+def _losses(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
     x = [e.number for e in learning.epochs]
     train = [e.train_loss for e in learning.epochs]
     validation = [e.validation_loss for e in learning.epochs]
@@ -103,10 +105,11 @@ def _losses(learning: LearningFacts) -> Figure | None:
         mark=_best(learning),
     )
     return Figure(title="Loss per epoch", svg=svg,
-                  caption="Where validation rises while train falls, it learns by heart.")
+                  caption=f"Where validation rises while train falls, it learns by heart. "
+                  f"{_sizes(sizes, 'train', 'validation')}")
 
 
-def _scores(learning: LearningFacts) -> Figure | None:
+def _scores(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
     x = [e.number for e in learning.epochs]
     y = [e.validation_score for e in learning.epochs]
     if not any(map(math.isfinite, y)):
@@ -120,7 +123,8 @@ def _scores(learning: LearningFacts) -> Figure | None:
     )
     best = max((v for v in y if math.isfinite(v)), default=math.nan)
     return Figure(title=f"Validation {name} per epoch", svg=svg,
-                  caption=f"Highest: {decimals(best)}. The epoch with the best score is kept.")
+                  caption=f"Highest: {decimals(best)}. The epoch with the best score is kept. "
+                  f"{_sizes(sizes, 'validation')}")
 
 
 def _rates(learning: LearningFacts) -> Figure | None:
@@ -135,7 +139,7 @@ def _rates(learning: LearningFacts) -> Figure | None:
                   caption="The head's rate at the end of each epoch.")
 
 
-def _penalties(learning: LearningFacts) -> Figure | None:
+def _penalties(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
     head = learning.head
     if head is None:
         return None
@@ -144,7 +148,7 @@ def _penalties(learning: LearningFacts) -> Figure | None:
         return None
     x, y = [p for p, _ in pairs], [s for _, s in pairs]
     low, high = around(y)
-    name = learning.score_name or "score"
+    name = "loss" if head.measured == "loss" else learning.score_name or "score"
     svg = line_chart(
         [Series(name=name, x=x, y=y)],
         Axis(title="penalty (logarithmic)", low=min(x), high=max(x), log=True),
@@ -153,8 +157,9 @@ def _penalties(learning: LearningFacts) -> Figure | None:
         mark=f"{head.penalty}:chosen: {short(head.penalty)}" if head.penalty > 0 else "",
     )
     return Figure(title="Search for the head's penalty", svg=svg,
-                  caption="To the left the head is freer, to the right simpler. Only pictures of "
-                  "the training part were used.")
+                  caption=f"{'Lower' if name == 'loss' else 'Higher'} is better; to the left the head "
+                  "is freer, to the right simpler. Only pictures of "
+                  f"the training part were used. {_sizes(sizes, 'train')}")
 
 
 def _gradients(learning: LearningFacts) -> Figure | None:
@@ -171,3 +176,8 @@ def _gradients(learning: LearningFacts) -> Figure | None:
     return Figure(title="Gradient norm per stage", svg=svg,
                   caption="From input (top) to output. Values that shrink a thousandfold towards "
                   "the top have vanished on the way back.")
+
+
+def _sizes(sizes: Mapping[str, int], *parts: str) -> str:
+    known = [f"{sizes[part]:,} in {part}" for part in parts if part in sizes]
+    return f"n = {' and '.join(known)}." if known else ""

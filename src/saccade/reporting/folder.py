@@ -132,9 +132,9 @@ def read_split(folder: Path) -> list[SplitRow]:
 def _split_row(row: Mapping[str, str]) -> SplitRow:
     return SplitRow(
         path=decode_name(row["file"]),
-        label=row["label"],
+        label=decode_name(row["label"]),
         part=row["part"],
-        group=row.get("group") or "",
+        group=decode_name(row.get("group") or ""),
         why=row.get("why") or "",
     )
 

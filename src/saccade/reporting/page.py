@@ -2,14 +2,21 @@
 
 import base64
 import hashlib
+import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 
-from saccade.reporting import tables, wording
+from saccade.reporting import glossary, tables, wording
 from saccade.reporting.charts import heat_levels, heat_map, interval_bar, share_bar
+from saccade.reporting.examples import preview_galleries
 from saccade.reporting.facts import Facts, Picture
 from saccade.reporting.figures import learning_figures, regression_figures
+from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg
 from saccade.runtime.store import write_text
 
@@ -42,11 +49,33 @@ def render(facts: Facts) -> str:
         policy=content_policy(style),
         style=Svg(style),
         confusion=_confusion(facts),
-        figures=learning_figures(facts.learning),
+        figures=learning_figures(facts),
         scatters=regression_figures(facts),
         open_rows=MAX_OPEN_ROWS,
         with_bars=len(facts.task.classes) <= MAX_BARS,
     )
+
+
+def write_preview_page(
+    previews: Sequence[tuple[str, Sequence[tuple[str, Sequence[NDArray[np.uint8]]]]]], path: Path
+) -> None:
+    """Write a page that shows what the augmentation does to some of the user's own pictures.
+
+    Args:
+        previews: a name each, with rows of (caption, uint8 HWC pictures).
+        path: the HTML file.
+
+    Raises:
+        ResourceError: the file cannot be written (E401).
+    """
+    album = Album(lambda _path: None)
+    shown = [(name, preview_galleries(rows, album)) for name, rows in previews]
+    environment = _environment()
+    style = environment.get_template("page.css").render()
+    html = environment.get_template("preview.html").render(
+        previews=shown, policy=content_policy(style), style=Svg(style)
+    )
+    write_text(path, html)
 
 
 def content_policy(style: str) -> str:
@@ -61,14 +90,15 @@ def content_policy(style: str) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("saccade.reporting"),
-        autoescape=select_autoescape(("html",), default=True),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
     )
+    environment.filters.update(shell=shlex.quote, literal=json.dumps)
     environment.globals.update(
-        t=tables, w=wording, interval_bar=interval_bar, share_bar=share_bar, data_uri=_data_uri
+        g=glossary, t=tables, w=wording, interval_bar=interval_bar, share_bar=share_bar, data_uri=_data_uri
     )
     return environment
 
@@ -87,14 +117,13 @@ def _confusion(facts: Facts) -> dict[str, object] | None:
     if counts_KK is None:
         return None
     names = facts.task.classes
-    shown, matrix = tables.confusion_view(counts_KK.tolist(), names, limit=MAX_NUMBERED_CLASSES)
-    import numpy as np  # noqa: PLC0415
-    large = len(names) > MAX_NUMBERED_CLASSES
+    shown, matrix = tables.confusion_view(counts_KK, names, limit=MAX_NUMBERED_CLASSES)
+    is_large = len(names) > MAX_NUMBERED_CLASSES
     title = f"Confusion matrix of {len(names)} classes; the numbers are in the table below"
     return {
         "names": shown,
-        "rows": matrix,
-        "levels": heat_levels(np.asarray(matrix)).tolist(),
-        "map": heat_map(counts_KK, title=title) if large else None,
+        "rows": matrix.tolist(),
+        "levels": heat_levels(matrix).tolist(),
+        "map": heat_map(counts_KK, title=title) if is_large else None,
         "n": int(counts_KK.sum()),
     }

@@ -12,10 +12,10 @@ from saccade.runtime.store import encode_name
 Look = Callable[[str], NDArray[np.uint8] | None]
 "From a picture's path to its pixels as the network sees them; None where the file is gone."
 
-SIDE_PX = 112
+SIDE_PX = 144
 QUALITY = 82
-MAX_PAGE_PICTURE_BYTES = 3_000_000
-"All pictures of a page together; base64 makes them a third larger, and the page may have 5 MB."
+MAX_PAGE_PICTURE_BYTES = 2_400_000
+"All pictures of a page together: 3.2 MB as base64, of the 5 MB that a page may have."
 
 
 class Album:
@@ -33,7 +33,7 @@ class Album:
         self.num_gone = 0
 
     def picture(self, path: str) -> Picture:
-        """Return the picture of a file, at most 112 px wide and high."""
+        """Return the picture of a file, at most 144 px wide and high."""
         if path not in self._known:
             pixels = self._look(path)
             if pixels is None:

@@ -19,6 +19,7 @@ from saccade.reporting.wording import decimals, joined_words, short
 MAX_PAIRS = 6
 MAX_PAIR_PICTURES = 5
 MAX_MISTAKES = 24
+MAX_MATRIX_CLASSES = 2_000  # a matrix of 2,000 classes takes 32 MB
 JUDGES = ("test", "validation")
 
 
@@ -38,7 +39,8 @@ def judge(
     if rows is None or rows.truth is None or not len(rows):
         return ResultFacts(part=part if part in metrics else "", metrics=metrics)
     is_wrong = (rows.truth != rows.predicted).reshape(len(rows), -1).any(axis=1)
-    has_classes = rows.task.kind in {"binary", "multiclass"}
+    num_classes = len(rows.task.classes)
+    has_classes = rows.task.kind in {"binary", "multiclass"} and num_classes <= MAX_MATRIX_CLASSES
     is_regression = rows.task.kind == "regression"
     return ResultFacts(
         part=part,
@@ -84,7 +86,7 @@ def _mistake(case: Case, rows: Predictions, album: Album) -> Mistake:
             picture=picture,
             truth=short(float(truth)),
             prediction=short(float(seen)),
-            measure=f"off by {'+' if off > 0 else '−'}{short(abs(off))}",
+            remark=f"off by {'+' if off > 0 else '−'}{short(abs(off))}",
         )
     if rows.task.kind == "multilabel":
         worst = int(np.abs(rows.scores[case.row] - truth).argmax())
@@ -94,14 +96,14 @@ def _mistake(case: Case, rows: Predictions, album: Album) -> Mistake:
             picture=picture,
             truth=_labels(rows.task.classes, truth),
             prediction=_labels(rows.task.classes, seen),
-            measure=f"{rows.task.classes[worst]} {fault}, score {score}",
+            remark=f"{rows.task.classes[worst]} {fault}, score {score}",
         )
-    measure = f"score {decimals(case.score)}, of the truth {decimals(case.truth_score)}"
     return Mistake(
         picture=picture,
         truth=case.truth,
         prediction=case.prediction,
-        measure=measure if rows.scored else "",
+        truth_score=decimals(case.truth_score) if rows.scored else "",
+        score=decimals(case.score) if rows.scored else "",
     )
 
 

@@ -51,18 +51,18 @@ def plural(number: int, one: str, many: str = "") -> str:
 def short(number: float) -> str:
     """Return a number with three or four figures, for axes and tables.
 
-    >>> short(0.00012345), short(1234567.0), short(0.25), short(12.0)
-    ('1.23e-4', '1.23e+6', '0.25', '12')
+    >>> short(0.00012345), short(1234567.0), short(0.25), short(-12.0)
+    ('1.23e-4', '1.23e+6', '0.25', '−12')
     """
     if not math.isfinite(number):
         return "–"
-    if number == 0:
-        return "0"
+    if number <= 0:
+        return f"−{short(-number)}" if number else "0"
     size = abs(number)
     if size >= 1e5 or size < 1e-3:
         mantissa, exponent = f"{number:.2e}".split("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-        return f"{mantissa}e{exponent[0].replace('+', '+')}{exponent[1:].lstrip('0')}"
+        return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
     digits = max(0, 3 - int(math.floor(math.log10(size))) - 1) if size < 100 else 0
     text = f"{number:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -115,7 +115,7 @@ def value(estimate: Estimate) -> str:
     return decimals(estimate.value)
 
 
-def interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate, *, with_n: bool = False) -> str:
     """Return the 95 % interval as two numbers, or why there is none.
 
     >>> interval(Estimate(value=0.97, low=0.915, high=0.99, n=100, method="wilson"))
@@ -125,14 +125,16 @@ def interval(estimate: Estimate) -> str:
         return estimate.method.removeprefix("undefined: ")
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return "no interval"
-    return f"{decimals(estimate.low)} to {decimals(estimate.high)}"
+    n = f", n = {estimate.n:,}" if with_n else ""
+    return f"{decimals(estimate.low)} to {decimals(estimate.high)}{n}"
 
 
 def decimals(number: float) -> str:
     """Return three decimals for shares and small numbers, three figures for large ones."""
     if not math.isfinite(number):
         return "–"
-    return f"{number:.3f}" if abs(number) < 100 else short(number)
+    text = f"{number:.3f}" if abs(number) < 100 else short(number)
+    return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def joined_words(items: Sequence[str], *, last: str = "and") -> str:
@@ -144,10 +146,3 @@ def joined_words(items: Sequence[str], *, last: str = "and") -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
-
-
-def method(estimate: Estimate) -> str:
-    """Return how the interval was found, in words."""
-    if not math.isfinite(estimate.value):
-        return "–"
-    return {"wilson": "Wilson", "bootstrap": "bootstrap"}.get(estimate.method, estimate.method)

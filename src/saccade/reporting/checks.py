@@ -1,0 +1,184 @@
+"""Can the result be believed? A few questions that the run's own files answer."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from saccade.data.task import Task
+from saccade.evaluation.predictions import Predictions
+from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
+from saccade.reporting.folder import SplitRow
+from saccade.reporting.wording import decimals, joined_words, percent, plural
+
+FEW_IN_TEST = 30
+"Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
+WIDE_INTERVAL = 0.10
+
+
+def checks(
+    task: Task,
+    *,
+    data: DataFacts,
+    split: SplitFacts,
+    results: ResultFacts,
+    rows: Sequence[SplitRow],
+    predictions: Predictions | None,
+) -> tuple[Check, ...]:
+    """Return the questions that can be answered, in the order in which one would ask them."""
+    return (
+        *_counts(data, split),
+        *_separate_files(predictions),
+        *_separate_groups(rows),
+        *_judge(results, split),
+        *_width(results),
+        *_small_classes(task, results, split),
+        *_baseline(results),
+    )
+
+
+def sums_that_fail(data: DataFacts, split: SplitFacts) -> tuple[str, ...]:
+    """Return a sentence for every count that does not add up; best none."""
+    sizes = split.sizes
+    wrong = []
+    if data.num_files and data.num_used + len(data.skipped) != data.num_files:
+        wrong.append(
+            f"{data.num_used:,} used and {len(data.skipped):,} left out are not the "
+            f"{data.num_files:,} found."
+        )
+    if sizes and data.num_used and sum(sizes.values()) != data.num_used:
+        wrong.append(
+            f"The parts hold {sum(sizes.values()):,} pictures together, not {data.num_used:,}."
+        )
+    return tuple(wrong)
+
+
+def _counts(data: DataFacts, split: SplitFacts) -> Iterator[Check]:
+    if not data.num_files:
+        return
+    wrong = sums_that_fail(data, split)
+    if wrong:
+        yield Check(holds=False, sentence=f"The counts do not add up: {' '.join(wrong)}")
+        return
+    yield Check(
+        holds=True,
+        sentence=f"Every file is accounted for: {plural(data.num_files, 'file')} found, "
+        f"{data.num_used:,} used, {len(data.skipped):,} left out with a reason.",
+    )
+
+
+def _separate_files(predictions: Predictions | None) -> Iterator[Check]:
+    if predictions is None or not any(predictions.hashes):
+        return
+    shared = _straddling(zip(predictions.hashes, predictions.parts, strict=True))
+    if shared:
+        yield Check(
+            holds=False,
+            sentence=f"{plural(shared, 'picture lies', 'pictures lie')} in more than one part "
+            "with the same content, so the judging part is not all new to the network.",
+        )
+    else:
+        yield Check(
+            holds=True, sentence="No picture lies in two parts (compared by content hash)."
+        )
+
+
+def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
+    groups = [(row.group, row.part) for row in rows if row.group]
+    if not groups:
+        return
+    shared = _straddling(groups)
+    number = len({group for group, _ in groups})
+    if shared:
+        yield Check(
+            holds=False,
+            sentence=f"{plural(shared, 'group lies', 'groups lie')} in more than one part.",
+        )
+    else:
+        yield Check(
+            holds=True, sentence=f"Each of {plural(number, 'group')} lies in one part only."
+        )
+
+
+def _straddling(pairs: Iterable[tuple[str, str]]) -> int:
+    parts: dict[str, set[str]] = defaultdict(set)
+    for key, part in pairs:
+        if key:
+            parts[key].add(part)
+    return sum(len(own) > 1 for own in parts.values())
+
+
+def _judge(results: ResultFacts, split: SplitFacts) -> Iterator[Check]:
+    n = split.sizes.get(results.part, 0)
+    if results.part == "test":
+        yield Check(
+            holds=True,
+            sentence=f"{plural(n, 'test picture')} judged the network; they neither taught it nor "
+            "chose anything.",
+        )
+    elif results.part:
+        yield Check(
+            holds=False,
+            sentence=f"There is no test part: {plural(n, f'{results.part} picture')} judged that "
+            "also chose what was kept, which flatters the network.",
+        )
+
+
+def _width(results: ResultFacts) -> Iterator[Check]:
+    own = results.judged.get("accuracy")
+    if own is None or not math.isfinite(own.high - own.low):
+        return
+    narrow = own.high - own.low <= WIDE_INTERVAL
+    yield Check(
+        holds=narrow,
+        sentence=f"The accuracy is known to within {percent(own.low)} to {percent(own.high)} "
+        f"(95 % interval, n = {own.n:,})"
+        + ("." if narrow else ", which is wide: a few pictures more or less would change it."),
+    )
+
+
+def _small_classes(task: Task, results: ResultFacts, split: SplitFacts) -> Iterator[Check]:
+    own = split.counts.get(results.part)
+    if not own or not task.classes:
+        return
+    absent = [name for name in task.classes if not own.get(name)]
+    if absent:
+        yield Check(
+            holds=False,
+            sentence=f"No {results.part} picture shows {_named(absent)}, so nothing is known "
+            f"about {'it' if len(absent) == 1 else 'them'}.",
+        )
+    few = [name for name in task.classes if 0 < own.get(name, 0) < FEW_IN_TEST]
+    if few:
+        yield Check(
+            holds=False,
+            sentence=f"{_named(few)} {'has' if len(few) == 1 else 'have'} fewer than "
+            f"{FEW_IN_TEST} {results.part} pictures: read "
+            f"{'its' if len(few) == 1 else 'their'} numbers with the interval.",
+        )
+    if not absent and not few:
+        fewest = min(task.classes, key=lambda name: own[name])
+        yield Check(
+            holds=True,
+            sentence=f"Every class has at least {FEW_IN_TEST} {results.part} pictures "
+            f"(the fewest: {fewest}, {own[fewest]:,}).",
+        )
+
+
+def _baseline(results: ResultFacts) -> Iterator[Check]:
+    own, base = results.judged.get("accuracy"), results.judged.get("majority_accuracy")
+    if own is None or base is None or not math.isfinite(own.low + base.value):
+        return
+    better = own.low > base.value
+    yield Check(
+        holds=better,
+        sentence=f"It is {'better' if better else 'not surely better'} than always naming the "
+        f"most frequent class: accuracy {decimals(own.value)} "
+        f"[{decimals(own.low)}, {decimals(own.high)}] against {decimals(base.value)} "
+        f"(n = {own.n:,} each).",
+    )
+
+
+def _named(names: Sequence[str], *, limit: int = 5) -> str:
+    if len(names) <= limit:
+        return joined_words(list(names))
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
