@@ -13,6 +13,7 @@ Every picture takes this one way, in scan, cache, prediction and report:
 
 import contextlib
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -69,6 +70,9 @@ REGISTERED = (
 )
 ORIENTATION_TAG = 0x0112
 BITS_TAG = 258
+
+# What Pillow logs about a damaged file is said once, by us, with the file's name.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _RESAMPLE = {
     "nearest": Image.Resampling.NEAREST,

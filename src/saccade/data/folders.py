@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped
 from saccade.data.headers import Unreadable, sniff
-from saccade.runtime.errors import DataError, listed
+from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.store import encode_name
 
 PART_SPELLINGS = {
@@ -170,12 +170,14 @@ def no_such_place(path: Path) -> DataError:
     """Return the error for a folder or file that is not there."""
     parent = path.parent
     beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    near = nearest(path.name, beside)
+    perhaps = f"perhaps {listed(map(encode_name, near))}; " if near else ""
     return DataError(
         f"There is no folder or file '{encode_name(str(path))}'.",
         code="301",
         where=f"{encode_name(str(parent.resolve()))}"
         + (f" (holds {listed(map(encode_name, beside))})" if beside else " (not there either)"),
-        fix="give the folder that holds one folder of pictures per class, or a table",
+        fix=f"{perhaps}give the folder that holds one folder of pictures per class, or a table",
     )
 
 
@@ -302,7 +304,7 @@ def _empty_classes(
 
 def _empty(place: str, found: Walk) -> DataError:
     passed = Counter(skipped.reason for skipped in found.skipped)
-    seen = ", ".join(f"{count} passed over ({reason})" for reason, count in sorted(passed.items()))
+    seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
     return DataError(
         "The folder holds no files.",
         code="302",

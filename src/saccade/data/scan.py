@@ -263,13 +263,13 @@ def _nothing_readable(listing: Listing, skipped: Sequence[Skipped]) -> DataError
 
 
 NOTE_SENTENCES = {
-    "exif-turned": ("note", "turned upright as their EXIF data say"),
-    "exif-broken": ("note", "carry damaged EXIF data, so that they may lie on their side"),
-    "cmyk": ("note", "were converted from printing colours (CMYK) to RGB"),
-    "sixteen-bit": ("note", "were scaled from 16 to 8 bits; 65535 became 255"),
-    "alpha": ("note", "are transparent in places, and were laid on white"),
-    "animated": ("warning", "hold several frames or pages; only the first is used"),
-    "colour-profile": ("note", "carry a colour profile other than sRGB, which is not applied"),
+    "exif-turned": ("note", "turned upright, as EXIF says"),
+    "exif-broken": ("note", "damaged EXIF data, so that it is not known which side is up"),
+    "cmyk": ("note", "converted from printing colours (CMYK) to RGB"),
+    "sixteen-bit": ("note", "scaled from 16 to 8 bits a colour, 65535 to 255"),
+    "alpha": ("note", "transparent in places, and laid on white"),
+    "animated": ("warning", "several frames or pages, of which only the first is used"),
+    "colour-profile": ("note", "a colour profile other than sRGB, which is not applied"),
 }
 
 
@@ -282,5 +282,5 @@ def _findings(used: Sequence[_Seen], rows: Sequence[Candidate]) -> Iterator[Find
     for note, paths in sorted(paths_of.items()):
         severity, text = NOTE_SENTENCES[note]
         subject = f"{len(paths)} picture{'s' if len(paths) > 1 else ''}"
-        sentence = f"{subject} {text}: {listed(map(encode_name, paths))}."
+        sentence = f"{subject}: {text} ({listed(map(encode_name, paths))})."
         yield Finding(kind=note, severity=severity, paths=tuple(paths), sentence=sentence)
