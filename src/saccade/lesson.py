@@ -153,11 +153,11 @@ def write_split(path: Path, catalog: Catalog, split: Split) -> None:
 def told(lesson: Lesson, findings: Sequence[Finding]) -> Iterator[str]:
     """Yield what a person should read before training begins."""
     catalog, task = lesson.catalog, lesson.task
-    kind = f"{len(task.classes)} classes" if task.classes else "numbers"
     yield (
         f"{encode_name(catalog.place)}: {catalog.layout}; {len(catalog)} of {catalog.num_files} "
-        f"files used, {len(catalog.skipped)} left out; {kind} ({task.kind}: {task.why})"
+        f"files used, {len(catalog.skipped)} left out"
     )
+    yield f"task: {task.why}"
     sizes = ", ".join(f"{len(lesson.split.rows(part))} {part}" for part in PARTS)
     yield f"parts: {sizes}"
     yield from lesson.split.notes

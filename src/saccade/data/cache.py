@@ -1,17 +1,23 @@
 """Every picture decoded once: a memory-mapped block of uint8 canvases."""
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from saccade.data.catalog import Catalog
+from saccade.data.decode import decode
 from saccade.data.preprocess import Preprocess
-from saccade.runtime.errors import ResourceError
-from saccade.runtime.store import disk_error, free_bytes
+from saccade.runtime.device import num_cores
+from saccade.runtime.errors import DataError, ResourceError
+from saccade.runtime.progress import Progress
+from saccade.runtime.store import disk_error, encode_name, free_bytes
 
 
 def cache_folder() -> Path:
@@ -105,3 +111,36 @@ class CacheWriter:
             positions=np.asarray(positions, dtype=np.int64),
             preprocess=self.preprocess,
         )
+
+
+def fill(
+    writer: CacheWriter,
+    catalog: Catalog,
+    *,
+    progress: Progress | None = None,
+    threads: int = 0,
+) -> PixelCache:
+    """Return the cache of a catalogue that was scanned before, decoding its pictures again.
+
+    Raises:
+        DataError: a picture is gone, or is not the one that was scanned (E345).
+    """
+    progress = progress or Progress()
+    progress.start("decode", len(catalog), "pictures")
+    writer.allocate(len(catalog))
+
+    def keep(row: int) -> None:
+        content = catalog.read(row)
+        if hashlib.sha256(content).hexdigest() != catalog.hashes[row]:
+            raise DataError(
+                "A picture has changed since the folder was scanned.",
+                code="345",
+                where=f"{catalog.place}/{encode_name(catalog.paths[row])}",
+                fix="scan again",
+            )
+        writer.visit(row, decode(content).pixels_HWC)
+
+    with ThreadPoolExecutor(threads or num_cores()) as pool:
+        for _ in pool.map(keep, range(len(catalog))):
+            progress.advance()
+    return writer.finish(range(len(catalog)))

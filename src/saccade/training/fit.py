@@ -247,7 +247,7 @@ class _Loop:
                 class_weights=self.class_weights,
             )
             loss.backward()  # type: ignore[no-untyped-call]
-        value, norm = float(loss), total_norm(self.network.parameters())
+        value, norm = float(loss.detach()), total_norm(self.network.parameters())
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise NotFinite(blame(self.network, images), epoch=epoch, step=step)
         self.optimizer.step()

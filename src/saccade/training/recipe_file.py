@@ -125,7 +125,7 @@ def check(recipe: Recipe, *, where: str) -> None:
         value = getattr(recipe, name)
         if value not in allowed:
             near = nearest(value, allowed)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f" (did you mean {near[0]}?)" if near else ""
             _refuse(name, value, f"one of {', '.join(allowed)}{hint}", where)
     for name, (low, high) in RANGES.items():
         value = getattr(recipe, name)

@@ -1,0 +1,56 @@
+"""A small task that a network can learn in seconds: stripes of three widths."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from saccade.data.cache import CacheWriter
+from saccade.lesson import look, preprocess_of
+from saccade.models import network
+from saccade.models.network import Network
+from saccade.runtime.progress import Progress
+from saccade.training.fit import Material, Surroundings
+from saccade.training.history import History
+from saccade.training.recipe import Recipe
+
+SMALL = Recipe(
+    model="cnn", img_size=16, widths=(8, 16), epochs=3, batch_size=8, lr=3e-3, hflip=0.0, drop=0.1
+)
+
+
+@pytest.fixture
+def lesson_for(image_folder: Callable[..., Path], request: pytest.FixtureRequest):
+    """Return a function from a recipe to (network, material), on a folder of stripes."""
+    folder = image_folder(3, 16)
+
+    def make(recipe: Recipe) -> tuple[Network, Material]:
+        writer = CacheWriter(preprocess_of(recipe))
+        request.addfinalizer(lambda: writer.__exit__())
+        lesson = look(recipe, folder, writer, progress=Progress())
+        net, _ = network.build(
+            recipe.model, task=lesson.task, recipe=recipe, img_size=recipe.img_size
+        )
+        material = Material(
+            cache=lesson.cache,
+            targets=lesson.targets,
+            train_rows=lesson.split.rows("train"),
+            validation_rows=lesson.split.rows("validation"),
+            task=lesson.task,
+        )
+        return net, material
+
+    return make
+
+
+def surroundings(path: Path | None = None, *, stop_after: int | None = None) -> Surroundings:
+    """Return surroundings that ask to stop after so many steps."""
+    steps = iter(range(10**9))
+    return Surroundings(
+        device="cpu",
+        history=History(),
+        progress=Progress(),
+        asked_to_stop=lambda: stop_after is not None and next(steps) + 1 >= stop_after,
+        checkpoint_path=path,
+        checkpoint_seconds=0,
+    )

@@ -1,0 +1,116 @@
+"""The solved head, against scikit-learn as the second source."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss
+
+from saccade.data.task import Task
+from saccade.training.head import Head, fit_head
+
+DIGITS = Task(kind="multiclass", classes=tuple("0123456789"))
+
+
+def scaled(features: np.ndarray) -> np.ndarray:
+    """Return features as the docstring says they are penalised: centred, one common scale."""
+    centred = features - features.mean(axis=0)
+    return centred / np.sqrt(centred.var(axis=0).mean())
+
+
+def logits(head: Head, features: np.ndarray) -> np.ndarray:
+    return features @ head.weight_KD.T + head.bias_K
+
+
+@pytest.mark.parametrize("num", [300, 40])  # more pictures than features, and fewer
+def test_multinomial_regression_equals_scikit_learn(num: int) -> None:
+    x, y = load_digits(return_X_y=True)
+    x, y = x[:num], y[:num]
+    head = fit_head(x, y, task=DIGITS, seed=0, penalties=[0.01])
+    oracle = LogisticRegression(C=1 / (0.01 * num), max_iter=10_000, tol=1e-9).fit(scaled(x), y)
+    np.testing.assert_allclose(
+        logits(head, x), oracle.decision_function(scaled(x)), atol=2e-3
+    )
+
+
+def test_one_neuron_regression_equals_scikit_learn() -> None:
+    x, y = load_digits(n_class=2, return_X_y=True)
+    task = Task(kind="binary", classes=("0", "1"))
+    head = fit_head(x, y, task=task, seed=0, penalties=[0.1])
+    oracle = LogisticRegression(C=1 / (0.1 * len(y)), max_iter=10_000, tol=1e-9).fit(scaled(x), y)
+    np.testing.assert_allclose(
+        logits(head, x)[:, 0], oracle.decision_function(scaled(x)), atol=1e-3
+    )
+
+
+def test_each_label_of_several_has_a_regression_of_its_own() -> None:
+    x, y = load_digits(return_X_y=True)
+    x, y = x[:400], y[:400]
+    labels = np.stack([y % 2 == 0, y > 4], axis=1).astype(np.uint8)
+    task = Task(kind="multilabel", classes=("even", "large"))
+    head = fit_head(x, labels, task=task, seed=0, penalties=[0.1])
+    for k in range(2):
+        oracle = LogisticRegression(C=1 / (0.1 * 400), max_iter=10_000, tol=1e-9)
+        oracle.fit(scaled(x), labels[:, k])
+        np.testing.assert_allclose(
+            logits(head, x)[:, k], oracle.decision_function(scaled(x)), atol=1e-3
+        )
+
+
+def test_ridge_regression_equals_scikit_learn() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    task = Task(kind="regression", classes=(), target_mean=y.mean(), target_std=y.std())
+    head = fit_head(x, y, task=task, seed=0, penalties=[0.1])
+    oracle = Ridge(alpha=0.1 * len(y)).fit(scaled(x), y)
+    np.testing.assert_allclose(
+        task.scores(logits(head, x))[:, 0], oracle.predict(scaled(x)), rtol=1e-4
+    )
+
+
+def test_class_weights_equal_repeated_pictures() -> None:
+    """A class that weighs double gives the head of a set in which its pictures stand twice."""
+    x, y = load_digits(n_class=3, return_X_y=True)
+    x, y = x[:120], y[:120]
+    task = Task(kind="multiclass", classes=("0", "1", "2"))
+    weighted = fit_head(
+        x, y, task=task, seed=0, penalties=[1e-6], class_weights=np.array([2.0, 1.0, 1.0])
+    )
+    twice = np.concatenate([x, x[y == 0]]), np.concatenate([y, y[y == 0]])
+    repeated = fit_head(*twice, task=task, seed=0, penalties=[1e-6])
+    same = logits(weighted, x).argmax(axis=1) == logits(repeated, x).argmax(axis=1)
+    assert same.all()
+
+
+def test_the_penalty_is_the_one_with_the_least_cross_validated_loss() -> None:
+    x, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(x))  # as they stand, neighbours were written by the same hand
+    x, y = x[order], y[order]
+    noisy = np.concatenate([x, rng.normal(0, 5, (len(x), 200))], axis=1)
+    head = fit_head(noisy[:300], y[:300], task=DIGITS, seed=0)
+    losses = dict(head.candidates)
+    assert losses[head.penalty] == min(losses.values())
+
+    def held_out_loss(own: Head) -> float:
+        return float(log_loss(y[300:], DIGITS.scores(logits(own, noisy[300:]))))
+
+    fixed = [
+        held_out_loss(fit_head(noisy[:300], y[:300], task=DIGITS, seed=0, penalties=[penalty]))
+        for penalty in (100.0, 1.0, 0.01, 0.0001)
+    ]
+    assert held_out_loss(head) < 1.05 * min(fixed) < 0.5 * max(fixed)
+
+
+def test_the_same_seed_gives_the_same_head_to_the_last_bit() -> None:
+    x, y = load_digits(return_X_y=True)
+    first, second = (fit_head(x[:200], y[:200], task=DIGITS, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.weight_KD, second.weight_KD)
+
+
+def test_a_class_of_which_nothing_was_seen_and_constant_features_do_no_harm() -> None:
+    x = np.concatenate([np.ones((8, 3)), np.arange(8)[:, None]], axis=1)
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    task = Task(kind="multiclass", classes=("a", "b", "never"))
+    head = fit_head(x, y, task=task, seed=0)
+    assert np.isfinite(head.weight_KD).all()
+    assert (logits(head, x).argmax(axis=1) == y).all()

@@ -1,0 +1,108 @@
+"""Losses and scores, against torch's own functions and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from saccade.data.task import Task
+from saccade.training.objective import (
+    Judgement,
+    batch_targets,
+    class_weights_of,
+    judge,
+    training_loss,
+)
+
+THREE = Task(kind="multiclass", classes=("a", "b", "c"))
+TWO = Task(kind="binary", classes=("a", "b"))
+LABELS = Task(kind="multilabel", classes=("x", "y"))
+NUMBER = Task(kind="regression", classes=(), target_mean=10.0, target_std=2.0)
+
+
+def test_binary_with_one_neuron_equals_two_class_cross_entropy() -> None:
+    """σ(z) is the softmax of (0, z), so both losses must be the same."""
+    z = torch.tensor([[0.3], [-1.2], [2.0]])
+    truth = np.array([1, 0, 0])
+    one = training_loss(z, batch_targets(truth, task=TWO, device="cpu"), task=TWO)
+    two = torch.nn.functional.cross_entropy(
+        torch.cat([torch.zeros_like(z), z], dim=1), torch.from_numpy(truth)
+    )
+    assert float(one) == pytest.approx(float(two), abs=1e-6)
+
+
+@pytest.mark.parametrize("task", [THREE, TWO])
+def test_balanced_weights_make_each_class_weigh_the_same(task: Task) -> None:
+    truth = np.array([0] * 8 + [1] * 2)
+    weights = class_weights_of(truth, task=task, kind="balanced")
+    assert weights is not None
+    assert 8 * weights[0] == pytest.approx(2 * weights[1])  # and an unseen class weighs nothing
+    assert weights[truth].mean() == pytest.approx(1)
+    assert class_weights_of(truth, task=task, kind="none") is None
+
+
+def test_weighted_binary_loss_is_the_weighted_mean() -> None:
+    z, truth = torch.tensor([[0.0], [0.0], [1.0]]), np.array([0, 0, 1])
+    loss = training_loss(
+        z,
+        batch_targets(truth, task=TWO, device="cpu"),
+        task=TWO,
+        class_weights=torch.tensor([0.5, 2.0]),
+    )
+    by_hand = (0.5 * math.log(2) * 2 + 2 * math.log(1 + math.exp(-1))) / 3
+    assert float(loss) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_smoothing_of_one_neuron_equals_smoothing_of_two() -> None:
+    z, truth = torch.tensor([[0.7], [-0.4]]), np.array([1, 0])
+    one = training_loss(
+        z, batch_targets(truth, task=TWO, device="cpu"), task=TWO, smoothing=0.2
+    )
+    two = torch.nn.functional.cross_entropy(
+        torch.cat([torch.zeros_like(z), z], dim=1), torch.from_numpy(truth), label_smoothing=0.2
+    )
+    assert float(one) == pytest.approx(float(two), abs=1e-6)
+
+
+def test_regression_learns_the_standardised_target_and_is_judged_in_its_unit() -> None:
+    wanted = batch_targets(np.array([12.0, 8.0]), task=NUMBER, device="cpu")
+    assert wanted.tolist() == [[1.0], [-1.0]]
+    found = judge(np.array([[1.0], [0.0]], np.float32), np.array([12.0, 8.0]), task=NUMBER)
+    assert found.name == "negative_rmse"
+    assert found.score == pytest.approx(-math.sqrt((0**2 + 2**2) / 2))
+
+
+def test_labels_are_judged_by_f1_over_all_of_them() -> None:
+    logits = np.array([[2.0, -1.0], [1.0, 1.0]], np.float32)
+    found = judge(logits, np.array([[1, 1], [0, 1]], np.uint8), task=LABELS)
+    assert (found.name, found.score) == ("f1_micro", pytest.approx(2 * 2 / (3 + 3)))
+
+
+def test_classes_are_judged_by_accuracy() -> None:
+    found = judge(np.eye(3, dtype=np.float32)[[0, 1, 1]], np.array([0, 1, 2]), task=THREE)
+    assert (found.name, found.score) == ("accuracy", pytest.approx(2 / 3))
+
+
+def test_without_pictures_nothing_is_claimed() -> None:
+    found = judge(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), task=THREE)
+    assert math.isnan(found.score)
+    assert math.isnan(found.loss)
+
+
+@pytest.mark.parametrize(
+    ("score", "loss", "better"),
+    [(0.91, 0.9, True), (0.89, 0.1, False), (0.9, 0.4, True), (0.9, 0.5, False)],
+)
+def test_the_score_decides_and_the_loss_breaks_ties(
+    score: float, loss: float, better: bool
+) -> None:
+    before = Judgement(loss=0.5, score=0.9, name="accuracy")
+    assert Judgement(loss=loss, score=score, name="accuracy").beats(
+        before, tolerance=1e-4
+    ) is better
+
+
+def test_what_is_not_a_number_never_wins() -> None:
+    nothing = Judgement(loss=math.nan, score=math.nan, name="accuracy")
+    assert not nothing.beats(Judgement(loss=9.0, score=0.1, name="accuracy"), tolerance=0)

@@ -1,0 +1,98 @@
+"""Recipes as files: nothing is lost, and nothing wrong gets through."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from saccade.runtime.errors import UsageError
+from saccade.training.recipe import Recipe
+from saccade.training.recipe_file import (
+    CHOICES,
+    RANGES,
+    descriptions,
+    make_recipe,
+    read_recipe,
+    write_recipe,
+)
+
+OTHER = Recipe(
+    data='odd "name"\\with\nall',
+    exclude=("a", "ü"),
+    widths=(8, 16),
+    lr=0.003,
+    augment=False,
+    unfreeze="3",
+    tolerance=1e-07,
+)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), OTHER])
+def test_a_recipe_comes_back_from_its_file(recipe: Recipe, tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipe.toml", recipe)
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+
+
+def test_flags_override_the_file(tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipe.toml", OTHER)
+    assert read_recipe(tmp_path / "recipe.toml", lr=0.1) == OTHER.replace(lr=0.1)
+
+
+def test_every_field_is_described() -> None:
+    assert list(descriptions()) == [field.name for field in fields(Recipe)]
+    assert set(CHOICES) | set(RANGES) <= set(descriptions())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"epoch": 3},
+            "'epoch' is not a setting of saccade.\n  where: r.toml\n  fix:   did you mean epochs?",
+        ),
+        (
+            {"epochs": "3"},
+            "'epochs' should be a whole number, not \"3\".\n  where: r.toml\n"
+            "  fix:   Passes over the training part; 0 = 10 when pretrained, 30 from scratch.",
+        ),
+        (
+            {"opt": "adamm"},
+            "--opt must be one of sgd, adam, adamw (did you mean adam?); it is adamm.\n"
+            "  where: r.toml\n  fix:   sgd, adam or adamw.",
+        ),
+        (
+            {"drop": 1.0},
+            "--drop must be 0 to 0.95; it is 1.0.\n  where: r.toml\n"
+            "  fix:   Dropout before the output layer, 0-0.95.",
+        ),
+        (
+            {"kernel": 4},
+            "--kernel must be odd; it is 4.\n  where: r.toml\n"
+            "  fix:   cnn: side of the convolution kernels in pixels, odd, 1-11.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_recipe(values, where="r.toml")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("unfreeze", ["half", "-1", "1.5", ""])
+def test_unfreeze_takes_auto_all_or_a_number(unfreeze: str) -> None:
+    with pytest.raises(UsageError, match="--unfreeze must be"):
+        make_recipe({"unfreeze": unfreeze}, where="r.toml")
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1.0])
+def test_a_rate_that_is_no_rate_is_refused(value: float) -> None:
+    with pytest.raises(UsageError, match="--lr must be 0 or more"):
+        make_recipe({"lr": value}, where="r.toml")
+
+
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("epochs: 3")
+    with pytest.raises(UsageError, match="is not TOML"):
+        read_recipe(tmp_path / "bad.toml")
