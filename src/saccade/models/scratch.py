@@ -24,6 +24,8 @@ POOLINGS = ("max", "avg", "min")
 HEADS = ("gap", "flatten")
 DEFAULT_WIDTHS: dict[str, tuple[int, ...]] = {"cnn": (32, 64, 128), "mlp": (256, 128)}
 DEFAULT_PX = 32
+MAX_PX = 2048
+MAX_WEIGHTS = 1_000_000_000  # 4 GB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,22 @@ class ScratchSpec:
             object.__setattr__(self, "widths", DEFAULT_WIDTHS[self.kind])
         _check(self)
 
+    @property
+    def num_weights(self) -> int:
+        """Weights of the convolutions and fully connected layers, biases and norms left out."""
+        width, side, weights = 3, self.img_size, 0
+        if self.kind == "mlp":
+            width *= side * side
+        for num_out in self.widths:
+            if self.kind == "cnn":
+                weights += (width + num_out) * num_out * self.kernel**2 + width * num_out
+            else:
+                weights += width * num_out
+            width, side = num_out, side // 2
+        if self.kind == "cnn" and self.head == "flatten":
+            width *= side * side
+        return weights + width * self.num_outputs
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
         return dataclasses.asdict(self) | {"widths": list(self.widths)}
@@ -58,46 +76,38 @@ class ScratchSpec:
 
 def _check(spec: ScratchSpec) -> None:
     smallest = 2 ** len(spec.widths) if spec.kind == "cnn" else 1
-    wrong = [
-        (spec.kind not in KINDS, "--model", spec.kind, "cnn or mlp"),
-        (not 1 <= spec.num_outputs <= 100_000, "outputs", spec.num_outputs, "1 to 100,000"),
-        (not 1 <= len(spec.widths) <= 12, "--widths", spec.widths, "1 to 12 numbers"),
-        (
-            any(not 1 <= width <= 8192 for width in spec.widths),
-            "--widths",
-            ",".join(map(str, spec.widths)),
-            "numbers from 1 to 8192",
-        ),
-        (
-            spec.kernel not in range(1, 12, 2),
-            "--kernel",
-            spec.kernel,
-            "an odd number from 1 to 11",
-        ),
-        (
-            spec.activation not in ACTIVATIONS,
-            "--activation",
-            spec.activation,
-            ", ".join(ACTIVATIONS),
-        ),
-        (spec.pooling not in POOLINGS, "--pooling", spec.pooling, ", ".join(POOLINGS)),
-        (spec.head not in HEADS, "--head", spec.head, ", ".join(HEADS)),
-        (not 0 <= spec.drop <= 0.95, "--drop", spec.drop, "0 to 0.95"),
-        (
-            not smallest <= spec.img_size <= 2048,
-            "--img-size",
-            spec.img_size,
-            f"{smallest} to 2048 pixels (each of {len(spec.widths)} stages halves the picture)",
-        ),
+    widths = ",".join(map(str, spec.widths))
+    sizes = f"{smallest} to {MAX_PX} pixels"
+    if smallest > 1:
+        sizes += f" (each of {len(spec.widths)} stages halves the picture)"
+    rules: list[tuple[bool, str, object, str]] = [
+        (spec.kind in KINDS, "--model", spec.kind, "cnn or mlp"),
+        (1 <= spec.num_outputs <= 100_000, "outputs", spec.num_outputs, "1 to 100,000"),
+        (1 <= len(spec.widths) <= 12, "--widths", widths, "1 to 12 numbers"),
+        (all(1 <= w <= 8192 for w in spec.widths), "--widths", widths, "numbers from 1 to 8192"),
+        (spec.kernel in range(1, 12, 2), "--kernel", spec.kernel, "an odd number from 1 to 11"),
+        (spec.activation in ACTIVATIONS, "--activation", spec.activation, ", ".join(ACTIVATIONS)),
+        (spec.pooling in POOLINGS, "--pooling", spec.pooling, ", ".join(POOLINGS)),
+        (spec.head in HEADS, "--head", spec.head, ", ".join(HEADS)),
+        (0 <= spec.drop <= 0.95, "--drop", spec.drop, "0 to 0.95"),
+        (smallest <= spec.img_size <= MAX_PX, "--img-size", spec.img_size, sizes),
     ]
-    for is_wrong, flag, met, expected in wrong:
-        if is_wrong:
+    for is_right, flag, met, expected in rules:
+        if not is_right:
             raise UsageError(
                 f"{flag} is {met}, but must be {expected}.",
                 code="214",
                 where=f"the network from scratch, {spec.kind}",
                 fix=f"set {flag} to a value in that range",
             )
+    if spec.num_weights > MAX_WEIGHTS:
+        raise UsageError(
+            f"The network would have {spec.num_weights / 1e6:,.0f} million weights; "
+            f"{MAX_WEIGHTS / 1e6:,.0f} million are the most.",
+            code="214",
+            where=f"the network from scratch, {spec.kind}",
+            fix="make --widths, --kernel or --img-size smaller, or take --head gap",
+        )
 
 
 class MinPool2d(nn.Module):

@@ -1,7 +1,7 @@
 """How a network is cut into stages, from input to output, for freezing from the end."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -144,28 +144,37 @@ def _stages(
 def _owners_of_modules(
     network: nn.Module, owner: dict[str, int], classifier: str
 ) -> list[tuple[nn.Module, int]]:
-    """Return each module with the last stage that it has a part in.
+    """Return each module with the last stage that it has a part in, the head's left out.
 
-    A module without weights (a dropout, a drop-path) belongs to the one that follows it; what
-    stands before the classifier belongs to the head, and so to no stage.
+    A module without weights (a dropout, a drop-path) belongs to the stage that it lies in, or
+    else to what follows it; what stands before the classifier belongs to the head.
     """
     head = max(owner.values(), default=0) + 1
-    at: dict[str, int] = {}
+    spans: dict[str, set[int]] = defaultdict(set)
+    for key, stage in [*owner.items(), (f"{classifier}.weight", head)]:
+        pieces = key.split(".")[:-1]
+        for depth in range(len(pieces) + 1):
+            spans[".".join(pieces[:depth])].add(stage)
+    found: list[tuple[nn.Module, int]] = []
     following = head
     for name, module in reversed(list(network.named_modules())):
-        own = [owner.get(key, head) for key in _own_keys(name, module)]
-        children = (f"{name}.{child}" if name else child for child, _ in module.named_children())
-        below = [at[child] for child in children if child in at]  # a shared one has one name only
-        if _inside(name, classifier):
-            own = [head]
-        elif not own and not below:
-            own = [following]
-        at[name] = max(own + below)
-        if own:
-            following = min(own)
-    return [(module, at[name]) for name, module in network.named_modules() if at[name] < head]
+        if any(True for _ in _own_states(module)):
+            following = min(spans[name] or {following})
+        own = spans[name] or _lying_in(name, spans) or {following}
+        if max(own) < head:
+            found.append((module, max(own)))
+    return found[::-1]
 
 
-def _own_keys(name: str, module: nn.Module) -> list[str]:
-    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-    return [f"{name}.{key}" if name else key for key, _ in own]
+def _lying_in(name: str, spans: dict[str, set[int]]) -> set[int]:
+    """Return the stage that the nearest enclosing module belongs to wholly, if there is one."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        if len(spans[name]) == 1:
+            return spans[name]
+    return set()
+
+
+def _own_states(module: nn.Module) -> Iterator[object]:
+    yield from module.named_parameters(recurse=False)
+    yield from module.named_buffers(recurse=False)
