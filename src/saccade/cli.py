@@ -1,18 +1,18 @@
 """The command line: one short function a verb, which parses, calls, prints and returns a code."""
 
 import contextlib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 import typer
 
+from saccade.flags import recipe_from, with_recipe_flags
 from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
 from saccade.runtime.interrupts import raise_on_hangup
-from saccade.runtime.progress import Progress, choose_progress
+from saccade.runtime.progress import choose_progress
 from saccade.runtime.store import encode_name, json_text
 
 app = typer.Typer(
@@ -47,12 +47,12 @@ def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        error: SaccadeError = InterruptedRun(
+        stopped = InterruptedRun(
             "Stopped before anything was finished; the pictures are untouched.",
             code="602",
             fix="run the same command again",
         )
-        _refuse(error, as_json=as_json)
+        _refuse(stopped, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
@@ -65,22 +65,22 @@ def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
     except MemoryError:
         if debug:
             raise
-        error = ResourceError(
+        full = ResourceError(
             "The memory of this machine is used up.",
             code="403",
             fix="choose a smaller --batch-size or --img-size, or close other programs",
         )
-        _refuse(error, as_json=as_json)
-    except Exception as fault:  # noqa: BLE001 - the last door before the user
+        _refuse(full, as_json=as_json)
+    except Exception as fault:
         if debug:
             raise
         name = type(fault).__name__
-        own = SaccadeError(
+        internal = SaccadeError(
             f"This is a fault in saccade, not in your data: {name}: {fault}",
             code="999",
             fix="run the same command with --debug and report what it prints",
         )
-        _refuse(own, as_json=as_json)
+        _refuse(internal, as_json=as_json)
 
 
 def _refuse(error: SaccadeError, *, as_json: bool) -> None:
@@ -94,76 +94,6 @@ def _refuse(error: SaccadeError, *, as_json: bool) -> None:
         typer.echo(json_text({"error": facts}))
     typer.echo(f"error {error.code}: {error}", err=True)
     raise typer.Exit(error.exit_code)
-
-
-def with_recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with one more option for every field of the recipe.
-
-    The recipe is the only list of choices: a field, its type and the string below it make the
-    flag, and what the user gave arrives as `command(..., flags={field: value})`.
-    """
-    from saccade.training.recipe_file import descriptions, field_types
-
-    own = inspect.signature(command, eval_str=True)
-    kept = [p for p in own.parameters.values() if p.name != "flags"]
-    extra = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                (str if get_origin(kind) is tuple else kind) | None,
-                typer.Option(_flag(name, kind), help=descriptions()[name], show_default=False),
-            ],
-        )
-        for name, kind in field_types().items()
-        if name != "data"
-    ]
-
-    def wrapped(**given: Any) -> None:  # noqa: ANN401 - typer passes what it parsed
-        names = [parameter.name for parameter in extra]
-        flags = {name: given.pop(name) for name in names}
-        command(**given, flags={name: v for name, v in flags.items() if v is not None})
-
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
-    wrapped.__signature__ = inspect.Signature([*parameters, *extra])  # type: ignore[attr-defined]
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    wrapped.__annotations__ = {p.name: p.annotation for p in [*parameters, *extra]}
-    return wrapped
-
-
-def _flag(name: str, kind: object) -> str:
-    flag = f"--{name.replace('_', '-')}"
-    return f"{flag}/--no-{flag[2:]}" if kind is bool else flag
-
-
-def recipe_from(config: str | None, data: str | None, flags: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Return the recipe of a file and the flags that override it."""
-    from saccade.training.recipe_file import field_types, make_recipe, read_recipe
-
-    types = field_types()
-    values = {
-        name: _items(name, value, types[name]) if get_origin(types[name]) is tuple else value
-        for name, value in flags.items()
-    }
-    if data is not None:
-        values["data"] = data
-    if config is not None:
-        return read_recipe(Path(config), **values)
-    return make_recipe(values, where="the command line")
-
-
-def _items(name: str, text: str, kind: Any) -> list[Any]:  # noqa: ANN401 - a type
-    inner = kind.__args__[0]
-    try:
-        return [inner(item.strip()) for item in text.split(",") if item.strip()]
-    except ValueError:
-        raise UsageError(
-            f"--{name} should be whole numbers with commas between, not '{text}'.",
-            code="231",
-            where="the command line",
-            fix=f"for example --{name} 32,64,128",
-        ) from None
 
 
 @app.command()
@@ -245,16 +175,14 @@ def predict(
     model: Source,
     pictures: Annotated[list[str], typer.Argument(help="Picture files, or one folder.")],
     output: Output = None,
-    file_format: Annotated[
-        str, typer.Option("--format", help="csv or jsonl.")
-    ] = "csv",
+    file_format: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Name what is on pictures: one line a picture, labels by name, with every score."""
     with told_plainly(debug=debug):
-        from saccade.printing import write_answers
         from saccade.model import load
+        from saccade.printing import write_answers
 
         loaded = load(model)
         with choose_progress(quiet=quiet) as progress:
@@ -282,10 +210,10 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade.printing import metrics_table
         from saccade.evaluation.prediction_files import read_csv
         from saccade.evaluation.scores import evaluate as measure
         from saccade.evaluation.scores import headline
+        from saccade.printing import metrics_table
 
         if data is None:
             table = read_csv(Path(model))
@@ -391,7 +319,7 @@ def demo(
     folder: Annotated[str, typer.Option("--folder", help="Where to put the pictures.")] = "demo",
     debug: Debug = False,
 ) -> None:
-    """Train on scikit-learn's handwritten digits: a CNN, and a fully connected network beside it."""
+    """Train a CNN on handwritten digits, and a fully connected network beside it."""
     with told_plainly(debug=debug):
         from saccade.demo import run_demo
 
@@ -422,6 +350,3 @@ def _common(
     ] = False,
 ) -> None:
     """Turn a folder of labelled images into an image classifier that people can trust."""
-
-
-__all__ = ["Progress", "app", "main"]

@@ -93,16 +93,14 @@ def look(
     return Lesson(
         recipe=recipe,
         catalog=catalog,
-        task=standardise(task, truth[split.rows("train")]),
+        task=standardise(task, truth[split.rows("train")].astype(np.float64)),
         targets=truth,
         split=split,
         cache=cache,
     )
 
 
-def data_facts(
-    catalog: Catalog, task: Task, findings: Sequence[Finding]
-) -> dict[str, Any]:
+def data_facts(catalog: Catalog, task: Task, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return what is known of the data, as JSON can hold it."""
     return {
         "place": encode_name(catalog.place),

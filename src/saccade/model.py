@@ -14,7 +14,7 @@ from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
 from saccade.models.inference import predict_logits
-from saccade.runtime import device
+from saccade.runtime import device, machine
 from saccade.runtime.progress import Progress
 
 
@@ -126,7 +126,7 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
         ArtefactError: the folder is not a sound model (E505-E549).
     """
     path = Path(folder)
-    device.keep_pages()
+    machine.keep_pages()
     inner = path / "model"
     return Model(
         load_bundle(inner if (inner / "config.json").is_file() else path),
@@ -139,9 +139,7 @@ def _answers(table: Predictions) -> list[Prediction]:
     answers = []
     for row, (path, label) in enumerate(zip(table.paths, table.prediction, strict=True)):
         scores = dict(zip(names, map(float, table.scores[row]), strict=False))
-        answers.append(
-            Prediction(path=path, label=label, score=_score(table, row), scores=scores)
-        )
+        answers.append(Prediction(path=path, label=label, score=_score(table, row), scores=scores))
     return answers
 
 

@@ -6,15 +6,18 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saccade.evaluation.intervals import Estimate
-from saccade.model import Prediction
 from saccade.runtime.errors import UsageError
 from saccade.runtime.store import encode_name, json_text, write_text
 
+if TYPE_CHECKING:
+    from saccade.model import Prediction
+
 
 def write_answers(
-    answers: Sequence[Prediction], classes: Sequence[str], *, kind: str, output: str | None
+    answers: "Sequence[Prediction]", classes: Sequence[str], *, kind: str, output: str | None
 ) -> None:
     """Write predictions as CSV or JSON lines, to a new file or to standard output.
 
@@ -42,7 +45,7 @@ def write_answers(
     write_text(Path(output), text)
 
 
-def as_csv(answers: Sequence[Prediction], classes: Sequence[str]) -> str:
+def as_csv(answers: "Sequence[Prediction]", classes: Sequence[str]) -> str:
     """Return the answers as CSV: file, label, score, a column a class, error."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -57,7 +60,7 @@ def as_csv(answers: Sequence[Prediction], classes: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def as_json_lines(answers: Sequence[Prediction]) -> str:
+def as_json_lines(answers: "Sequence[Prediction]") -> str:
     """Return the answers as JSON, one object a line."""
     return "".join(
         json_text(

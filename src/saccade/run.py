@@ -14,7 +14,7 @@ from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import from_json
-from saccade.runtime import device
+from saccade.runtime import machine
 from saccade.runtime.errors import ArtefactError, UsageError
 from saccade.runtime.store import write_json
 
@@ -148,7 +148,7 @@ class Ledger:
             "state": "running",
             "saccade": metadata.version("saccade"),
             "versions": versions(),
-            "machine": device.describe(),
+            "machine": machine.describe(),
             "seconds": {},
         }
 

@@ -1,35 +1,29 @@
 """The whole road, from a folder of labelled pictures to a run with a tested model."""
 
 import contextlib
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from saccade.data import audit
-from saccade.data.cache import CacheWriter, PixelCache
+from saccade.data.cache import CacheWriter
 from saccade.data.catalog import Catalog
-from saccade.data.scan import scan
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
+from saccade.handover import keep_model, model_facts, pictures_of, preview_of, write_report
 from saccade.lesson import Lesson, counts, data_facts, look, preprocess_of, told, write_split
-from saccade.models import bundle, layers, network, weights
+from saccade.models import network, weights
 from saccade.models.inference import predict_logits
 from saccade.models.network import Network
-from saccade.reporting import card, collect, page
 from saccade.run import Ledger, Run, new_folder, open_run
-from saccade.runtime import device
+from saccade.runtime import device, machine
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
 from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
-from saccade.runtime.store import write_json, write_text
-from saccade.training.augment import augment_of, preview
+from saccade.runtime.store import write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Material, Surroundings
 from saccade.training.history import History
-from saccade.training.learn import Learned, learn
+from saccade.training.learn import learn
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import read_recipe, write_recipe
 
@@ -37,8 +31,6 @@ DEFAULT_MODEL = "mobilenetv2_100"
 """The backbone behind `--model auto`: small, quick on a laptop, and its weights are free to use."""
 
 CHECKPOINT = "checkpoint.safetensors"
-MAX_GOLDEN = 8
-MAX_GOLDEN_BYTES = 1_000_000
 
 
 def train(
@@ -96,7 +88,7 @@ def _go(
     progress: Progress,
     before: Run | None,
 ) -> Run:
-    device.keep_pages()
+    machine.keep_pages()
     device_name = device.choose_device(recipe.device)
     device.set_threads(recipe.threads)
     fetched = weights.fetch(recipe.model, weights=recipe.weights)
@@ -109,7 +101,7 @@ def _go(
         _open(ledger, lesson, progress)
         try:
             _learn_and_test(ledger, lesson, fetched, device_name, progress)
-        except (SaccadeError, KeyboardInterrupt) as error:
+        except BaseException as error:
             _close_early(ledger, error)
             raise
     return Run(folder=folder)
@@ -182,7 +174,7 @@ def _learn_and_test(
         )
     ledger.facts["model"] = model_facts(net, lesson, fetched, learned)
     if learned.interrupted:
-        _keep_model(ledger, lesson, net, fetched, table=None, metrics=None)
+        keep_model(ledger, lesson, net, table=None, metrics=None)
         raise InterruptedRun(
             f"Stopped by {interrupts.signal_name}; the best model so far is kept, untested.",
             code="601",
@@ -206,37 +198,6 @@ def _material(lesson: Lesson) -> Material:
         validation_rows=lesson.split.rows("validation"),
         task=lesson.task,
     )
-
-
-def model_facts(
-    net: Network, lesson: Lesson, fetched: weights.Weights | None, learned: Learned
-) -> dict[str, Any]:
-    """Return what the run records of its network."""
-    net.set_stage_trainable(learned.num_stages)
-    rows = layers.layer_table(net, lesson.cache.preprocess.size_px)
-    return {
-        "name": lesson.recipe.model,
-        "num_parameters": net.num_parameters,
-        "num_trainable": net.num_trainable,
-        "num_stages": len(net.stages),
-        "num_stages_learned": learned.num_stages,
-        "weights": {
-            "source": fetched.source if fetched else "none: from scratch",
-            "licence": fetched.licence if fetched else "",
-            "sha256": fetched.sha256 if fetched else "",
-        },
-        "preprocess": lesson.cache.preprocess.as_dict(),
-        "layers": [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "shape": list(row.shape),
-                "parameters": row.num_parameters,
-                "flops": row.flops,
-            }
-            for row in rows
-        ],
-    }
 
 
 def _test(
@@ -269,67 +230,16 @@ def _test(
         write_json(folder / "metrics.json", as_json(metrics))
         ledger.facts["summary"] = headline(metrics, lesson.task)
     with ledger.timed("save"):
-        _keep_model(ledger, lesson, net, fetched, table=table, metrics=metrics)
+        keep_model(ledger, lesson, net, table=table, metrics=metrics)
     with ledger.timed("report"):
         ledger.write("finished")
         write_report(
             folder,
-            picture=_pictures(lesson.catalog, lesson.cache),
-            examples=_preview(lesson),
+            picture=pictures_of(lesson.catalog, lesson.cache),
+            examples=preview_of(lesson),
         )
     ledger.write("finished")
     progress.close()
-
-
-def _keep_model(
-    ledger: Ledger,
-    lesson: Lesson,
-    net: Network,
-    fetched: weights.Weights | None,
-    *,
-    table: Predictions | None,
-    metrics: dict[str, Any] | None,
-) -> None:
-    """Write the model folder: weights, classes, preprocessing, golden pictures, card."""
-    folder = ledger.folder / "model"
-    provenance = {
-        "saccade": ledger.facts["saccade"],
-        "versions": ledger.facts["versions"],
-        "data_fingerprint": lesson.fingerprint,
-        "seed": lesson.recipe.seed,
-        "tested": table is not None,
-        "weights": ledger.facts["model"]["weights"],
-    }
-    net.to("cpu")
-    bundle.save(
-        folder,
-        net,
-        task=lesson.task,
-        preprocess=lesson.cache.preprocess,
-        provenance=provenance,
-        golden=_golden(lesson, net),
-    )
-    write_text(folder / "README.md", card.card_text(ledger.facts, lesson.task, metrics or {}))
-
-
-def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
-    """Return a few pictures with what the network says of them, of different classes if it can."""
-    rows = lesson.split.rows("test") or lesson.split.rows("train")
-    small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
-    by_label: dict[str, int] = {}
-    for row in small:
-        by_label.setdefault(lesson.catalog.labels[row], row)
-    chosen = [*by_label.values(), *(row for row in small if row not in by_label.values())]
-    chosen = chosen[:MAX_GOLDEN]
-    logits_NK = predict_logits(net, lesson.cache, chosen)
-    return [
-        bundle.GoldenPicture(
-            name=Path(lesson.catalog.paths[row]).name,
-            content=lesson.catalog.read(row),
-            logits=tuple(map(float, logits)),
-        )
-        for row, logits in zip(chosen, logits_NK, strict=True)
-    ]
 
 
 def _close_early(ledger: Ledger, error: BaseException) -> None:
@@ -337,32 +247,6 @@ def _close_early(ledger: Ledger, error: BaseException) -> None:
     ledger.facts["error"] = str(error) or "interrupted"
     with contextlib.suppress(SaccadeError):  # the disk may be what failed
         ledger.write("interrupted" if interrupted else "failed")
-
-
-def _pictures(catalog: Catalog, cache: PixelCache) -> Callable[[str], np.ndarray | None]:
-    rows = {path: row for row, path in enumerate(catalog.paths)}
-    return lambda path: cache.as_seen(rows[path]) if path in rows else None
-
-
-def _preview(lesson: Lesson) -> list[tuple[str, list[np.ndarray]]]:
-    rows = lesson.split.rows("train")
-    augment = augment_of(lesson.recipe)
-    if not rows or not augment.active:
-        return []
-    canvas = lesson.cache.canvases([rows[0]])[0]
-    return preview(augment, canvas, lesson.cache.preprocess, seed=lesson.recipe.seed)
-
-
-def write_report(
-    folder: Path,
-    *,
-    picture: Callable[[str], np.ndarray | None],
-    examples: list[tuple[str, list[np.ndarray]]],
-) -> Path:
-    """Write report.html into a run folder and return its path."""
-    path = folder / "report.html"
-    page.write_page(collect.collect(folder, picture=picture, preview=examples), path)
-    return path
 
 
 def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> Path:
@@ -384,7 +268,7 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
         else:
             write_report(
                 run.folder,
-                picture=_pictures(lesson.catalog, lesson.cache),
-                examples=_preview(lesson),
+                picture=pictures_of(lesson.catalog, lesson.cache),
+                examples=preview_of(lesson),
             )
     return run.report

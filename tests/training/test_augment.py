@@ -24,9 +24,7 @@ def canvas(seed: int = 0) -> np.ndarray:
 
 
 def changed(augment: Augment, pictures: np.ndarray, rows: range, *, epoch: int = 1) -> np.ndarray:
-    return Augmenter(augment, PREPROCESS, seed=0, device="cpu")(
-        pictures, rows, epoch=epoch
-    ).numpy()
+    return Augmenter(augment, PREPROCESS, seed=0, device="cpu")(pictures, rows, epoch=epoch).numpy()
 
 
 def test_nothing_switched_on_gives_what_the_network_sees() -> None:
@@ -39,17 +37,13 @@ def test_nothing_switched_on_gives_what_the_network_sees() -> None:
 def test_a_horizontal_flip_mirrors_columns() -> None:
     pictures = canvas()[None]
     expected = PREPROCESS.centre(pictures)[:, :, ::-1]
-    np.testing.assert_allclose(
-        changed(Augment(hflip=1), pictures, range(1)), expected, atol=1e-2
-    )
+    np.testing.assert_allclose(changed(Augment(hflip=1), pictures, range(1)), expected, atol=1e-2)
 
 
 def test_a_vertical_flip_mirrors_rows() -> None:
     pictures = canvas()[None]
     expected = PREPROCESS.centre(pictures)[:, ::-1]
-    np.testing.assert_allclose(
-        changed(Augment(vflip=1), pictures, range(1)), expected, atol=1e-2
-    )
+    np.testing.assert_allclose(changed(Augment(vflip=1), pictures, range(1)), expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

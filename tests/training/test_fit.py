@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.conftest import SMALL, surroundings
 
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
@@ -12,7 +13,6 @@ from saccade.training import fit as fit_module
 from saccade.training.checkpoint import read_checkpoint
 from saccade.training.fit import fit
 from saccade.training.recipe import Recipe
-from tests.training.conftest import SMALL, surroundings
 
 
 def weights_of(network: Network) -> dict[str, torch.Tensor]:
@@ -215,10 +215,10 @@ def test_without_the_guard_a_bad_step_spoils_the_weights_negative_control(
     monkeypatch.setattr(
         fit_module._Loop,
         "_judge",
-        lambda _self: spoiled.append(
-            any(not bool(v.isfinite().all()) for v in net.state_dict().values())
-        )
-        or fit_module.Judgement(loss=1.0, score=0.5, name="accuracy"),
+        lambda _self: (
+            spoiled.append(any(not bool(v.isfinite().all()) for v in net.state_dict().values()))
+            or fit_module.Judgement(loss=1.0, score=0.5, name="accuracy")
+        ),
     )
     fit(net, material, recipe=SMALL, pretrained=False, surroundings=surroundings())
     assert spoiled == [False, True, True]

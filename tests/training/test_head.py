@@ -28,9 +28,7 @@ def test_multinomial_regression_equals_scikit_learn(num: int) -> None:
     x, y = x[:num], y[:num]
     head = fit_head(x, y, task=DIGITS, seed=0, penalties=[0.01])
     oracle = LogisticRegression(C=1 / (0.01 * num), max_iter=10_000, tol=1e-9).fit(scaled(x), y)
-    np.testing.assert_allclose(
-        logits(head, x), oracle.decision_function(scaled(x)), atol=2e-3
-    )
+    np.testing.assert_allclose(logits(head, x), oracle.decision_function(scaled(x)), atol=2e-3)
 
 
 def test_one_neuron_regression_equals_scikit_learn() -> None:

@@ -56,9 +56,7 @@ def test_weighted_binary_loss_is_the_weighted_mean() -> None:
 
 def test_smoothing_of_one_neuron_equals_smoothing_of_two() -> None:
     z, truth = torch.tensor([[0.7], [-0.4]]), np.array([1, 0])
-    one = training_loss(
-        z, batch_targets(truth, task=TWO, device="cpu"), task=TWO, smoothing=0.2
-    )
+    one = training_loss(z, batch_targets(truth, task=TWO, device="cpu"), task=TWO, smoothing=0.2)
     two = torch.nn.functional.cross_entropy(
         torch.cat([torch.zeros_like(z), z], dim=1), torch.from_numpy(truth), label_smoothing=0.2
     )
@@ -98,9 +96,9 @@ def test_the_score_decides_and_the_loss_breaks_ties(
     score: float, loss: float, better: bool
 ) -> None:
     before = Judgement(loss=0.5, score=0.9, name="accuracy")
-    assert Judgement(loss=loss, score=score, name="accuracy").beats(
-        before, tolerance=1e-4
-    ) is better
+    assert (
+        Judgement(loss=loss, score=score, name="accuracy").beats(before, tolerance=1e-4) is better
+    )
 
 
 def test_what_is_not_a_number_never_wins() -> None:

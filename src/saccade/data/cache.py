@@ -14,8 +14,8 @@ import numpy as np
 from saccade.data.catalog import Catalog
 from saccade.data.decode import decode
 from saccade.data.preprocess import Preprocess
-from saccade.runtime.device import num_cores
 from saccade.runtime.errors import DataError, ResourceError
+from saccade.runtime.machine import num_cores
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import disk_error, encode_name, free_bytes
 
@@ -46,7 +46,8 @@ class PixelCache:
 
     def as_seen(self, row: int) -> np.ndarray:
         """Return one picture as the network sees it, uint8 (size, size, 3)."""
-        return self.preprocess.centre(self.canvases([row]))[0]
+        seen: np.ndarray = self.preprocess.centre(self.canvases([row]))[0]
+        return seen
 
 
 class CacheWriter:

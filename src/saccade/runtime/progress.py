@@ -105,7 +105,8 @@ class LiveProgress(Progress):
         done = task.completed + count
         left = remaining(int(done), int(task.total or 0), time.monotonic() - self._begun)
         step = task.id
-        self._bar.update(step, advance=count, left=left, **({"note": f" {note}"} if note else {}))
+        shown = f" {note}" if note else task.fields["note"]
+        self._bar.update(step, advance=count, left=left, note=shown)
 
     def say(self, sentence: str) -> None:
         """Print the sentence above the bar."""

@@ -200,9 +200,7 @@ class _Loop:
             self._keep(standing)
         return True
 
-    def _steps(
-        self, standing: _Standing, total_steps: int, norms: list[dict[str, float]]
-    ) -> bool:
+    def _steps(self, standing: _Standing, total_steps: int, norms: list[dict[str, float]]) -> bool:
         order = shuffled(self.material.train_rows, seed=self.recipe.seed, epoch=standing.epoch)
         shares = np.array_split(order, self.steps_per_epoch)
         self.network.train()

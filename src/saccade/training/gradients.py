@@ -5,9 +5,10 @@ from torch import nn
 
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
+from saccade.training.optimizer import norm_of
 
 
-class NotFinite(ArithmeticError):  # noqa: N818 - named for what is wrong
+class NotFinite(ArithmeticError):
     """A loss or a gradient was infinite or not a number."""
 
     def __init__(self, layer: str, *, epoch: int, step: int) -> None:
@@ -35,7 +36,7 @@ def stage_norms(network: Network) -> dict[str, float]:
     for name, parameters in owners:
         gradients = [p.grad for p in parameters if p.grad is not None]
         if gradients:
-            norms[name] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            norms[name] = norm_of(gradients)
     return {name: float(norm) for name, norm in norms.items()}
 
 
@@ -54,7 +55,7 @@ def blame(network: Network, images_BCHW: torch.Tensor) -> str:
     if not bool(images_BCHW.isfinite().all()):
         return "the pictures themselves"
     leaves = [(n, m) for n, m in network.named_modules() if not list(m.children())]
-    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]  # type: ignore[arg-type]
+    hooks = [module.register_forward_hook(watch(name)) for name, module in leaves]
     with torch.no_grad():
         network(images_BCHW)
     for handle in hooks:

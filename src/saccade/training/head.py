@@ -94,8 +94,9 @@ def _wanted(targets: np.ndarray, task: Task) -> np.ndarray:
     if task.kind == "multiclass":
         return np.eye(task.num_outputs)[targets]
     if task.kind == "regression":
-        return ((targets - task.target_mean) / task.target_std)[:, None]
-    return targets.astype(np.float64).reshape(len(targets), task.num_outputs)
+        targets = (targets - task.target_mean) / task.target_std
+    table: np.ndarray = targets.astype(np.float64).reshape(len(targets), task.num_outputs)
+    return table
 
 
 def _row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.ndarray:
@@ -188,7 +189,9 @@ def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
     return folds
 
 
-def _loss(logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+def _loss(
+    logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the loss of each row (N,) and its gradient with respect to the logits (N, K)."""
     if task.kind == "regression":
         error = logits_NK - wanted_NK
@@ -197,7 +200,9 @@ def _loss(logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task) -> tuple[np.
         shifted = logits_NK - logits_NK.max(axis=1, keepdims=True)
         exponents = np.exp(shifted)
         total = exponents.sum(axis=1, keepdims=True)
-        return np.log(total[:, 0]) - (shifted * wanted_NK).sum(axis=1), exponents / total - wanted_NK
+        return np.log(total[:, 0]) - (shifted * wanted_NK).sum(
+            axis=1
+        ), exponents / total - wanted_NK
     losses = np.logaddexp(0, logits_NK) - logits_NK * wanted_NK
     return losses.sum(axis=1), 1 / (1 + np.exp(-np.clip(logits_NK, -700, 700))) - wanted_NK
 

@@ -58,9 +58,7 @@ def training_loss(
         class_weights: one weight a class (multi-class and binary), mean 1.
     """
     if task.kind == "multiclass":
-        return F.cross_entropy(
-            logits_BK, wanted, weight=class_weights, label_smoothing=smoothing
-        )
+        return F.cross_entropy(logits_BK, wanted, weight=class_weights, label_smoothing=smoothing)
     if task.kind == "regression":
         return F.mse_loss(logits_BK, wanted)
     soft = wanted * (1 - smoothing) + smoothing / 2

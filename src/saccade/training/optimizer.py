@@ -1,6 +1,6 @@
 """The optimiser: separate rates for body and head, and no decay where decay only hurts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -53,4 +53,9 @@ def total_norm(parameters: Iterable[nn.Parameter]) -> float:
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return 0.0
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+    return float(norm_of(gradients))
+
+
+def norm_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the Euclidean norm of all tensors together, a scalar."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))

@@ -16,45 +16,51 @@ from saccade.runtime.errors import UsageError, listed, nearest
 from saccade.runtime.store import write_text
 from saccade.training.recipe import Recipe
 
-CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType({
-    "task": ("auto", "binary", "multiclass", "multilabel", "regression"),
-    "fit": ("crop", "pad", "squash"),
-    "activation": ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"),
-    "pooling": ("max", "avg", "min"),
-    "head": ("gap", "flatten"),
-    "opt": ("sgd", "adam", "adamw"),
-    "schedule": ("cosine", "step", "constant"),
-    "class_weights": ("none", "balanced"),
-    "device": ("auto", "cpu", "cuda", "mps"),
-})
+CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
+    {
+        "task": ("auto", "binary", "multiclass", "multilabel", "regression"),
+        "fit": ("crop", "pad", "squash"),
+        "activation": ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"),
+        "pooling": ("max", "avg", "min"),
+        "head": ("gap", "flatten"),
+        "opt": ("sgd", "adam", "adamw"),
+        "schedule": ("cosine", "step", "constant"),
+        "class_weights": ("none", "balanced"),
+        "device": ("auto", "cpu", "cuda", "mps"),
+    }
+)
 
-RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType({
-    "val_fraction": (0, 0.5),
-    "test_fraction": (0, 0.5),
-    "seed": (0, 2**32 - 1),
-    "img_size": (0, 2048),
-    "kernel": (1, 11),
-    "drop": (0, 0.95),
-    "epochs": (0, 100_000),
-    "batch_size": (1, 65_536),
-    "lr": (0, math.inf),
-    "body_lr": (0, math.inf),
-    "momentum": (0, 1),
-    "weight_decay": (0, 10),
-    "warmup": (0, 0.5),
-    "smoothing": (0, 0.5),
-    "patience": (0, 100_000),
-    "tolerance": (0, math.inf),
-    "rotate": (0, 180),
-    "zoom": (0, 0.9),
-    "shift": (0, 0.5),
-    "hflip": (0, 1),
-    "vflip": (0, 1),
-    "brightness": (0, 1),
-    "contrast": (0, 1),
-    "noise": (0, 0.5),
-    "threads": (0, 4096),
-})
+RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
+    {
+        "val_fraction": (0, 0.5),
+        "test_fraction": (0, 0.5),
+        "seed": (0, 2**32 - 1),
+        "img_size": (0, 2048),
+        "kernel": (1, 11),
+        "drop": (0, 0.95),
+        "epochs": (0, 100_000),
+        "batch_size": (1, 65_536),
+        "lr": (0, math.inf),
+        "body_lr": (0, math.inf),
+        "momentum": (0, 1),
+        "weight_decay": (0, 10),
+        "warmup": (0, 0.5),
+        "smoothing": (0, 0.5),
+        "patience": (0, 100_000),
+        "tolerance": (0, math.inf),
+        "rotate": (0, 180),
+        "zoom": (0, 0.9),
+        "shift": (0, 0.5),
+        "hflip": (0, 1),
+        "vflip": (0, 1),
+        "brightness": (0, 1),
+        "contrast": (0, 1),
+        "noise": (0, 0.5),
+        "threads": (0, 4096),
+    }
+)
+
+_DESCRIBED = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 @functools.cache
@@ -109,10 +115,9 @@ def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOM
         return float(value)
     elif type(value) is wanted:
         return value
-    described = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+    described = _DESCRIBED.get(getattr(wanted, "__name__", ""), "a list")
     raise UsageError(
-        f"'{name}' should be {described.get(getattr(wanted, '__name__', ''), 'a list')}, "
-        f"not {json.dumps(value, default=str)}.",
+        f"'{name}' should be {described}, not {json.dumps(value, default=str)}.",
         code="231",
         where=where,
         fix=descriptions()[name],
@@ -171,7 +176,7 @@ def read_recipe(path: Path, **overrides: object) -> Recipe:
             f"The recipe is not TOML: {error}.",
             code="234",
             where=str(path),
-            fix="write lines like  epochs = 10  or  model = \"resnet18\"",
+            fix='write lines like  epochs = 10  or  model = "resnet18"',
         ) from error
     return make_recipe({**values, **overrides}, where=str(path))
 

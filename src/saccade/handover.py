@@ -1,0 +1,136 @@
+"""What a run hands over: the model with its proofs and its card, and the page to read."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.data.cache import PixelCache
+from saccade.data.catalog import Catalog
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import Metrics
+from saccade.lesson import Lesson
+from saccade.models import bundle, layers, weights
+from saccade.models.inference import predict_logits
+from saccade.models.network import Network
+from saccade.reporting import card, collect, page
+from saccade.run import Ledger
+from saccade.runtime.store import write_text
+from saccade.training.augment import augment_of, preview
+from saccade.training.learn import Learned
+
+MAX_GOLDEN = 8
+MAX_GOLDEN_BYTES = 1_000_000
+
+PictureOf = Callable[[str], np.ndarray | None]  # a path's pixels as the network sees them
+Preview = Sequence[tuple[str, list[np.ndarray]]]  # rows of caption and pictures
+
+
+def model_facts(
+    net: Network, lesson: Lesson, fetched: weights.Weights | None, learned: Learned
+) -> dict[str, Any]:
+    """Return what the run records of its network."""
+    net.set_stage_trainable(learned.num_stages)
+    rows = layers.layer_table(net, lesson.cache.preprocess.size_px)
+    return {
+        "name": lesson.recipe.model,
+        "num_parameters": net.num_parameters,
+        "num_trainable": net.num_trainable,
+        "num_stages": len(net.stages),
+        "num_stages_learned": learned.num_stages,
+        "weights": {
+            "source": fetched.source if fetched else "none: from scratch",
+            "licence": fetched.licence if fetched else "",
+            "sha256": fetched.sha256 if fetched else "",
+        },
+        "preprocess": lesson.cache.preprocess.as_dict(),
+        "layers": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "shape": list(row.shape),
+                "parameters": row.num_parameters,
+                "flops": row.flops,
+            }
+            for row in rows
+        ],
+    }
+
+
+def keep_model(
+    ledger: Ledger,
+    lesson: Lesson,
+    net: Network,
+    *,
+    table: Predictions | None,
+    metrics: Metrics | None,
+) -> None:
+    """Write the model folder: weights, classes, preprocessing, golden pictures, card."""
+    folder = ledger.folder / "model"
+    provenance = {
+        "saccade": ledger.facts["saccade"],
+        "versions": ledger.facts["versions"],
+        "data_fingerprint": lesson.fingerprint,
+        "seed": lesson.recipe.seed,
+        "tested": table is not None,
+        "weights": ledger.facts["model"]["weights"],
+    }
+    net.to("cpu")
+    bundle.save(
+        folder,
+        net,
+        task=lesson.task,
+        preprocess=lesson.cache.preprocess,
+        provenance=provenance,
+        golden=_golden(lesson, net),
+    )
+    write_text(folder / "README.md", card.card_text(ledger.facts, lesson.task, metrics or {}))
+
+
+def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
+    """Return a few pictures with what the network says of them, of different classes if it can."""
+    rows = lesson.split.rows("test") or lesson.split.rows("train")
+    small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
+    by_label: dict[str, int] = {}
+    for row in small:
+        by_label.setdefault(lesson.catalog.labels[row], row)
+    chosen = [*by_label.values(), *(row for row in small if row not in by_label.values())]
+    chosen = chosen[:MAX_GOLDEN]
+    logits_NK = predict_logits(net, lesson.cache, chosen)
+    return [
+        bundle.GoldenPicture(
+            name=Path(lesson.catalog.paths[row]).name,
+            content=lesson.catalog.read(row),
+            logits=tuple(map(float, logits)),
+        )
+        for row, logits in zip(chosen, logits_NK, strict=True)
+    ]
+
+
+def pictures_of(catalog: Catalog, cache: PixelCache) -> PictureOf:
+    """Return a function from a path to what the network sees of it; None for other paths."""
+    rows = {path: row for row, path in enumerate(catalog.paths)}
+    return lambda path: cache.as_seen(rows[path]) if path in rows else None
+
+
+def preview_of(lesson: Lesson) -> Preview:
+    """Return what the recipe's augmentation does to one training picture; empty if nothing."""
+    rows = lesson.split.rows("train")
+    augment = augment_of(lesson.recipe)
+    if not rows or not augment.active:
+        return []
+    canvas = lesson.cache.canvases([rows[0]])[0]
+    return preview(augment, canvas, lesson.cache.preprocess, seed=lesson.recipe.seed)
+
+
+def write_report(
+    folder: Path,
+    *,
+    picture: PictureOf,
+    examples: Preview,
+) -> Path:
+    """Write report.html into a run folder and return its path."""
+    path = folder / "report.html"
+    page.write_page(collect.collect(folder, picture=picture, preview=examples), path)
+    return path

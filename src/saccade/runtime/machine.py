@@ -1,0 +1,49 @@
+"""The machine: its cores, what to call it, and a malloc that keeps its pages."""
+
+import ctypes
+import os
+import platform
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_KEEP_BYTES = (2**31 - 1, 2**25)  # glibc before 2.35 takes no more than 32 MB
+
+
+def keep_pages() -> bool:
+    """Tell glibc's malloc to keep what it has, instead of mapping every activation anew.
+
+    Returns True where it was told. Call before the first large allocation. Without it, torch on
+    CPU spends about half of a forward pass on page faults: mobilenetv2_100, fp32, batch 32, two
+    cores: 39 pictures a second without, 136 with. Source: measured for this project.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    kept = any(libc.mallopt(_M_MMAP_THRESHOLD, keep) for keep in _KEEP_BYTES)
+    return bool(libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES[0])) and kept
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> dict[str, str | int]:
+    """Return what a reader of a run needs to know of the machine."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": num_cores(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a kernel file
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,112 @@
+"""Files that are whole or not there, and names that survive."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saccade.runtime import store
+from saccade.runtime.errors import ResourceError
+
+names = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from("\udcff\udc80\\'=+-@\n\r\t\u202e"),
+    max_size=30,
+)
+
+
+@given(names)
+def test_a_name_comes_back_from_its_written_form(name: str) -> None:
+    assert store.decode_name(store.encode_name(name)) == name
+
+
+@given(names)
+def test_a_written_name_is_one_line_of_valid_text_and_no_formula(name: str) -> None:
+    written = store.encode_name(name)
+    assert written.encode("utf-8").decode("utf-8") == written
+    assert not any(ord(c) < 32 or c == "\u202e" for c in written)
+    assert not written.startswith(("=", "+", "-", "@"))
+
+
+def test_an_error_inside_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    store.write_text(path, "old")
+    with pytest.raises(RuntimeError), store.writing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_sync_that_fails_becomes_an_error_and_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.txt"
+    store.write_text(path, "old")
+
+    def fail(_handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ResourceError, match="the disk reported an error") as caught:
+        store.write_text(path, "new")
+    assert caught.value.code == "SACCADE-E401"
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_without_the_temporary_file_a_failure_spoils_the_old_one_negative_control(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), path.open("w") as file:
+        file.write("half")
+        raise RuntimeError
+    assert path.read_text() != "old"
+
+
+def test_a_file_size_limit_becomes_an_error(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from saccade.runtime import store\n"
+        "from saccade.runtime.errors import ResourceError\n"
+        "try:\n"
+        "    store.write_bytes(pathlib.Path(sys.argv[1]), b'x' * 100_000)\n"
+        "except ResourceError as error:\n"
+        "    print(error.message)\n"
+    )
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "large")],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        "A file could not be written: the file would be larger than this session allows "
+        "(ulimit -f).\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_has_no_nan() -> None:
+    assert store.json_text({"a": [float("nan"), 1.5], "b": float("inf")}, indent=None) == (
+        '{"a": [null, 1.5], "b": null}'
+    )
+
+
+def test_files_get_ordinary_permissions(tmp_path: Path) -> None:
+    store.write_text(tmp_path / "file", "x")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
