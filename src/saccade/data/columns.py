@@ -59,9 +59,10 @@ def find_columns(
     spellings. A group column is used only when it is named.
 
     Raises:
-        DataError: a named column is not there (E307), or no picture (E308) or label column
+        DataError: the first line is no header (E313), a named column is not there (E307), or no picture (E308) or label column
             (E309) can be told.
     """
+    _check_header(table)
     for name in (image_column, split_column, group_column):
         if name:
             _check_there(table, name)
@@ -74,6 +75,18 @@ def find_columns(
     elif labelled:
         labels = _label_columns(table, [name for name in table.cells if name not in taken])
     return Columns(image=image, labels=labels, split=split, group=group_column)
+
+
+def _check_header(table: Table) -> None:
+    pictures = [name for name in table.names if name.lower().endswith(PICTURE_SUFFIXES)]
+    if pictures:
+        raise DataError(
+            f"The first line should name the columns, and holds a picture, "
+            f"'{encode_name(pictures[0])}'.",
+            code="313",
+            where=encode_name(table.place),
+            fix="write a first line such as: file,label",
+        )
 
 
 def _check_there(table: Table, name: str) -> None:
@@ -110,16 +123,11 @@ def _image_column(table: Table, base: Path) -> str:
     if not choice and named and named[0] in table.cells:
         return named[0]
     met = f"several could: {listed(map(encode_name, choice))}" if choice else "none could"
-    header = ""
-    if _are_paths(table.names, base):
-        header = " (the first line looks like a picture, not like column names)"
     raise DataError(
-        f"The column of pictures cannot be told: {met}{header}.",
+        f"The column of pictures cannot be told: {met}.",
         code="308",
         where=f"{encode_name(table.place)} (columns: {_names(table)})",
-        fix="write a first line of column names"
-        if header
-        else "name the column of paths or picture bytes with --image-column",
+        fix="name the column of paths or picture bytes with --image-column",
     )
 
 

@@ -94,7 +94,8 @@ def _read_csv(path: Path, *, delimiter: str) -> Table:
         raise _damaged(path, f"several columns are called {listed(map(encode_name, twice))}")
     ragged = [number for number, row in zip(lines, rows, strict=True) if len(row) != len(names)]
     if ragged:
-        met = f"{len(ragged)} lines do not have {len(names)} cells: lines {listed(ragged)}"
+        many = "lines {} do" if len(ragged) > 1 else "line {} does"
+        met = f"{many.format(listed(ragged))} not have {len(names)} cells, as the first line has"
         raise _damaged(path, met)
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     cells = dict(zip(names, columns, strict=True))

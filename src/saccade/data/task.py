@@ -212,7 +212,7 @@ def _multilabel(catalog: Catalog, separator: str, why: str) -> Task:
             fix="check the label column (--label-column)",
         )
     empty = sum(not cell for cell in cells)
-    none = f"; {empty} pictures have none" if empty else ""
+    none = f"; {empty} without any" if empty else ""
     per_picture = sum(map(len, cells)) / len(cells)
     return Task(
         kind="multilabel",

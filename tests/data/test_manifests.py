@@ -1,0 +1,451 @@
+"""Tables and metadata files: every kind, columns found or named, and every mistake in them."""
+
+import builtins
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saccade.data.catalog import Catalog
+from saccade.data.scan import scan
+from saccade.data.tables import read_table
+from saccade.data.task import choose_task, targets
+from saccade.runtime.errors import DataError
+
+Photos = Callable[[Mapping[str, int]], Path]
+
+
+def table(root: Path, text: str, name: str = "labels.csv") -> Path:
+    path = root / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def labels(catalog: Catalog) -> dict[str, str]:
+    return dict(zip(catalog.paths, catalog.labels, strict=True))
+
+
+def message(path: Path, **columns: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        scan(path, **columns)
+    assert caught.value.exit_code == 3
+    return str(caught.value)
+
+
+# Kinds of tables
+
+
+def test_a_csv_of_paths_and_labels_is_read(photos: Photos) -> None:
+    root = photos({"pool": 3})
+    path = table(root, "file,label\npool/2.png,dog\npool/0.png,cat\n./pool/1.png, dog \n")
+    catalog = scan(path)
+    assert labels(catalog) == {"pool/0.png": "cat", "pool/1.png": "dog", "pool/2.png": "dog"}
+    assert catalog.paths == ("pool/0.png", "pool/1.png", "pool/2.png")
+    assert catalog.layout == (
+        "a table of 3 rows: pictures in column 'file', labels in column 'label'"
+    )
+    assert (catalog.num_files, catalog.label_name) == (3, "label")
+    assert catalog.read(2) == (root / "pool/2.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "file;label\n0.png;cat\n1.png;dog\n"),
+        ("a.csv", "\ufefffile,label\r\n0.png,cat\r\n\r\n1.png,dog\r\n"),
+        ("a.tsv", "file\tlabel\n0.png\tcat\n1.png\tdog\n"),
+        ("a.csv", '"file","label"\n"0.png","cat"\n"1.png","dog"'),
+        ("a.csv", "label,n,file\ncat,1,0.png\ndog,2,1.png\n"),
+        ("a.jsonl", '{"file": "0.png", "label": "cat"}\n\n{"file": "1.png", "label": "dog"}\n'),
+    ],
+)
+def test_every_dialect_gives_the_same(photos: Photos, name: str, text: str) -> None:
+    assert labels(scan(table(photos({".": 2}), text, name))) == {"0.png": "cat", "1.png": "dog"}
+
+
+def test_utf_16_as_spreadsheets_write_it_is_read(photos: Photos) -> None:
+    path = photos({".": 1}) / "a.csv"
+    path.write_bytes("file\tlabel\n0.png\tkätzchen\n".encode("utf-16"))
+    assert labels(scan(path)) == {"0.png": "kätzchen"}
+
+
+def test_windows_paths_and_absolute_paths_are_found(photos: Photos) -> None:
+    root = photos({"pool": 2})
+    path = table(root, f"file,label\npool\\0.png,a\n{root.resolve()}/pool/1.png,b\n")
+    assert scan(path).paths == ("pool/0.png", "pool/1.png")
+
+
+@pytest.fixture
+def parquet(photos: Photos) -> Callable[[Mapping[str, list[Any]], Mapping[str, Any]], Path]:
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+
+    def write(columns: Mapping[str, list[Any]], features: Mapping[str, Any]) -> Path:
+        made = pyarrow.table(dict(columns))
+        if features:
+            extra = {"huggingface": json.dumps({"info": {"features": features}})}
+            made = made.replace_schema_metadata(extra)
+        path = photos({}) / "data.parquet"
+        pyarrow.parquet.write_table(made, path, row_group_size=3)
+        return path
+
+    return write
+
+
+def test_a_parquet_file_of_pictures_is_read_as_the_hub_writes_it(
+    parquet: Callable[..., Path], make_picture: Callable[..., bytes]
+) -> None:
+    contents = [make_picture(seed) for seed in range(8)]
+    images = [{"bytes": own, "path": f"{9 - n}.png"} for n, own in enumerate(contents)]
+    path = parquet(
+        {"image": images, "label": [0, 1] * 4, "split": ["train", "test"] * 4},
+        {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}},
+    )
+    catalog = scan(path)
+    assert catalog.paths == tuple(f"{n}.png" for n in range(2, 10))
+    assert [catalog.read(row) for row in range(8)] == contents[::-1]
+    assert labels(catalog)["9.png"] == "cat"
+    assert Counter(catalog.parts) == {"train": 4, "test": 4}
+    task = choose_task(catalog)
+    assert (task.kind, task.classes) == ("binary", ("cat", "dog"))
+
+
+@pytest.mark.parametrize("paths", [[None, None, None], ["a.png", "a.png", "b.png"], ["", "b", "c"]])
+def test_pictures_without_names_of_their_own_are_called_by_their_rows(
+    parquet: Callable[..., Path], make_picture: Callable[..., bytes], paths: list[str | None]
+) -> None:
+    images = [{"bytes": make_picture(n), "path": own} for n, own in enumerate(paths)]
+    path = parquet({"image": images, "label": ["a", "b", "a"]}, {})
+    assert scan(path).paths == ("row-1", "row-2", "row-3")
+
+
+def test_a_parquet_file_of_bare_bytes_is_read(
+    parquet: Callable[..., Path], make_picture: Callable[..., bytes]
+) -> None:
+    path = parquet({"jpeg": [make_picture(0), b"broken", None], "y": ["a", "b", "a"]}, {})
+    catalog = scan(path)
+    assert labels(catalog) == {"row-1": "a"}
+    assert {own.path: own.reason for own in catalog.skipped} == {
+        "row-2": "not-an-image",
+        "row-3": "empty",
+    }
+    assert catalog.num_files == 3
+
+
+def test_a_parquet_file_may_hold_paths(parquet: Callable[..., Path], photos: Photos) -> None:
+    photos({"pool": 2})
+    assert labels(scan(parquet({"path": ["pool/0.png", "pool/1.png"], "label": [7, 8]}, {}))) == {
+        "pool/0.png": "7",
+        "pool/1.png": "8",
+    }
+    inside = [{"bytes": None, "path": "pool/0.png"}, {"bytes": None, "path": "pool/1.png"}]
+    assert len(scan(parquet({"image": inside, "label": [7, 8]}, {}))) == 2
+
+
+def test_a_list_in_a_cell_is_several_labels(photos: Photos) -> None:
+    root = photos({".": 3})
+    lines = [
+        {"file_name": "0.png", "tags": ["cat", "dog"]},
+        {"file_name": "1.png", "tags": []},
+        {"file_name": "2.png", "tags": ["dog"]},
+    ]
+    catalog = scan(table(root, "\n".join(map(json.dumps, lines)), "metadata.jsonl"))
+    task = choose_task(catalog)
+    assert (task.kind, task.classes) == ("multilabel", ("cat", "dog"))
+    assert targets(catalog, task).tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+# Metadata in a folder
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
+def test_a_metadata_file_labels_the_files_of_its_folder(photos: Photos, name: str) -> None:
+    root = photos({"pool": 3, ".": 1})
+    rows = [("pool/0.png", "a"), ("pool/1.png", "b")]
+    if name.endswith("csv"):
+        text = "file_name,label\n" + "".join(f"{file},{label}\n" for file, label in rows)
+    else:
+        text = "\n".join(json.dumps({"file_name": file, "label": label}) for file, label in rows)
+    table(root, text, name)
+    catalog = scan(root)
+    assert labels(catalog) == dict(rows)
+    assert {own.path: own.reason for own in catalog.skipped} == {
+        "0.png": "not-in-table",
+        "pool/2.png": "not-in-table",
+        name: "table",
+    }
+    assert catalog.num_files == 5
+
+
+def test_metadata_in_parquet_labels_the_files_of_its_folder(
+    parquet: Callable[..., Path], photos: Photos
+) -> None:
+    photos({"pool": 2})
+    path = parquet({"file_name": ["pool/0.png", "pool/1.png"], "label": ["a", "b"]}, {})
+    path.rename(path.with_name("metadata.parquet"))
+    assert labels(scan(path.parent)) == {"pool/0.png": "a", "pool/1.png": "b"}
+
+
+def test_metadata_in_each_part_gives_the_parts(photos: Photos) -> None:
+    root = photos({"train": 2, "val": 1})
+    table(root / "train", "file_name,label\n0.png,a\n1.png,b\n", "metadata.csv")
+    table(root / "val", "file_name,label\n0.png,b\n", "metadata.csv")
+    catalog = scan(root)
+    assert dict(zip(catalog.paths, catalog.parts, strict=True)) == {
+        "train/0.png": "train",
+        "train/1.png": "train",
+        "val/0.png": "validation",
+    }
+
+
+def test_a_metadata_file_without_file_names_does_not_label_anything(photos: Photos) -> None:
+    root = photos({"a": 1, "b": 1})
+    table(root, "camera,owner\nx,y\n", "metadata.csv")
+    catalog = scan(root)
+    assert labels(catalog) == {"a/0.png": "a", "b/0.png": "b"}
+    assert [own.reason for own in catalog.skipped] == ["outside"]
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    ("header", "picture", "label"),
+    [
+        ("image_path,species", "image_path", "species"),
+        ("id,img,fine_label,width", "img", "fine_label"),
+        ("foto,art", "foto", "art"),
+        ("index,foto,art", "foto", "art"),
+        ("Path,Label,note", "Path", "Label"),
+        ("note,file_name,category", "file_name", "category"),
+    ],
+)
+def test_columns_are_found_by_name_and_content(
+    photos: Photos, header: str, picture: str, label: str
+) -> None:
+    names = header.split(",")
+
+    def row(number: int) -> str:
+        cells = {picture: f"{number}.png", label: "ab"[number % 2]}
+        return ",".join(cells.get(name, str(number + 5)) for name in names)
+
+    text = f"{header}\n" + "\n".join(map(row, range(4)))
+    assert set(labels(scan(table(photos({".": 4}), text))).values()) == {"a", "b"}
+
+
+def test_several_columns_of_marks_are_one_label_each(photos: Photos) -> None:
+    root = photos({".": 3})
+    path = table(root, "file,cat,dog,red\n0.png,1,0,1\n1.png,0,0,0\n2.png,0,1,1\n")
+    catalog = scan(path)
+    assert catalog.label_columns == ("cat", "dog", "red")
+    assert catalog.labels == ("1|0|1", "0|0|0", "0|1|1")
+    named = scan(path, label_column="red,cat")
+    assert named.label_columns == ("red", "cat")
+    task = choose_task(named)
+    assert (task.kind, task.classes) == ("multilabel", ("cat", "red"))
+    assert targets(named, task).tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_named_columns_are_taken(photos: Photos) -> None:
+    root = photos({".": 4})
+    rows = [
+        f"{n}.png,{n}.png,{n % 2},x{n % 2},{'train' if n < 2 else 'dev'},p{n}" for n in range(4)
+    ]
+    path = table(root, "mask,image,label,kind,fold,patient\n" + "\n".join(rows))
+    catalog = scan(
+        path, image_column="image", label_column="kind", split_column="fold", group_column="patient"
+    )
+    assert catalog.labels == ("x0", "x1", "x0", "x1")
+    assert catalog.parts == ("train", "train", "validation", "validation")
+    assert catalog.groups == ("p0", "p1", "p2", "p3")
+    assert catalog.findings == ()
+
+
+def test_a_column_that_may_name_patients_is_pointed_at_and_not_used(photos: Photos) -> None:
+    root = photos({".": 2})
+    catalog = scan(table(root, "file,label,patient_id\n0.png,a,7\n1.png,b,7\n"))
+    assert catalog.groups == ("", "")
+    (finding,) = catalog.findings
+    assert (finding.kind, finding.severity) == ("group-column", "warning")
+    assert finding.action == "--group-column patient_id"
+
+
+def test_a_column_called_subset_that_holds_other_things_is_no_column_of_parts(
+    photos: Photos,
+) -> None:
+    root = photos({".": 2})
+    path = table(root, "file,label,subset\n0.png,a,summer\n1.png,b,winter\n")
+    assert set(scan(path).parts) == {""}
+
+
+# Mistakes, with their whole messages
+
+
+def test_a_missing_column_offers_the_nearest_name(photos: Photos) -> None:
+    path = table(photos({".": 1}), "file,label\n0.png,a\n")
+    assert message(path, label_column="lable") == (
+        "The table has no column 'lable'.\n"
+        f"  where: {path} (columns: file, label)\n"
+        "  fix:   perhaps label"
+    )
+
+
+def test_an_absent_file_is_named_with_its_line(photos: Photos) -> None:
+    path = table(photos({".": 1}), "file,label\n0.png,a\ngone.png,b\nlost.png,a\n")
+    assert message(path) == (
+        "2 of 3 rows name a file that is not there: gone.png, lost.png.\n"
+        f"  where: {path}, lines 3, 4 (looked up in {path.parent}/)\n"
+        "  fix:   correct the paths, or remove these rows"
+    )
+
+
+def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:
+    path = table(photos({".": 3}), "file,label\n0.png,a\n1.png,\n2.png,b\n")
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(path))
+    assert str(caught.value) == (
+        "1 of 3 pictures have an empty label: 1.png.\n"
+        f"  where: {path}, column 'label'\n"
+        "  fix:   fill the cells in, or remove these rows"
+    )
+    assert caught.value.code == "SACCADE-E352"
+
+
+def test_text_where_numbers_belong_is_named(photos: Photos) -> None:
+    rows = "".join(f"{n}.png,{n}.5\n" for n in range(11)) + "11.png,n/a\n"
+    path = table(photos({".": 12}), "file,age\n" + rows)
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(path))
+    assert str(caught.value) == (
+        "1 of 12 labels are not numbers: 'n/a' (11.png).\n"
+        f"  where: {path}, column 'age'\n"
+        "  fix:   write numbers with a decimal point, or choose --task multiclass"
+    )
+    assert caught.value.code == "SACCADE-E353"
+
+
+def test_an_unknown_part_is_named(photos: Photos) -> None:
+    path = table(photos({".": 2}), "file,label,split\n0.png,a,train\n1.png,b,tset\n")
+    assert message(path) == (
+        "Column 'split' should hold train, val or test, and holds 'tset'.\n"
+        f"  where: {path}, line 3\n"
+        "  fix:   correct these cells, or name another column with --split-column"
+    )
+
+
+def test_a_mark_that_is_neither_0_nor_1_is_named(photos: Photos) -> None:
+    path = table(photos({".": 2}), "file,cat,dog\n0.png,1,0\n1.png,2,1\n")
+    assert message(path, label_column="cat,dog") == (
+        "Column 'cat' must hold 0 or 1 in every row, as one of several label columns, and holds "
+        "'2'.\n"
+        f"  where: {path}, line 3\n"
+        "  fix:   write 0 or 1, or name a single label column"
+    )
+
+
+def test_a_table_without_pictures_says_what_its_columns_are(photos: Photos) -> None:
+    path = table(photos({".": 1}), "a,b\n1,2\n")
+    assert message(path) == (
+        "The column of pictures cannot be told: none could.\n"
+        f"  where: {path} (columns: a, b)\n"
+        "  fix:   name the column of paths or picture bytes with --image-column"
+    )
+
+
+def test_a_table_without_a_header_is_recognised(photos: Photos) -> None:
+    path = table(photos({".": 3}), "0.png,a\n1.png,b\n2.png,a\n")
+    assert message(path) == (
+        "The first line should name the columns, and holds a picture, '0.png'.\n"
+        f"  where: {path}\n"
+        "  fix:   write a first line such as: file,label"
+    )
+
+
+def test_labels_that_cannot_be_told_are_asked_for(photos: Photos) -> None:
+    path = table(photos({".": 2}), "file,colour,shape\n0.png,red,x\n1.png,blue,y\n")
+    assert message(path) == (
+        "The column of labels cannot be told: 2 could: colour, shape.\n"
+        f"  where: {path} (columns: file, colour, shape)\n"
+        "  fix:   name it with --label-column; several columns of 0 and 1 with commas between"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "met"),
+    [
+        ("a.csv", b"file,label\n0.png\n", "line 2 does not have 2 cells, as the first line has"),
+        ("a.csv", b"file,file\n0.png,a\n", "several columns are called file"),
+        ("a.csv", b"file,label\n0.png,\xff\xff\n", "line 2 is not UTF-8 text"),
+        ("a.csv", b'file,label\n"0.png,a\n', "line 2: unexpected end of data"),
+        ("a.jsonl", b'{"file": "0.png"}\n[1]\n', "line 2 is not a JSON object"),
+    ],
+)
+def test_a_damaged_table_says_where(photos: Photos, name: str, content: bytes, met: str) -> None:
+    path = photos({".": 1}) / name
+    path.write_bytes(content)
+    assert message(path) == (
+        f"The table cannot be read: {met}.\n"
+        f"  where: {path}\n"
+        "  fix:   mend the file, or save it again as CSV in UTF-8"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "file,label\n", "\n\n"])
+def test_a_table_without_rows_is_an_error(photos: Photos, text: str) -> None:
+    path = table(photos({".": 1}), text)
+    assert message(path) == (
+        "The table has no rows.\n"
+        f"  where: {path}\n"
+        "  fix:   give a line of column names, then one line a picture"
+    )
+
+
+def test_parquet_without_the_extra_says_how_to_get_it(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photos({".": 1}) / "a.parquet"
+    path.write_bytes(b"PAR1")
+    really = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.split(".")[0] == "pyarrow":
+            raise ImportError(name)
+        return really(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert message(path) == (
+        "Reading a Parquet file needs pyarrow, which is not installed.\n"
+        f"  where: {path}\n"
+        "  fix:   pip install 'saccade[parquet]', or save the table as CSV"
+    )
+
+
+def test_a_file_that_is_no_parquet_is_an_error(photos: Photos) -> None:
+    pytest.importorskip("pyarrow")
+    path = photos({".": 1}) / "a.parquet"
+    path.write_bytes(b"not parquet at all, and long enough to hold a footer")
+    assert message(path).startswith("The table cannot be read: ")
+
+
+def test_rows_that_contradict_each_other_are_left_out_and_counted(photos: Photos) -> None:
+    root = photos({".": 4})
+    rows = "0.png,a\n1.png,a\n1.png,b\n2.png,b\n2.png,b\n3.png,a\n"
+    catalog = scan(table(root, "file,label\n" + rows))
+    assert labels(catalog) == {"0.png": "a", "2.png": "b", "3.png": "a"}
+    assert [(own.path, own.reason, own.sentence) for own in catalog.skipped] == [
+        ("1.png", "conflict", "2 rows give it different labels: 'a', 'b'"),
+        ("1.png", "conflict", "2 rows give it different labels: 'a', 'b'"),
+        ("2.png", "repeated", "an earlier row names it already"),
+    ]
+    assert catalog.num_files == 6
+
+
+def test_a_table_of_a_hundred_thousand_rows_is_read_in_seconds(tmp_path: Path) -> None:
+    text = "file,label\n" + "".join(f"{n}.png,{n % 7}\n" for n in range(100_000))
+    begun = time.process_time()
+    assert read_table(table(tmp_path, text)).num_rows == 100_000
+    assert time.process_time() - begun < 3

@@ -1,0 +1,116 @@
+"""One preprocessing, equal to timm's on Pillow images."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.data.preprocess import Preprocess
+
+SIZES = [
+    (40, 60),
+    (60, 40),
+    (33, 47),
+    (257, 259),
+    (256, 256),
+    (9, 301),
+    (300, 7),
+    (17, 17),
+    (235, 236),
+]
+CHOICES = [
+    (224, 0.875, "bicubic", "crop"),
+    (224, 0.95, "bilinear", "crop"),
+    (96, 1.0, "bicubic", "crop"),
+    (299, 0.897, "bicubic", "crop"),
+    (35, 0.9, "lanczos", "crop"),
+    (64, 1.0, "bicubic", "pad"),
+    (63, 1.0, "bilinear", "pad"),
+    (64, 1.0, "bicubic", "squash"),
+    (28, 1.0, "nearest", "squash"),
+]
+
+
+def preprocess_of(choice: tuple[int, float, str, str]) -> Preprocess:
+    size_px, fraction, interpolation, fit = choice
+    return Preprocess(
+        size_px=size_px,
+        crop_fraction=fraction,
+        interpolation=interpolation,
+        fit=fit,  # type: ignore[arg-type]
+        mean=(0.5, 0.4, 0.3),
+        std=(0.2, 0.25, 0.3),
+    )
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height * 1000 + width).integers(
+        0, 256, (height, width, 3), dtype=np.uint8
+    )
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_canvas_and_centre_equal_timms_evaluation_transform(
+    choice: tuple[int, float, str, str],
+) -> None:
+    # The second source is timm's own create_transform on a Pillow image.
+    from timm.data import create_transform
+
+    preprocess = preprocess_of(choice)
+    modes = {"crop": "center", "pad": "border", "squash": "squash"}
+    transform = create_transform(
+        input_size=preprocess.size_px,
+        interpolation=preprocess.interpolation,
+        mean=preprocess.mean,
+        std=preprocess.std,
+        crop_pct=preprocess.crop_fraction,
+        crop_mode=modes[preprocess.fit],
+        normalize=False,
+    )
+    normalised = create_transform(
+        input_size=preprocess.size_px,
+        interpolation=preprocess.interpolation,
+        mean=preprocess.mean,
+        std=preprocess.std,
+        crop_pct=preprocess.crop_fraction,
+        crop_mode=modes[preprocess.fit],
+    )
+    for height, width in SIZES:
+        pixels = noise(height, width)
+        canvas = preprocess.to_canvas(pixels)
+        assert canvas.shape == (preprocess.canvas_px, preprocess.canvas_px, 3)
+        mine = preprocess.centre(canvas[None])
+        theirs = transform(Image.fromarray(pixels)).numpy().transpose(1, 2, 0)
+        np.testing.assert_array_equal(mine[0], theirs)
+        np.testing.assert_allclose(
+            preprocess.normalise(mine)[0], normalised(Image.fromarray(pixels)).numpy(), atol=1e-6
+        )
+
+
+def test_a_canvas_cropped_without_regard_to_rounding_is_a_pixel_off_negative_control() -> None:
+    preprocess = preprocess_of((35, 0.9, "bicubic", "crop"))
+    assert (preprocess.canvas_px, preprocess._crop_offset(40)) == (38, 0)
+    naive = round((40 - 38) / 2)
+    assert naive != preprocess._crop_offset(40)
+
+
+def test_the_canvas_is_the_input_unless_cropped() -> None:
+    assert Preprocess(size_px=224, crop_fraction=0.875).canvas_px == 256
+    assert Preprocess(size_px=224, crop_fraction=0.95).canvas_px == 235  # timm: floor(235.79)
+    assert Preprocess(size_px=224, crop_fraction=0.875, fit="pad").canvas_px == 224
+    assert Preprocess(size_px=224, crop_fraction=0.875, fit="squash").canvas_px == 224
+
+
+def test_a_preprocessing_comes_back_from_json() -> None:
+    for choice in CHOICES:
+        preprocess = preprocess_of(choice)
+        assert Preprocess.from_dict(json.loads(json.dumps(preprocess.as_dict()))) == preprocess
+
+
+def test_padding_keeps_the_whole_picture_between_bars_of_the_mean_colour() -> None:
+    preprocess = preprocess_of((8, 1.0, "nearest", "pad"))
+    canvas = preprocess.to_canvas(np.zeros((4, 8, 3), np.uint8))
+    assert (canvas[:2] == [128, 102, 76]).all()  # 255 times 0.5, 0.4, 0.3, rounded
+    assert (canvas[2:6] == 0).all()
+    assert (canvas[6:] == [128, 102, 76]).all()
