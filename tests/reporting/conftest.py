@@ -53,12 +53,17 @@ def make_run(folder: Path, plan: Plan) -> Path:
     parts = [plan.parts[k] for k in rng.choice(len(plan.parts), N, p=_shares(len(plan.parts)))]
     if plan.absent_from_test:
         own = classes.index(plan.absent_from_test)
-        parts = ["train" if t == own and p == "test" else p
-                 for p, t in zip(parts, truth, strict=True)]
+        parts = [
+            "train" if t == own and p == "test" else p for p, t in zip(parts, truth, strict=True)
+        ]
     paths = plan.paths or tuple(_path(task, truth[k], k, plan.hostile) for k in range(N))
     predictions = Predictions(
-        task=task, paths=paths, hashes=tuple(f"{k:064x}" for k in range(N)),
-        parts=tuple(parts), truth=truth, scores=scores,
+        task=task,
+        paths=paths,
+        hashes=tuple(f"{k:064x}" for k in range(N)),
+        parts=tuple(parts),
+        truth=truth,
+        scores=scores,
     )
     _write_split(folder, predictions)
     (folder / "run.json").write_text(json.dumps(_run_json(plan, predictions)))
@@ -141,41 +146,79 @@ def _run_json(plan: Plan, predictions: Predictions) -> dict[str, Any]:
         elif task.kind != "regression":
             counts[part] = {n: int((truth == k).sum()) for k, n in enumerate(task.classes)}
     skipped = [
-        {"path": f"rose/{x}broken-{k}.jpg", "reason": "unreadable",
-         "sentence": f"truncated after 10 of 38 KB {x}"} for k in range(7)
+        {
+            "path": f"rose/{x}broken-{k}.jpg",
+            "reason": "unreadable",
+            "sentence": f"truncated after 10 of 38 KB {x}",
+        }
+        for k in range(7)
     ] + [{"path": ".DS_Store", "reason": "hidden", "sentence": "a file of the system"}]
     findings = [
-        {"kind": "conflict", "severity": "severe", "paths": [f"rose/{x}a.jpg", "tulip/b.jpg"],
-         "sentence": f"2 pictures are the same but have different labels. {x}",
-         "action": f"look at them and correct the labels {x}"},
-        {"kind": "exif-turned", "severity": "note", "paths": [f"rose/{k}.jpg" for k in range(60)],
-         "sentence": "60 pictures were turned as their EXIF data say.", "action": ""},
+        {
+            "kind": "conflict",
+            "severity": "severe",
+            "paths": [f"rose/{x}a.jpg", "tulip/b.jpg"],
+            "sentence": f"2 pictures are the same but have different labels. {x}",
+            "action": f"look at them and correct the labels {x}",
+        },
+        {
+            "kind": "exif-turned",
+            "severity": "note",
+            "paths": [f"rose/{k}.jpg" for k in range(60)],
+            "sentence": "60 pictures were turned as their EXIF data say.",
+            "action": "",
+        },
     ]
     layers = [
-        {"name": f"blocks.{k}.conv{x}", "kind": "Conv2d", "shape": [32 * (k + 1), 56, 56],
-         "parameters": 9 * 32 * 32 * (k + 1), "flops": 10**7 * (k + 1)} for k in range(12)
+        {
+            "name": f"blocks.{k}.conv{x}",
+            "kind": "Conv2d",
+            "shape": [32 * (k + 1), 56, 56],
+            "parameters": 9 * 32 * 32 * (k + 1),
+            "flops": 10**7 * (k + 1),
+        }
+        for k in range(12)
     ]
     return {
-        "format_version": 1, "state": plan.state, "saccade": "0.1.0",
+        "format_version": 1,
+        "state": plan.state,
+        "saccade": "0.1.0",
         "versions": {"python": "3.12.3", "torch": "2.15.0", "timm": f"1.0.31{x}"},
         "machine": {"system": "Linux", "processor": f"2 cores{x}", "cores": 2},
         "data": {
-            "place": f"photos/flowers{x}", "layout": f"{len(task.classes)} class folders{x}",
-            "num_files": len(predictions) + len(skipped), "num_used": len(predictions),
-            "task": dataclasses.asdict(task), "classes": list(task.classes),
-            "skipped": skipped, "findings": findings, "fingerprint": "3f" * 32,
+            "place": f"photos/flowers{x}",
+            "layout": f"{len(task.classes)} class folders{x}",
+            "num_files": len(predictions) + len(skipped),
+            "num_used": len(predictions),
+            "task": dataclasses.asdict(task),
+            "classes": list(task.classes),
+            "skipped": skipped,
+            "findings": findings,
+            "fingerprint": "3f" * 32,
         },
         "split": {
-            "seed": 0, "notes": [f"No parts were given: 60 / 15 / 25 % were drawn by class. {x}"],
-            "counts": counts, "fingerprint": "a7" * 32,
+            "seed": 0,
+            "notes": [f"No parts were given: 60 / 15 / 25 % were drawn by class. {x}"],
+            "counts": counts,
+            "fingerprint": "a7" * 32,
         },
         "model": {
-            "name": f"mobilenetv2_100{x}", "num_parameters": 2_230_277, "num_trainable": 6_405,
-            "weights": {"source": f"mobilenetv2_100.safetensors{x}", "licence": "bsd-3-clause",
-                        "sha256": "c0" * 32},
-            "preprocess": {"size_px": 224, "fit": "crop", "crop_fraction": 0.875,
-                           "interpolation": "bicubic", "mean": [0.485, 0.456, 0.406],
-                           "std": [0.229, 0.224, 0.225]},
+            "name": f"mobilenetv2_100{x}",
+            "num_parameters": 2_230_277,
+            "num_trainable": 6_405,
+            "weights": {
+                "source": f"mobilenetv2_100.safetensors{x}",
+                "licence": "bsd-3-clause",
+                "sha256": "c0" * 32,
+            },
+            "preprocess": {
+                "size_px": 224,
+                "fit": "crop",
+                "crop_fraction": 0.875,
+                "interpolation": "bicubic",
+                "mean": [0.485, 0.456, 0.406],
+                "std": [0.229, 0.224, 0.225],
+            },
             "layers": layers,
         },
         "seconds": {"scan": 2.1, "features": 9.3, "train": 4.2, "total": 19.8},
@@ -195,9 +238,18 @@ def _summary(plan: Plan, predictions: Predictions) -> str:
 
 
 def _recipe(plan: Plan) -> str:
-    lines = ['data = "photos/flowers"', "seed = 0", 'model = "mobilenetv2_100"',
-             'weights = "auto"', "widths = []", "epochs = 12", "lr = 0.001", "rotate = 15.0",
-             f"exclude = [{json.dumps('weeds' + plan.hostile)}]", 'fit = "pad"']
+    lines = [
+        'data = "photos/flowers"',
+        "seed = 0",
+        'model = "mobilenetv2_100"',
+        'weights = "auto"',
+        "widths = []",
+        "epochs = 12",
+        "lr = 0.001",
+        "rotate = 15.0",
+        f"exclude = [{json.dumps('weeds' + plan.hostile)}]",
+        'fit = "pad"',
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -206,23 +258,43 @@ def _events(plan: Plan) -> list[dict[str, Any]]:
         {"event": "note", "sentence": f"Features of the frozen network were kept. {plan.hostile}"}
     ]
     if not plan.num_epochs:
-        candidates = [{"penalty": 10.0**k, "score": 0.9 - 0.02 * (k + 1) ** 2}
-                      for k in range(-5, 3)]
-        return [*events, {"event": "head", "penalty": 0.1, "candidates": candidates,
-                          "validation_score": 0.91, "score_name": "accuracy", "seconds": 1.3}]
+        candidates = [
+            {"penalty": 10.0**k, "score": 0.9 - 0.02 * (k + 1) ** 2} for k in range(-5, 3)
+        ]
+        return [
+            *events,
+            {
+                "event": "head",
+                "penalty": 0.1,
+                "candidates": candidates,
+                "validation_score": 0.91,
+                "score_name": "accuracy",
+                "seconds": 1.3,
+            },
+        ]
     best = 0.0
     for k in range(1, plan.num_epochs + 1):
         score = 0.95 - 0.5 * 0.75**k - (0.003 * max(0, k - 8))
-        events.append({
-            "event": "epoch", "epoch": k, "step": 20 * k, "train_loss": 1.5 * 0.72**k + 0.05,
-            "validation_loss": 1.4 * 0.75**k + 0.12 + 0.012 * max(0, k - 6),
-            "validation_score": score, "score_name": "accuracy",
-            "lr": 1e-3 * (1 + np.cos(np.pi * k / plan.num_epochs)) / 2,
-            "images_per_second": 310.0, "seconds": 3.1, "best": score > best,
-        })
+        events.append(
+            {
+                "event": "epoch",
+                "epoch": k,
+                "step": 20 * k,
+                "train_loss": 1.5 * 0.72**k + 0.05,
+                "validation_loss": 1.4 * 0.75**k + 0.12 + 0.012 * max(0, k - 6),
+                "validation_score": score,
+                "score_name": "accuracy",
+                "lr": 1e-3 * (1 + np.cos(np.pi * k / plan.num_epochs)) / 2,
+                "images_per_second": 310.0,
+                "seconds": 3.1,
+                "best": score > best,
+            }
+        )
         best = max(best, score)
-        norms = {f"{name}{plan.hostile}": 0.8**k * 10 ** (-0.5 * depth)
-                 for depth, name in enumerate(["head", "blocks.3", "blocks.2", "blocks.1", "stem"])}
+        norms = {
+            f"{name}{plan.hostile}": 0.8**k * 10 ** (-0.5 * depth)
+            for depth, name in enumerate(["head", "blocks.3", "blocks.2", "blocks.1", "stem"])
+        }
         norms = dict(reversed(norms.items()))
         events.append({"event": "layer_gradients", "epoch": k, "norms": norms})
     return events

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.evaluation.intervals import Estimate
-from saccade.reporting.svg import Svg, drawing, element, joined, line, words
-from saccade.reporting.wording import decimals, short
+from saccade.reporting.svg import Svg, drawing, element, line, words
+from saccade.reporting.wording import short
 
 WIDTH, HEIGHT = 400.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 40.0, 40.0
-HEAT_LEVELS = 10
 MAX_DOTS = 2_000
 
 
@@ -138,77 +136,12 @@ def histogram(values_N: np.ndarray, *, x_title: str, title: str, bins: int = 20)
     return drawing(WIDTH, HEIGHT, *parts, label=title)
 
 
-def interval_bar(estimate: Estimate, *, baseline: float = math.nan) -> Svg:
-    """Return a small bar from 0 to 1: the interval as a line, the value as a dot.
-
-    A finite `baseline` is a short stroke across the bar.
-    """
-    width, middle = 120.0, 8.0
-    label = f"{decimals(estimate.value)}, from {decimals(estimate.low)} to {decimals(estimate.high)}"
-    axis = Axis(title="", low=0, high=1)
-
-    def at(number: float) -> float:
-        return 4 + (width - 8) * min(max(axis.share(number), 0), 1)
-
-    parts = [line(4, middle, width - 4, middle, kind="grid")]
-    if math.isfinite(baseline):
-        parts.append(line(at(baseline), 2, at(baseline), 14, kind="base"))
-    if math.isfinite(estimate.low) and math.isfinite(estimate.high):
-        parts.append(line(at(estimate.low), middle, at(estimate.high), middle, kind="range"))
-    if math.isfinite(estimate.value):
-        dot = {"cx": at(estimate.value), "cy": middle, "r": 3.5, "class": "point"}
-        parts.append(element("circle", dot))
-    return drawing(width, 16, *parts, label=label, kind="spark")
-
-
-def share_bar(part: float, whole: float) -> Svg:
-    """Return a small bar for a table, as long as `part` is of `whole`."""
-    share = part / whole if whole > 0 else 0.0
-    box = {"x": 0, "y": 3, "width": max(120 * share, 1 if part else 0), "height": 10}
-    track = element("rect", {"x": 0, "y": 3, "width": 120, "height": 10, "class": "track"})
-    bar = element("rect", {**box, "class": "bar"})
-    return drawing(120, 16, track, bar, label=f"{short(part)} of at most {short(whole)}", kind="spark")
-
-
-def heat_map(confusion_KK: np.ndarray, *, title: str) -> Svg:
-    """Return a confusion matrix too large for numbers: a square per cell that is not empty.
-
-    Rows are the truth, from the top; a darker cell holds a larger share of its row. Errors and
-    right answers are of two colours.
-    """
-    K = len(confusion_KK)
-    side, edge = 640.0, 34.0
-    cell = (side - edge) / K
-    drawn = max(cell, 1.6)  # or single pictures of a thousand classes could not be seen
-    levels = heat_levels(confusion_KK)
-    parts = [element("rect", {"x": edge, "y": edge, "width": side - edge, "height": side - edge,
-                              "class": "track"})]
-    for right in (True, False):
-        for level in range(1, HEAT_LEVELS + 1):
-            rows, columns = np.nonzero(levels == level)
-            kept = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if (r == c) == right]
-            if kept:
-                path = "".join(_square(edge + c * cell, edge + r * cell, drawn) for r, c in kept)
-                kind = f"{'right' if right else 'wrong'} f{level}"
-                parts.append(element("path", {"d": path, "class": kind}))
-    for k in round_values(1, K, about=8):
-        at = edge + (k - 0.5) * cell
-        parts.append(words(at, edge - 6, short(k), anchor="middle"))
-        parts.append(words(edge - 6, at + 4, short(k), anchor="end"))
-    parts.append(words(edge, 12, "prediction (number of the class) →", kind="axis"))
-    return drawing(side, side, *parts, label=title)
-
-
-def heat_levels(confusion_KK: np.ndarray) -> np.ndarray:
-    """Return 0 (empty) to 10 (the whole row) for each cell, by its share of the row."""
-    counts = confusion_KK.astype(np.float64)
-    rows = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
-    return np.ceil(np.sqrt(shares) * HEAT_LEVELS - 1e-9).astype(int)
-
-
 def dumbbells(
-    names: Sequence[str], first: Sequence[float], last: Sequence[float], *, title: str,
+    names: Sequence[str],
+    first: Sequence[float],
+    last: Sequence[float],
+    *,
+    title: str,
     ends: tuple[str, str],
 ) -> Svg:
     """Return a row per name with two dots on a logarithmic axis: at the first and last epoch."""
@@ -222,10 +155,12 @@ def dumbbells(
     def at(number: float) -> float:
         return left + (WIDTH - RIGHT - left) * axis.share(number)
 
-    parts = [element("circle", {"cx": left + 5, "cy": 12, "r": 4, "class": "hollow"}),
-             words(left + 14, 16, ends[0]),
-             element("circle", {"cx": left + 95, "cy": 12, "r": 4, "class": "point"}),
-             words(left + 104, 16, ends[1])]
+    parts = [
+        element("circle", {"cx": left + 5, "cy": 12, "r": 4, "class": "hollow"}),
+        words(left + 14, 16, ends[0]),
+        element("circle", {"cx": left + 95, "cy": 12, "r": 4, "class": "point"}),
+        words(left + 104, 16, ends[1]),
+    ]
     for tick in axis.ticks():
         parts.append(line(at(tick), top, at(tick), height - BOTTOM, kind="grid"))
         parts.append(words(at(tick), height - BOTTOM + 16, short(tick), anchor="middle"))
@@ -237,10 +172,12 @@ def dumbbells(
             parts.append(line(at(a), y, at(b), y, kind="thread"))
         parts.extend(
             element("circle", {"cx": at(v), "cy": y, "r": 4, "class": kind})
-            for v, kind in ((a, "hollow"), (b, "point")) if math.isfinite(v) and v > 0
+            for v, kind in ((a, "hollow"), (b, "point"))
+            if math.isfinite(v) and v > 0
         )
-    parts.append(words((left + WIDTH - RIGHT) / 2, height - 6, axis.title, kind="axis",
-                       anchor="middle"))
+    parts.append(
+        words((left + WIDTH - RIGHT) / 2, height - 6, axis.title, kind="axis", anchor="middle")
+    )
     return drawing(WIDTH, height, *parts, label=title)
 
 
@@ -280,8 +217,9 @@ def _frame(x: Axis, y: Axis, width: float, height: float) -> list[Svg]:
         parts.append(line(LEFT, place_y(tick), width - RIGHT, place_y(tick), kind="grid"))
         parts.append(words(LEFT - 6, place_y(tick) + 4, short(tick), anchor="end"))
     for tick in x.ticks():
-        parts.append(line(place_x(tick), height - BOTTOM, place_x(tick), height - BOTTOM + 4,
-                          kind="base"))
+        parts.append(
+            line(place_x(tick), height - BOTTOM, place_x(tick), height - BOTTOM + 4, kind="base")
+        )
         parts.append(words(place_x(tick), height - BOTTOM + 17, short(tick), anchor="middle"))
     parts.append(line(LEFT, height - BOTTOM, width - RIGHT, height - BOTTOM, kind="base"))
     middle = (LEFT + width - RIGHT) / 2
@@ -325,15 +263,5 @@ def _line(
     return parts
 
 
-def _square(x: float, y: float, side: float) -> str:
-    return f"M{x:.1f} {y:.1f}h{side:.1f}v{side:.1f}h-{side:.1f}z"
-
-
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-__all__ = [
-    "Axis", "Series", "around", "dumbbells", "heat_levels", "heat_map", "histogram",
-    "interval_bar", "joined", "line_chart", "round_values", "scatter", "share_bar",
-]

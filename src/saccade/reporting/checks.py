@@ -77,9 +77,7 @@ def _separate_files(predictions: Predictions | None) -> Iterator[Check]:
             "with the same content, so the judging part is not all new to the network.",
         )
     else:
-        yield Check(
-            holds=True, sentence="No picture lies in two parts (compared by content hash)."
-        )
+        yield Check(holds=True, sentence="No picture lies in two parts (compared by content hash).")
 
 
 def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:

@@ -69,7 +69,7 @@ def _along_the_scale(rows: Sequence[SplitRow], album: Album) -> Gallery:
     low, high = (short(float(ordered[k].label)) for k in (0, -1)) if ordered else ("–", "–")
     return Gallery(
         caption=f"From {low} to {high}",
-        note=f"{len(kept)} of {plural(len(ordered), 'picture')} in {rows[0].part}, by rising target",
+        note=f"{len(kept)} of {plural(len(ordered), 'picture')} in {rows[0].part}, by rising truth",
         pictures=tuple(album.picture(row.path) for row in kept),
     )
 

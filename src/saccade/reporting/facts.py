@@ -166,13 +166,13 @@ class ResultFacts:
 
     part: str = ""  # "test", or "validation" where there is no test; "" = nothing judged
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)  # part -> name
-    confusion_KK: np.ndarray | None = None  # int64, rows = truth, columns = prediction
+    confusion: np.ndarray | None = None  # int64 (K, K), rows = truth, columns = prediction
     pairs: tuple[Pair, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     num_wrong: int = 0  # of the judged part, before the list is cut; regression: 0
     label_counts: tuple[LabelCount, ...] = ()
-    truth_N: np.ndarray | None = None  # regression: float64
-    prediction_N: np.ndarray | None = None  # regression: float64
+    truth: np.ndarray | None = None  # regression: float64 (N,)
+    prediction: np.ndarray | None = None  # regression: float64 (N,)
 
     @property
     def judged(self) -> Mapping[str, Estimate]:

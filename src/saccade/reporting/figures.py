@@ -46,13 +46,14 @@ def learning_figures(facts: Facts) -> tuple[Figure, ...]:
 
 def regression_figures(facts: Facts) -> tuple[Figure, ...]:
     """Return prediction against truth, the residuals, and how often each residual occurs."""
-    truth, seen = facts.results.truth_N, facts.results.prediction_N
+    truth, seen = facts.results.truth, facts.results.prediction
     if truth is None or seen is None or not len(truth):
         return ()
     low, high = around([*truth.tolist(), *seen.tolist()])
     n = f"n = {len(truth):,} {facts.results.part} pictures"
     both = scatter(
-        truth, seen,
+        truth,
+        seen,
         x=Axis(title="truth", low=low, high=high),
         y=Axis(title="prediction", low=low, high=high),
         title=f"Prediction against truth, {n}",
@@ -61,7 +62,8 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
     bottom, top = around([*residual.tolist(), 0.0])
     left, right = around(truth.tolist())
     along = scatter(
-        truth, residual,
+        truth,
+        residual,
         x=Axis(title="truth", low=left, high=right),
         y=Axis(title="prediction − truth", low=bottom, high=top),
         title=f"Residuals along the truth, {n}",
@@ -70,12 +72,21 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
     spread = histogram(residual, x_title="prediction − truth", title=f"Residuals, {n}")
     mean = short(float(residual.mean()))
     return (
-        Figure(title="Prediction against truth", svg=both,
-               caption=f"One dot a picture; on the line the answer is exact. {n}."),
-        Figure(title="Residuals along the truth", svg=along,
-               caption="A slope means that small and large values are drawn to the middle."),
-        Figure(title="How often each residual occurs", svg=spread,
-               caption=f"Mean residual {mean}; away from 0 the answers are off to one side. {n}."),
+        Figure(
+            title="Prediction against truth",
+            svg=both,
+            caption=f"One dot a picture; on the line the answer is exact. {n}.",
+        ),
+        Figure(
+            title="Residuals along the truth",
+            svg=along,
+            caption="A slope means that small and large values are drawn to the middle.",
+        ),
+        Figure(
+            title="How often each residual occurs",
+            svg=spread,
+            caption=f"Mean residual {mean}; away from 0 the answers are off to one side. {n}.",
+        ),
     )
 
 
@@ -96,17 +107,24 @@ def _losses(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
     if not any(map(math.isfinite, [*train, *validation])):
         return None
     low, high = around([*train, *validation])
-    series = [Series(name="train", x=x, y=train, kind="b"),
-              Series(name="validation", x=x, y=validation)]
+    series = [
+        Series(name="train", x=x, y=train, kind="b"),
+        Series(name="validation", x=x, y=validation),
+    ]
     series = [one for one in series if any(map(math.isfinite, one.y))]
     svg = line_chart(
-        series, _epoch_axis(learning), Axis(title="loss", low=max(low, 0), high=high),
+        series,
+        _epoch_axis(learning),
+        Axis(title="loss", low=max(low, 0), high=high),
         title=f"Loss per epoch over {len(x)} epochs, {' and '.join(s.name for s in series)}",
         mark=_best(learning),
     )
-    return Figure(title="Loss per epoch", svg=svg,
-                  caption=f"Where validation rises while train falls, it learns by heart. "
-                  f"{_sizes(sizes, 'train', 'validation')}")
+    return Figure(
+        title="Loss per epoch",
+        svg=svg,
+        caption=f"Where validation rises while train falls, it learns by heart. "
+        f"{_sizes(sizes, 'train', 'validation')}",
+    )
 
 
 def _scores(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
@@ -117,14 +135,19 @@ def _scores(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
     low, high = around(y)
     name = learning.score_name or "score"
     svg = line_chart(
-        [Series(name=name, x=x, y=y)], _epoch_axis(learning),
+        [Series(name=name, x=x, y=y)],
+        _epoch_axis(learning),
         Axis(title=f"validation {name}", low=low, high=high),
-        title=f"Validation {name} per epoch", mark=_best(learning),
+        title=f"Validation {name} per epoch",
+        mark=_best(learning),
     )
     best = max((v for v in y if math.isfinite(v)), default=math.nan)
-    return Figure(title=f"Validation {name} per epoch", svg=svg,
-                  caption=f"Highest: {decimals(best)}. The epoch with the best score is kept. "
-                  f"{_sizes(sizes, 'validation')}")
+    return Figure(
+        title=f"Validation {name} per epoch",
+        svg=svg,
+        caption=f"Highest: {decimals(best)}. The epoch with the best score is kept. "
+        f"{_sizes(sizes, 'validation')}",
+    )
 
 
 def _rates(learning: LearningFacts) -> Figure | None:
@@ -133,10 +156,17 @@ def _rates(learning: LearningFacts) -> Figure | None:
     if not any(map(math.isfinite, y)):
         return None
     _, high = around(y)
-    svg = line_chart([Series(name="learning rate", x=x, y=y, kind="b")], _epoch_axis(learning),
-                     Axis(title="learning rate", low=0, high=high), title="Learning rate per epoch")
-    return Figure(title="Learning rate per epoch", svg=svg,
-                  caption="The head's rate at the end of each epoch.")
+    svg = line_chart(
+        [Series(name="learning rate", x=x, y=y, kind="b")],
+        _epoch_axis(learning),
+        Axis(title="learning rate", low=0, high=high),
+        title="Learning rate per epoch",
+    )
+    return Figure(
+        title="Learning rate per epoch",
+        svg=svg,
+        caption="The head's rate at the end of each epoch.",
+    )
 
 
 def _penalties(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
@@ -156,10 +186,13 @@ def _penalties(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | No
         title=f"Cross-validated {name} for {len(pairs)} penalties",
         mark=f"{head.penalty}:chosen: {short(head.penalty)}" if head.penalty > 0 else "",
     )
-    return Figure(title="Search for the head's penalty", svg=svg,
-                  caption=f"{'Lower' if name == 'loss' else 'Higher'} is better; to the left the head "
-                  "is freer, to the right simpler. Only pictures of "
-                  f"the training part were used. {_sizes(sizes, 'train')}")
+    return Figure(
+        title="Search for the head's penalty",
+        svg=svg,
+        caption=f"{'Lower' if name == 'loss' else 'Higher'} is better; to the left the head "
+        "is freer, to the right simpler. Only pictures of "
+        f"the training part were used. {_sizes(sizes, 'train')}",
+    )
 
 
 def _gradients(learning: LearningFacts) -> Figure | None:
@@ -169,13 +202,18 @@ def _gradients(learning: LearningFacts) -> Figure | None:
         return None
     old, new = dict(first.norms), dict(last.norms)
     svg = dumbbells(
-        names, [old.get(n, np.nan) for n in names], [new.get(n, np.nan) for n in names],
+        names,
+        [old.get(n, np.nan) for n in names],
+        [new.get(n, np.nan) for n in names],
         title="Gradient norm of each stage, first and last epoch",
         ends=(f"epoch {first.epoch}", f"epoch {last.epoch}"),
     )
-    return Figure(title="Gradient norm per stage", svg=svg,
-                  caption="From input (top) to output. Values that shrink a thousandfold towards "
-                  "the top have vanished on the way back.")
+    return Figure(
+        title="Gradient norm per stage",
+        svg=svg,
+        caption="From input (top) to output. Values that shrink a thousandfold towards "
+        "the top have vanished on the way back.",
+    )
 
 
 def _sizes(sizes: Mapping[str, int], *parts: str) -> str:

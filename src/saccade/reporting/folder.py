@@ -1,14 +1,16 @@
 """What lies in a run folder, read and checked; files that are not there yet read as empty."""
 
+import contextlib
 import csv
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.scores import from_json
 from saccade.runtime.errors import ArtefactError
 from saccade.runtime.store import decode_name
 
@@ -52,22 +54,26 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+@contextlib.contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Turn a field of an unexpected kind, met inside the block, into E561 for that file."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        why = f"a field is missing or of another kind ({type(error).__name__}: {error})"
+        raise _damaged(path, why) from error
+
+
 def read_metrics(folder: Path) -> dict[str, dict[str, Estimate]]:
     """Return metrics.json as part -> metric -> estimate; empty where it was not written yet.
 
     Raises:
-        ArtefactError: it is damaged (E561).
+        ArtefactError: it is damaged (E561) or of another form (E558).
     """
     path = folder / "metrics.json"
     if not path.is_file():
         return {}
-    try:
-        return {
-            part: {name: _estimate(entry) for name, entry in metrics.items()}
-            for part, metrics in _json(path).items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"a metric has no value, interval and count: {error!r}") from error
+    return from_json(_json(path))
 
 
 def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:
@@ -83,7 +89,7 @@ def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:
     if not path.is_file():
         return [], ""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    events = []
+    events: list[dict[str, Any]] = []
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
@@ -136,19 +142,6 @@ def _split_row(row: Mapping[str, str]) -> SplitRow:
         part=row["part"],
         group=decode_name(row.get("group") or ""),
         why=row.get("why") or "",
-    )
-
-
-def _estimate(entry: Mapping[str, Any]) -> Estimate:
-    def number(key: str) -> float:
-        return float("nan") if entry[key] is None else float(entry[key])
-
-    return Estimate(
-        value=number("value"),
-        low=number("low"),
-        high=number("high"),
-        n=int(entry["n"]),
-        method=str(entry["method"]),
     )
 
 

@@ -56,8 +56,12 @@ MEANINGS = {
 LEADING = {
     "binary": ("accuracy", "majority_accuracy", "balanced_accuracy", "roc_auc"),
     "multiclass": ("accuracy", "majority_accuracy", "balanced_accuracy", "f1_macro"),
-    "multilabel": ("f1_macro", "average_precision_macro", "accuracy_subset",
-                   "majority_accuracy_subset"),
+    "multilabel": (
+        "f1_macro",
+        "average_precision_macro",
+        "accuracy_subset",
+        "majority_accuracy_subset",
+    ),
     "regression": ("mae", "mean_baseline_mae", "rmse", "r2"),
 }
 BASELINES = {

@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from saccade.reporting import glossary, tables, wording
-from saccade.reporting.charts import heat_levels, heat_map, interval_bar, share_bar
 from saccade.reporting.examples import preview_galleries
 from saccade.reporting.facts import Facts, Picture
 from saccade.reporting.figures import learning_figures, regression_figures
 from saccade.reporting.pictures import Album
+from saccade.reporting.sparks import heat_levels, heat_map, interval_bar, share_bar
 from saccade.reporting.svg import Svg
 from saccade.runtime.store import write_text
 
@@ -98,14 +98,20 @@ def _environment() -> Environment:
     )
     environment.filters.update(shell=shlex.quote, literal=json.dumps)
     environment.globals.update(
-        g=glossary, t=tables, w=wording, interval_bar=interval_bar, share_bar=share_bar, data_uri=_data_uri
+        g=glossary,
+        t=tables,
+        w=wording,
+        interval_bar=interval_bar,
+        share_bar=share_bar,
+        data_uri=_data_uri,
     )
     return environment
 
 
 def _shown(value: object) -> object:
-    is_plain_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return wording.visible(value) if is_plain_text else value
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return wording.visible(value)
+    return value
 
 
 def _data_uri(picture: Picture) -> str:
@@ -113,7 +119,7 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _confusion(facts: Facts) -> dict[str, object] | None:
-    counts_KK = facts.results.confusion_KK
+    counts_KK = facts.results.confusion
     if counts_KK is None:
         return None
     names = facts.task.classes

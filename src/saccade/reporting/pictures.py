@@ -1,6 +1,7 @@
 """Small pictures for the page: chosen, shrunk and encoded within a budget of bytes."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from saccade.runtime.store import encode_name
 Look = Callable[[str], NDArray[np.uint8] | None]
 "From a picture's path to its pixels as the network sees them; None where the file is gone."
 
+T = TypeVar("T")
 SIDE_PX = 144
 QUALITY = 82
 MAX_PAGE_PICTURE_BYTES = 2_400_000
@@ -66,7 +68,7 @@ def shrink(pixels_HWC: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
     return resize(pixels_HWC, size_hw=size_hw, interpolation="bilinear")
 
 
-def spread(rows: Sequence[int], limit: int) -> list[int]:
+def spread(rows: Sequence[T], limit: int) -> list[T]:
     """Return at most `limit` of the rows, evenly spread, the same ones every time.
 
     >>> spread(range(10), 4)

@@ -45,15 +45,15 @@ def judge(
     return ResultFacts(
         part=part,
         metrics=metrics,
-        confusion_KK=confusion_matrix(rows) if has_classes else None,
+        confusion=confusion_matrix(rows) if has_classes else None,
         pairs=_pairs(rows, album) if has_classes else (),
         mistakes=tuple(
             _mistake(case, rows, album) for case in worst_mistakes(rows, limit=MAX_MISTAKES)
         ),
         num_wrong=0 if is_regression else int(is_wrong.sum()),
         label_counts=_label_counts(rows) if rows.task.kind == "multilabel" else (),
-        truth_N=np.asarray(rows.truth, np.float64) if is_regression else None,
-        prediction_N=rows.predicted if is_regression else None,
+        truth=np.asarray(rows.truth, np.float64) if is_regression else None,
+        prediction=rows.predicted if is_regression else None,
     )
 
 

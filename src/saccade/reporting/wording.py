@@ -63,7 +63,7 @@ def short(number: float) -> str:
         mantissa, exponent = f"{number:.2e}".split("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
-    digits = max(0, 3 - int(math.floor(math.log10(size))) - 1) if size < 100 else 0
+    digits = max(0, 2 - math.floor(math.log10(size))) if size < 100 else 0
     text = f"{number:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
