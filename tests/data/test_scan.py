@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -328,6 +330,18 @@ def test_listing_and_cataloguing_grow_in_step_with_the_rows(
 
     seconds(1_000)
     assert seconds(100_000) < 30 * max(seconds(10_000), 0.02)
+
+
+def test_looking_needs_neither_torch_nor_pyarrow() -> None:
+    script = (
+        "import sys, saccade.data.scan, saccade.data.split, saccade.data.audit, "
+        "saccade.data.preprocess; print(sorted({'torch', 'timm', 'sklearn', 'pyarrow', 'scipy'} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.skipif(not (SHARED / "antsbees").is_dir(), reason="the shared data are not here")

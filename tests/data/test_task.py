@@ -1,12 +1,20 @@
 """What is to be learned, chosen from the labels alone."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from saccade.data.catalog import Catalog
 from saccade.data.folders import FolderSource
+from saccade.data.scan import scan
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.runtime.errors import DataError, UsageError
+
+Photos = Callable[[Mapping[str, int]], Path]
+FEW = "holds numbers of few values"
+SPACED = "holds several labels a cell, between them a space"
 
 
 def catalog(labels: list[str], *, column: str = "label", columns: tuple[str, ...] = ()) -> Catalog:
@@ -49,10 +57,10 @@ HUNDRED = [str(n % 100) for n in range(1000)]
         (["1", "2", "30"], "", "multiclass", "3 classes: the folders' names are the classes"),
         (["a|b", "b", "c"], "", "multiclass", "3 classes: the folders' names are the classes"),
         (["b", "c", "a"], "kind", "multiclass", "3 classes: column 'kind' holds one label a cell"),
-        (["0", "1", "1"], "label", "binary", "2 classes: column 'label' holds numbers of few values"),
-        (["0", "9", "10"], "age", "multiclass", "3 classes: column 'age' holds numbers of few values"),
+        (["0", "1", "1"], "label", "binary", f"2 classes: column 'label' {FEW}"),
+        (["0", "9", "10"], "age", "multiclass", f"3 classes: column 'age' {FEW}"),
         (HUNDRED, "fine_label", "multiclass",
-         "100 classes: column 'fine_label' holds numbers of few values"),
+         f"100 classes: column 'fine_label' {FEW}"),
         (HUNDRED, "age", "regression", "column 'age' holds numbers of many values"
          " (numbers from 0 to 99)"),
         (["0.5", "-1", "1e3"], "label", "regression", "column 'label' holds numbers of many values"
@@ -63,7 +71,7 @@ HUNDRED = [str(n % 100) for n in range(1000)]
          "2 labels, 1.2 a picture; 1 without any: column 'tags' holds several labels a cell,"
          " between them a comma"),
         (["haze primary", "clear primary", "primary", "haze", "clear"], "tags", "multilabel",
-         "3 labels, 1.4 a picture: column 'tags' holds several labels a cell, between them a space"),
+         f"3 labels, 1.4 a picture: column 'tags' {SPACED}"),
         (["Paris, France", "Rome, Italy", "Bonn"], "label", "multiclass",
          "3 classes: column 'label' holds one label a cell"),
     ],
@@ -160,6 +168,15 @@ def test_one_class_is_an_error() -> None:
         "There is only one class, 'cat': nothing to tell apart.\n"
         "  where: photos (1 class folders, 2 pictures)\n"
         "  fix:   add a second class, or give the folder that holds the class folders"
+    )
+
+
+def test_one_class_whose_folder_holds_the_classes_points_there(photos: Photos) -> None:
+    root = photos({"flowers/rose": 2, "flowers/tulip": 2})
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(root))
+    assert caught.value.fix == (
+        f"perhaps give the folder below, {root}/flowers, which holds rose, tulip"
     )
 
 

@@ -59,8 +59,8 @@ def find_columns(
     spellings. A group column is used only when it is named.
 
     Raises:
-        DataError: the first line is no header (E313), a named column is not there (E307), or no picture (E308) or label column
-            (E309) can be told.
+        DataError: the first line is no header (E313), a named column is not there (E307), or
+            no picture (E308) or label column (E309) can be told.
     """
     _check_header(table)
     for name in (image_column, split_column, group_column):

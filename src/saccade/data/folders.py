@@ -20,6 +20,8 @@ PART_SPELLINGS = {
 MAX_FILE_BYTES = 512_000_000  # 64 megapixels of 16-bit RGB, unpacked, are 384 MB
 WITHOUT_SNIFFING_BYTES = 1_000_000
 SNIFFED_BYTES = 64
+# Non-blocking, so that a pipe that took a file's place is not waited for.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 
 
@@ -38,7 +40,7 @@ class FolderSource:
         """
         path = Path(self.place, key)
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            handle = os.open(path, _READ_FLAGS)
             with os.fdopen(handle, "rb") as file:
                 state = os.fstat(handle)
                 if not stat.S_ISREG(state.st_mode):

@@ -159,7 +159,7 @@ def _look_at_all(
     """Look at every candidate, a few work items ahead of the slowest, so that memory stays flat."""
     order = listing.order or range(len(listing.candidates))
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    num_threads = threads or len(os.sched_getaffinity(0))
+    num_threads = threads or _num_cores()
     progress.start("Looking at every picture", len(order), "pictures")
     seen: list[_Seen] = []
     # The warning filters are set once here, not once a picture.
@@ -179,6 +179,13 @@ def _look_at_all(
             pool.shutdown(wait=True, cancel_futures=True)
     seen.sort(key=lambda own: own.position)
     return seen
+
+
+def _num_cores() -> int:
+    """Return the cores we may use, where the system can say (Linux), else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _collect(work: Future[list[_Seen]], seen: list[_Seen], progress: Progress) -> None:

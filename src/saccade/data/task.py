@@ -177,7 +177,7 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
             f"There is only one class, '{encode_name(names[0])}': nothing to tell apart.",
             code="350",
             where=f"{encode_name(catalog.place)} ({catalog.layout}, {len(catalog)} pictures)",
-            fix="add a second class, or give the folder that holds the class folders",
+            fix=_where_classes_may_be(catalog),
         )
     if requested == "binary" and len(names) != 2:
         raise DataError(
@@ -188,6 +188,17 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
         )
     kind: Kind = "binary" if len(names) == 2 and requested != "multiclass" else "multiclass"
     return Task(kind=kind, classes=names, why=f"{kind}, {len(names)} classes: {why}")
+
+
+def _where_classes_may_be(catalog: Catalog) -> str:
+    """Point at the folder below, where an unpacked archive has put everything one level deeper."""
+    pieces = [path.split("/") for path in catalog.paths]
+    below = {own[1] for own in pieces if len(own) > 2}
+    if not catalog.label_name and len(below) > 1 and all(len(own) > 2 for own in pieces):
+        inner = encode_name(f"{catalog.place.rstrip('/')}/{pieces[0][0]}")
+        holds = listed(map(encode_name, sorted(below)))
+        return f"perhaps give the folder below, {inner}, which holds {holds}"
+    return "add a second class, or give the folder that holds the class folders"
 
 
 def _sorted_classes(catalog: Catalog) -> tuple[str, ...]:

@@ -1,0 +1,124 @@
+"""What is found in the data before anything is learned from it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from saccade.data.audit import class_counts, look
+from saccade.data.catalog import Catalog, Finding
+from saccade.data.duplicates import duplicate_findings, exact_duplicates
+from saccade.data.scan import scan
+from saccade.data.split import Split
+from saccade.data.task import choose_task
+
+Photos = Callable[[Mapping[str, int]], Path]
+
+
+def findings(catalog: Catalog, split: Split | None = None) -> dict[str, Finding]:
+    return {own.kind: own for own in look(catalog, choose_task(catalog), split)}
+
+
+def test_sound_data_of_some_size_have_no_findings(photos: Photos) -> None:
+    assert set(findings(scan(photos({"a": 25, "b": 25})))) == set()
+
+
+def test_the_severe_findings_come_first(photos: Photos, make_picture: Callable[..., bytes]) -> None:
+    root = photos({"a": 25, "b": 25, "c": 1})
+    (root / "c" / "0.png").write_bytes(b"")
+    (root / "a" / "wrong.jpg").write_bytes(make_picture(7777))
+    catalog = scan(root)
+    severities = [own.severity for own in look(catalog, choose_task(catalog))]
+    assert severities == sorted(severities, key=("severe", "warning", "note").index)
+    found = findings(catalog)
+    assert found["lost-class"].sentence == "Classes of which not one picture can be read: c."
+    assert found["unusable"].sentence == "1 of 52 files cannot be used (1 empty): c/0.png."
+    assert found["wrong-suffix"].paths == ("a/wrong.jpg",)
+
+
+def test_copies_and_copies_with_two_labels_are_found(photos: Photos) -> None:
+    root = photos({"a": 25, "b": 25})
+    content = (root / "a" / "0.png").read_bytes()
+    (root / "a" / "copy.png").write_bytes(content)
+    assert set(findings(scan(root))) == {"duplicate"}
+    (root / "b" / "copy.png").write_bytes(content)
+    found = findings(scan(root))
+    assert found["duplicate"].sentence == (
+        "2 pictures are exact copies of others, byte for byte: a/0.png = a/copy.png = b/copy.png."
+    )
+    assert found["conflict"].severity == "severe"
+    assert found["conflict"].sentence == (
+        "1 picture has two labels, in copies of equal bytes: "
+        "a/0.png (a) and a/copy.png (a) and b/copy.png (b)."
+    )
+
+
+def test_without_content_hashes_copies_are_not_found_negative_control(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos({"a": 2, "b": 2})
+    (root / "b" / "copy.png").write_bytes((root / "a" / "0.png").read_bytes())
+    catalog = scan(root)
+    assert len(duplicate_findings(catalog)) == 2
+    monkeypatch.setattr("saccade.data.duplicates.exact_duplicates", lambda hashes: [])
+    assert duplicate_findings(catalog) == []
+    assert exact_duplicates(catalog.hashes) == [(0, 4)]
+
+
+def test_names_that_a_person_would_take_for_one_are_found(
+    photos: Photos, make_picture: Callable[..., bytes]
+) -> None:
+    root = photos({"train/Cat": 25, "train/dog": 25, "val/cat": 25, "val/dog": 25})
+    (root / "val" / "dog" / "X.png").write_bytes(make_picture(1001))
+    (root / "val" / "dog" / "x.png").write_bytes(make_picture(1002))
+    found = findings(scan(root))
+    assert found["class-name-twin"].sentence == (
+        "1 set of class names differ only in capitals, accents' encoding or space: 'Cat' and 'cat'."
+    )
+    assert found["file-name-twin"].paths == ("val/dog/X.png", "val/dog/x.png")
+
+
+def test_a_placeholder_and_a_lonely_format_are_pointed_at(photos: Photos) -> None:
+    cases = Path(__file__).parents[1] / "cases" / "pictures"
+    root = photos({"a": 60, "b": 60})
+    (root / "a" / "imageNotFound.gif").write_bytes((cases / "palette.gif").read_bytes())
+    found = findings(scan(root))
+    assert found["placeholder"].paths == ("a/imageNotFound.gif",)
+    assert found["rare-format"].sentence == "Only 1 picture of 121 is GIF: a/imageNotFound.gif."
+
+
+def test_sizes_that_do_not_fit_are_found(
+    photos: Photos, make_picture: Callable[..., bytes]
+) -> None:
+    root = photos({"a": 25, "b": 25})
+    for number in range(51):
+        (root / "a" / f"w{number}.png").write_bytes(make_picture(number, width=200, height=40))
+    found = findings(scan(root))
+    assert found["long"].sentence.startswith("51 pictures more than 4 times as long as wide")
+    assert found["tiny"].sentence.startswith("50 pictures less than 32 pixels high or wide")
+
+
+def test_small_classes_and_imbalance_are_found(photos: Photos) -> None:
+    found = findings(scan(photos({"a": 60, "b": 12})))
+    assert found["few-pictures"].sentence == ("1 of 2 classes have fewer than 20 pictures: b (12).")
+    assert found["imbalance"].sentence == (
+        "The classes are of very different size: a has 60 pictures, b 12; always answering a "
+        "would be right in 83%."
+    )
+
+
+def test_a_class_that_is_not_tested_is_found(photos: Photos) -> None:
+    catalog = scan(photos({"a": 25, "b": 25}))
+    parts = ("train",) * 20 + ("test",) * 5 + ("train",) * 25
+    split = Split(parts=parts, groups=("",) * 50, why=("drawn",) * 50, seed=0)
+    found = findings(catalog, split)
+    assert found["class-absent-from-test"].sentence == (
+        "1 of 2 classes have no test picture, so that each of them is not tested: b."
+    )
+    assert found["few-test-pictures"].sentence == (
+        "1 of 2 classes have fewer than 10 test pictures, so that their numbers are very "
+        "uncertain: a."
+    )
+    task = choose_task(catalog)
+    assert class_counts(catalog, task) == {"a": 25, "b": 25}
+    assert class_counts(catalog, task, split.rows("test")) == {"a": 5, "b": 0}
