@@ -134,8 +134,9 @@ def _averages(
     far below 95 % on small parts and near 1 (docs/intervals.md).
     """
     k = len(counts.true)
-    drawn = resampled_counts(*units, num_classes=k, exclusive=exclusive, rng=rng)
-    centre = centre_counts(counts, exclusive=exclusive)
+    present = (counts.true + counts.predicted) > 0 if exclusive else np.ones(k, bool)
+    drawn = resampled_counts(*units, present=present, exclusive=exclusive, rng=rng)
+    centre = centre_counts(counts, present=present, exclusive=exclusive)
     values, centres, replicates = averaged(counts), averaged(centre), averaged(drawn)
     defined = {name: int((~np.isnan(v)).sum()) for name, v in per_class(counts).items()}
     freedom = _freedom(counts, drawn)

@@ -119,13 +119,10 @@ def mean_estimate(
     # how much more a sum varies because the same rows serve every class: 1 independent, K equal
     most = float(len(known))
     overlap = min(max(together / measured.sum(), 1.0), most) if measured.sum() > 0 else most
-    variance = 0.0
-    for one, own, plain in zip(known, measured, alone, strict=True):
-        inflated = max(own / plain, 1.0) if plain > 0 else 1.0
-        variance += (one.rows * own + _PRIOR_ROWS * one.model_variance * inflated) / (
-            one.rows + _PRIOR_ROWS
-        )
-    variance *= overlap / len(known) ** 2
+    ratio = np.divide(measured, alone, out=np.ones_like(alone), where=alone > 0)
+    model = np.array([one.model_variance for one in known]) @ np.maximum(ratio, 1.0) * overlap
+    rows = sum(one.rows for one in known) / math.sqrt(len(known))  # classes share their rows
+    variance = (rows * together + _PRIOR_ROWS * model) / (rows + _PRIOR_ROWS) / len(known) ** 2
     shrunk = float(np.mean([one.shrunk for one in known]))
     left_out = len(each) - len(known)
     remark = f"; mean of {len(known)} of {len(each)} classes" if left_out else ""
