@@ -53,7 +53,7 @@ class _Table:
             position += len(label) + 1
         return [self.name(p if self.ours else p.replace("\\|", "|")) for p in parts]
 
-    def wrong(self, message: str, code: str, row: int | None, fix: str) -> ArtefactError:
+    def wrong(self, message: str, *, code: str, row: int | None = None, fix: str) -> ArtefactError:
         line = "" if row is None else f", line {self.lines[row]}"
         return ArtefactError(message, code=code, where=f"{self.path}{line}", fix=fix)
 
@@ -75,17 +75,16 @@ def read_csv(
         kind: the kind of answer, where `task` is None and the cells should not decide.
 
     Raises:
-        ArtefactError: E550 no such file or no text, E551 columns, E552 no rows or broken
-            rows, E553 a label that is no class, E554 a number, E555 an answer that
+        ArtefactError: E563 no such file or no text, E564 columns, E565 no rows or broken
+            rows, E566 a label that is no class, E554 a number, E555 an answer that
             contradicts its scores, E556 labels missing in some rows only.
     """
     table = _table(Path(path), *_cells(Path(path)))
     if not len(table) and task is None:
         raise table.wrong(
             "The prediction table has a header and no rows.",
-            "552",
-            None,
-            "write one row a picture",
+            code="565",
+            fix="write one row a picture",
         )
     return _predictions(table, task or _task(table, kind))
 
@@ -97,14 +96,14 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     except OSError as error:
         raise ArtefactError(
             f"The prediction table cannot be read: {error.strerror or error}.",
-            code="550",
+            code="563",
             where=str(path),
             fix="give the path of a CSV file",
         ) from error
     except UnicodeDecodeError as error:
         raise ArtefactError(
             "A prediction table must be text in UTF-8; this file is not.",
-            code="550",
+            code="563",
             where=f"{path}, byte {error.start}",
             fix="save it as CSV in UTF-8",
         ) from error
@@ -120,14 +119,14 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     except csv.Error as error:
         raise ArtefactError(
             f"The prediction table is not well-formed CSV: {error}.",
-            code="552",
+            code="565",
             where=f"{path}, line {reader.line_num}",
             fix="write it with a CSV library or a spreadsheet",
         ) from error
     if not rows:
         raise ArtefactError(
             "The prediction table is empty.",
-            code="552",
+            code="565",
             where=str(path),
             fix="write a header with the columns truth and prediction, and one row a picture",
         )
@@ -140,7 +139,7 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
     if doubled:
         raise ArtefactError(
             f"Every column needs a name of its own; met twice: {listed(map(repr, doubled))}.",
-            code="551",
+            code="564",
             where=str(path),
             fix="rename or remove one of each",
         )
@@ -148,7 +147,7 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
         if len(row) != len(header):
             raise ArtefactError(
                 f"A row has {len(row)} cells; the header has {len(header)}.",
-                code="552",
+                code="565",
                 where=f"{path}, line {line}",
                 fix="put quotes around cells that contain the separator",
             )
@@ -161,7 +160,7 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
         raise ArtefactError(
             "A prediction table needs a column 'prediction' or columns 'score:<class>'; met "
             f"{listed(map(repr, header))}.",
-            code="551",
+            code="564",
             where=str(path),
             fix="name the column of answers prediction, and that of true labels truth",
         )
@@ -266,9 +265,8 @@ def _answers(table: _Table, column: str, task: Task) -> np.ndarray:
     if column not in table.columns:
         raise table.wrong(
             f"A table of {task.kind} predictions needs a column {column!r}.",
-            "551",
-            None,
-            "add it, or give the table with its score columns",
+            code="564",
+            fix="add it, or give the table with its score columns",
         )
     cells = table.columns[column]
     if task.kind == "multilabel":
@@ -280,9 +278,9 @@ def _answers(table: _Table, column: str, task: Task) -> np.ndarray:
     if missing:
         raise table.wrong(
             f"{len(missing)} of {len(cells)} rows have no {column}.",
-            "556",
-            missing[0],
-            f"fill in the column {column}, or leave these rows out",
+            code="556",
+            row=missing[0],
+            fix=f"fill in the column {column}, or leave these rows out",
         )
     if task.kind == "regression":
         return np.array([_number(table, cell, row, column) for row, cell in enumerate(cells)])
@@ -299,9 +297,9 @@ def _indices(table: _Table, names: Iterable[str], row: int, task: Task, column: 
             near = nearest(name, task.classes) or task.classes
             raise table.wrong(
                 f"The {column} '{encode_name(name)}' is none of the {len(places)} classes.",
-                "553",
-                row,
-                f"use one of the class names, such as {listed(map(encode_name, near))}",
+                code="566",
+                row=row,
+                fix=f"use one of the class names, such as {listed(map(encode_name, near))}",
             )
         found.append(places[name])
     return found
@@ -317,9 +315,8 @@ def _scores(table: _Table, task: Task) -> np.ndarray:
         raise table.wrong(
             f"The score columns must be those of the {len(task.classes)} classes; "
             f"{'; '.join(found)}.",
-            "551",
-            None,
-            "use the table that was written with this model",
+            code="564",
+            fix="use the table that was written with this model",
         )
     scores = _numbers(table)
     outside = np.flatnonzero(((scores < 0) | (scores > 1)).any(axis=1))
@@ -330,9 +327,9 @@ def _scores(table: _Table, task: Task) -> np.ndarray:
         row = int((outside if outside.size else uneven)[0])
         raise table.wrong(
             f"The scores of a {task.kind} table must {rule}; met {listed(scores[row].tolist())}.",
-            "554",
-            row,
-            "write probabilities, or leave the score columns out to judge the answers alone",
+            code="554",
+            row=row,
+            fix="write probabilities, or leave the score columns out to judge the answers alone",
         )
     return scores[:, [table.classes.index(name) for name in task.classes]]
 
@@ -353,9 +350,9 @@ def _number(table: _Table, cell: str, row: int, column: str) -> float:
     if not math.isfinite(value):
         raise table.wrong(
             f"A finite number was expected in column {column!r}; met '{encode_name(cell)}'.",
-            "554",
-            row,
-            "write numbers with a decimal point",
+            code="554",
+            row=row,
+            fix="write numbers with a decimal point",
         )
     return value
 
@@ -385,7 +382,7 @@ def _check_agreement(table: _Table, predictions: Predictions) -> None:
         f"The prediction must be {rule}; in {rows.size} of {len(table)} rows it is another, "
         f"such as '{encode_name(cell)}' where the scores say "
         f"'{encode_name(predictions.prediction[rows[0]])}'.",
-        "555",
-        int(rows[0]),
-        "leave out the column prediction, or the score columns to judge the answers alone",
+        code="555",
+        row=int(rows[0]),
+        fix="leave out the column prediction, or the score columns to judge the answers alone",
     )

@@ -12,6 +12,7 @@ from saccade.evaluation.metrics import Counts
 RESAMPLES = 2_000
 PSEUDO_COUNT = 0.5  # a class; measured in docs/intervals.md
 _LARGE = 5_000  # units; above, the bootstrap-t quantiles are those of Student's t
+_LARGEST_LOG = 700.0  # exp of more is no float
 _CHUNK = 2_000_000  # numbers held at a time
 
 
@@ -33,8 +34,9 @@ def resampled_counts(
         exclusive: one class a row; False: multi-label, where each label has its own 2×2 table.
         rng: the source of randomness.
 
-    Each class present also gets half a pseudo-picture on average, Poisson distributed and spread evenly
-    over the cells. Without it a part without a mistake would seem to have no variance at all.
+    Each class present also gets half a pseudo-picture on average, Poisson distributed and
+    spread evenly over the cells. Without it a part without a mistake would seem to have no
+    variance at all.
 
     Source: the multinomial bootstrap is B. Efron (1979), Annals of Statistics 7: 1-26. The
     pseudo-count is in the spirit of A. Agresti, B. Coull (1998), Am. Stat. 52: 119-126; its size
@@ -128,6 +130,55 @@ def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Gene
     )
 
 
+def log_ratio_interval(
+    error: np.ndarray, truth: np.ndarray, *, grouping: Grouping, rng: np.random.Generator
+) -> Estimate:
+    """Return R² = 1 - Σ error² / Σ (truth - mean)² with its 95 % studentised bootstrap interval.
+
+    The bootstrap works on log(1 - R²), which has no bound, with the infinitesimal jackknife's
+    standard error, and the ends are carried back.
+
+    Args:
+        error: (N,), answer minus truth.
+        truth: (N,), not all equal.
+        grouping: which rows belong together.
+        rng: the source of randomness.
+
+    Source: as `mean_interval`; the jackknife's standard error is worked out here by hand.
+    """
+    n, units = len(truth), grouping.count
+    centred = truth - truth.mean()
+    rows = np.stack([error**2, np.ones(n), centred, centred**2], axis=1)
+    sums = grouping.sums(rows)
+    point, spread = _log_ratios(sums[None])
+    value = 1 - float((error**2).sum() / (centred**2).sum())
+    if units < 2:
+        return _without_interval(value, n, "one group")
+    if not math.isfinite(point[0]):  # no error at all
+        return Estimate(value=1.0, low=1.0, high=1.0, n=n, method="no error at all")
+    if units > _LARGE:
+        reach, method = quantile(units - 1), "t"
+        low_t, high_t = -reach, reach
+    else:
+        ratios = np.empty(RESAMPLES)
+        for chunk in _chunks(RESAMPLES, units * 4):
+            drawn = rng.integers(units, size=(chunk.stop - chunk.start, units))
+            logs, errors = _log_ratios(sums[drawn])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratios[chunk] = (logs - point[0]) / errors
+        low_t, high_t = _ends(ratios, units)
+        method = "bootstrap-t"
+    high = -math.expm1(min(point[0] - high_t * spread[0], _LARGEST_LOG))
+    low = -math.expm1(min(point[0] - low_t * spread[0], _LARGEST_LOG))
+    return Estimate(
+        value=value,
+        low=min(low, high, value),
+        high=max(low, high, value),
+        n=n,
+        method=method + grouping.suffix,
+    )
+
+
 def _without_interval(value: float, n: int, what: str) -> Estimate:
     return Estimate(value=value, low=math.nan, high=math.nan, n=n, method=f"no interval: {what}")
 
@@ -171,61 +222,6 @@ def _ends(ratios: np.ndarray, units: int) -> tuple[float, float]:
     return max(float(low), -reach), min(float(high), reach)
 
 
-def _chunks(total: int, width: int) -> Iterator[slice]:
-    step = max(1, _CHUNK // max(width, 1))
-    for start in range(0, total, step):
-        yield slice(start, min(start + step, total))
-
-
-def log_ratio_interval(
-    error: np.ndarray, truth: np.ndarray, *, grouping: Grouping, rng: np.random.Generator
-) -> Estimate:
-    """Return R² = 1 - Σ error² / Σ (truth - mean)² with its 95 % studentised bootstrap interval.
-
-    The bootstrap works on log(1 - R²), which has no bound, with the infinitesimal jackknife's
-    standard error, and the ends are carried back.
-
-    Args:
-        error: (N,), answer minus truth.
-        truth: (N,), not all equal.
-        grouping: which rows belong together.
-        rng: the source of randomness.
-
-    Source: as `mean_interval`; the jackknife's standard error is worked out here by hand.
-    """
-    n, units = len(truth), grouping.count
-    centred = truth - truth.mean()
-    rows = np.stack([error**2, np.ones(n), centred, centred**2], axis=1)
-    sums = grouping.sums(rows)
-    point, spread = _log_ratios(sums[None])
-    value = float(-np.expm1(point[0]))
-    if units < 2:
-        return _without_interval(value, n, "one group")
-    if not math.isfinite(point[0]):  # no error at all
-        return Estimate(value=1.0, low=1.0, high=1.0, n=n, method="no error at all")
-    if units > _LARGE:
-        reach, method = quantile(units - 1), "t"
-        low_t, high_t = -reach, reach
-    else:
-        ratios = np.empty(RESAMPLES)
-        for chunk in _chunks(RESAMPLES, units * 4):
-            drawn = rng.integers(units, size=(chunk.stop - chunk.start, units))
-            logs, errors = _log_ratios(sums[drawn])
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratios[chunk] = (logs - point[0]) / errors
-        low_t, high_t = _ends(ratios, units)
-        method = "bootstrap-t"
-    high = float(-np.expm1(point[0] - high_t * spread[0]))
-    low = float(-np.expm1(point[0] - low_t * spread[0]))
-    return Estimate(
-        value=value,
-        low=min(low, high, value),
-        high=max(low, high, value),
-        n=n,
-        method=method + grouping.suffix,
-    )
-
-
 def _log_ratios(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return log(Σ error² / Σ (truth - mean)²) and its standard error for sums (R, U, 4)."""
     squared, size, first, second = np.moveaxis(sums, -1, 0)
@@ -238,3 +234,9 @@ def _log_ratios(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         logs = np.log(over / under)
     error = np.sqrt((influence**2).sum(axis=1) * units / max(units - 1, 1))
     return logs, error
+
+
+def _chunks(total: int, width: int) -> Iterator[slice]:
+    step = max(1, _CHUNK // max(width, 1))
+    for start in range(0, total, step):
+        yield slice(start, min(start + step, total))
