@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -182,7 +182,8 @@ def test_plain_timm_without_saccade_gives_the_same_logits(
         "    with torch.no_grad():\n"
         "        logits = network.eval()(known['images'])\n"
         "    error = float((logits - known['logits']).abs().max())\n"
-        "    print(name, error <= 1e-4, cfg['input_size'][1], *network.pretrained_cfg['label_names'])\n"
+        "    labels = network.pretrained_cfg['label_names']\n"
+        "    print(name, error <= 1e-4, cfg['input_size'][1], *labels)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), *expected],
@@ -519,9 +520,7 @@ class TestRowD2:
     """Every wrong model folder ends in a named artefact error within a second."""
 
     @pytest.mark.parametrize("wrong", WRONGS)
-    def test_a_wrong_model_folder_is_refused_with_the_reason(
-        self, wrong: str, saved: Path
-    ) -> None:
+    def test_a_wrong_model_folder_is_refused_with_the_reason(self, wrong: str, saved: Path) -> None:
         backbones.find("test_resnet")  # importing timm is not part of the second
         make, code, sentence = WRONGS[wrong]
         make(saved)
@@ -536,7 +535,7 @@ class TestRowD2:
         assert str(saved) in (caught.value.where or "")
         assert caught.value.fix
 
-    GUARDS: dict[str, tuple[object, str, object]] = {
+    GUARDS: ClassVar[dict[str, tuple[object, str, object]]] = {
         "config of 5 MB": (manifest, "MAX_BYTES", 10**9),
         "1e9 classes": (manifest, "check_agreement", lambda *_, **__: None),
         "another order": (manifest, "check_agreement", lambda *_, **__: None),
@@ -581,7 +580,11 @@ class TestRowC8:
         ("asked", "name", "difference"),
         [
             (("ant", "bee", "dog"), "", "its classes differ (missing: dog; unknown: cat)"),
-            (("bee", "ant", "cat"), "", "its classes differ (the same in another order: ant, bee, cat)"),
+            (
+                ("bee", "ant", "cat"),
+                "",
+                "its classes differ (the same in another order: ant, bee, cat)",
+            ),
             (("ant", "bee"), "", "its classes differ (unknown: cat)"),
             (("ant", "bee", "cat"), "resnet18", "it is cnn, not resnet18"),
         ],

@@ -23,8 +23,7 @@ class TestTheConvolutionalNetwork:
         network = scratch.build(spec(widths=(8, 16)))
         # conv without bias + BatchNorm (scale, shift), twice; 1×1 projection; per stage
         stages = [
-            (w_in * w * 9 + 2 * w) + (w * w * 9 + 2 * w) + w_in * w
-            for w_in, w in ((3, 8), (8, 16))
+            (w_in * w * 9 + 2 * w) + (w * w * 9 + 2 * w) + w_in * w for w_in, w in ((3, 8), (8, 16))
         ]
         assert parameters(network) == sum(stages) + 16 * 3 + 3
         convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
@@ -55,7 +54,9 @@ class TestTheConvolutionalNetwork:
     def test_each_pooling_takes_what_its_name_says(self, pooling: str) -> None:
         network = scratch.build(spec(pooling=pooling, widths=(4,)))
         window = torch.tensor([[1.0, 2.0], [3.0, 8.0]]).expand(1, 1, 2, 2)
-        assert network.stages[0].pool(window).item() == {"max": 8.0, "avg": 3.5, "min": 1.0}[pooling]
+        assert (
+            network.stages[0].pool(window).item() == {"max": 8.0, "avg": 3.5, "min": 1.0}[pooling]
+        )
 
     def test_min_pooling_is_the_smallest_of_each_window(self) -> None:
         maps = torch.randn(2, 3, 6, 6)
@@ -81,12 +82,16 @@ def test_every_activation_begins_with_a_guess_and_a_gradient_everywhere(
 ) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = scratch.build(spec(kind, activation=activation, batch_norm=batch_norm, img_size=16))
+        network = scratch.build(
+            spec(kind, activation=activation, batch_norm=batch_norm, img_size=16)
+        )
         images, answers = torch.randn(32, 3, 16, 16), torch.arange(32) % 3
     loss = nn.functional.cross_entropy(network(images), answers)
     loss.backward()
     assert abs(loss.item() - math.log(3)) < 0.25  # the loss of a guess among three
-    norms = [p.grad.norm().item() for p in network.parameters() if p.grad is not None and p.ndim > 1]
+    norms = [
+        p.grad.norm().item() for p in network.parameters() if p.grad is not None and p.ndim > 1
+    ]
     assert len(norms) == sum(p.ndim > 1 for p in network.parameters())
     assert all(norm > 1e-6 for norm in norms)
     assert max(norms) / min(norms) < 1e4
@@ -118,7 +123,10 @@ def test_a_specification_survives_json() -> None:
     [
         ({"kernel": 4}, "--kernel is 4, but must be an odd number from 1 to 11."),
         ({"widths": (0,)}, "--widths is 0, but must be numbers from 1 to 8192."),
-        ({"widths": (4,) * 13}, "--widths is 4,4,4,4,4,4,4,4,4,4,4,4,4, but must be 1 to 12 numbers."),
+        (
+            {"widths": (4,) * 13},
+            "--widths is 4,4,4,4,4,4,4,4,4,4,4,4,4, but must be 1 to 12 numbers.",
+        ),
         ({"pooling": "sum"}, "--pooling is sum, but must be max, avg, min."),
         ({"head": "mean"}, "--head is mean, but must be gap, flatten."),
         (

@@ -429,9 +429,7 @@ class TestLoading:
         assert network.classifier.weight.shape == (3, 96)
         assert network.classifier.weight.isfinite().all()
 
-    def test_a_classifier_of_the_same_size_is_kept_without_a_word(
-        self, build, weights_of
-    ) -> None:
+    def test_a_classifier_of_the_same_size_is_kept_without_a_word(self, build, weights_of) -> None:
         donor, _ = build("test_resnet", seed=3)
         network, _ = build("test_resnet", weights=weights_of(donor.body.state_dict()))
         assert network.notes == ()
@@ -450,7 +448,9 @@ class TestLoading:
         self, build, pretrained: dict[str, torch.Tensor], weights_of
     ) -> None:
         found = weights_of(pretrained)
-        heads = [build("test_resnet", weights=found, seed=s)[0].classifier.weight for s in (1, 1, 2)]
+        heads = [
+            build("test_resnet", weights=found, seed=s)[0].classifier.weight for s in (1, 1, 2)
+        ]
         assert torch.equal(heads[0], heads[1])
         assert not torch.equal(heads[0], heads[2])
 
@@ -479,9 +479,7 @@ class TestLoading:
             renamed[name] = tensor
         return renamed
 
-    def test_position_embeddings_are_resampled_for_another_size(
-        self, build, weights_of
-    ) -> None:
+    def test_position_embeddings_are_resampled_for_another_size(self, build, weights_of) -> None:
         donor = backbones.create(backbones.find("test_vit"), num_outputs=3).state_dict()
         network, preprocess = build("test_vit", weights=weights_of(donor), img_size=96)
         assert preprocess.size_px == 96
@@ -534,8 +532,7 @@ class TestRowC8:
             try:
                 build("test_resnet", weights=weights_of(state))
             except SaccadeError as error:
-                assert error.code == "SACCADE-E505"
-                names.append(name)
+                names.append(name if error.code == "SACCADE-E505" else error.code)
             except RuntimeError:
                 pass
         return names

@@ -166,10 +166,10 @@ def create(
         if "img_size" not in arguments:
             raise
         raise UsageError(
-            f"{backbone.name} cannot be built for pictures of {img_size} px: {error}.",
+            f"{backbone.name} cannot take pictures of {img_size} px.",
             code="213",
             where="--img-size",
-            fix=f"leave --img-size out to take {backbone.input_px}",
+            fix="choose another size, often a larger one or a multiple of 32, or leave it out",
         ) from error
     return network
 

@@ -244,7 +244,25 @@ def _from_timm(
             network.body, weights, name=name, classifier=network.classifier_name
         )
         network.licence = weights.licence
+    if preprocess.size_px != backbone.input_px:
+        _try_size(network)
     return network, preprocess
+
+
+def _try_size(network: Network) -> None:
+    """Raise where the network cannot take pictures of its `input_px` (E213)."""
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, network.input_px, network.input_px))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{network.name} cannot take pictures of {network.input_px} px.",
+            code="213",
+            where="--img-size",
+            fix="choose another size, often a larger one or a multiple of 32, or leave it out",
+        ) from error
+    network.train()
 
 
 def from_backbone(
