@@ -146,6 +146,21 @@ def test_a_parquet_file_may_hold_paths(parquet: Callable[..., Path], photos: Pho
     assert len(scan(parquet({"image": inside, "label": [7, 8]}, {}))) == 2
 
 
+def test_a_parquet_cell_cannot_reach_files_outside_its_folder(
+    parquet: Callable[..., Path], photos: Photos
+) -> None:
+    root = photos({".": 2})
+    (root.parent / "secret.png").write_bytes((root / "0.png").read_bytes())
+    names = ["../secret.png", str(root.parent / "secret.png"), "1.png"]
+    images = [{"bytes": None, "path": name} for name in names]
+    catalog = scan(parquet({"image": images, "label": ["a", "b", "a"]}, {}))
+    assert catalog.paths == ("1.png",)
+    assert [own.sentence for own in catalog.skipped] == [
+        "its path leads out of the folder: ../secret.png",
+        f"its path leads out of the folder: {root.parent}/secret.png",
+    ]
+
+
 def test_a_list_in_a_cell_is_several_labels(photos: Photos) -> None:
     root = photos({".": 3})
     lines = [

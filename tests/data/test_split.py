@@ -77,7 +77,7 @@ def test_each_class_is_drawn_by_the_fractions() -> None:
     }  # fmt: skip
     assert set(split.why) == {"drawn"}
     assert split.notes == (
-        "Drawn from all (100 pictures): 70% for train and 15% for validation and 15% for test.",
+        "Drawn from all (100 pictures): 70% for train, 15% for validation, 15% for test.",
     )
 
 
@@ -128,7 +128,7 @@ def test_train_and_val_only_makes_val_the_test_part_and_says_so() -> None:
     assert split.notes == (
         "Only train and val were given: val is the test part here, and validation is taken out of "
         "train (--keep-val leaves val as validation).",
-        "Drawn from the given training part (40 pictures): 85% for train and 15% for validation.",
+        "Drawn from the given training part (40 pictures): 85% for train, 15% for validation.",
     )
 
 

@@ -9,6 +9,9 @@ Every picture takes this one way, in scan, cache, prediction and report:
 * transparency laid on white;
 * CMYK through its embedded profile where there is one, else by Pillow's formula;
 * RGB colour profiles are not applied: no pretrained network was trained with them applied.
+
+A JPEG carries no checksum. One whose end is missing or whose structure is broken is refused, but
+bytes changed within its pixel data can decode to a garbled picture without any sign.
 """
 
 import contextlib

@@ -164,7 +164,7 @@ def _drawn(catalog: Catalog, row: int, rows: Sequence[int]) -> str:
 
 
 def _drawn_note(fractions: dict[str, float], pool: int, *, from_train: bool) -> str:
-    shares = " and ".join(f"{share:.0%} for {part}" for part, share in fractions.items())
+    shares = ", ".join(f"{share:.0%} for {part}" for part, share in fractions.items())
     source = "the given training part" if from_train else "all"
     return f"Drawn from {source} ({pool} pictures): {shares}."
 

@@ -9,10 +9,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from saccade.data.catalog import Source
 from saccade.data.folders import FolderSource
 from saccade.data.headers import Unreadable
 from saccade.data.labels import LIST_SEPARATOR
@@ -267,13 +266,18 @@ class ParquetSource:
         cell = column[row - self._first_rows[group]].as_py()
         if isinstance(cell, dict):
             if cell["bytes"] is None and cell.get("path"):
-                source: Source = FolderSource(place=str(self.path.parent))
-                return source.read(cell["path"])
+                return self._file_beside(cell["path"])
             cell = cell["bytes"]
         if cell is None:
             raise Unreadable("empty", "the cell holds no picture")
         content: bytes = cell
         return content
+
+    def _file_beside(self, name: str) -> bytes:
+        """Read a file that a cell names; a table from elsewhere may not reach out of its folder."""
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise Unreadable("outside", f"its path leads out of the folder: {encode_name(name)}")
+        return FolderSource(place=str(self.path.parent)).read(name)
 
     def _group(self, number: int) -> Any:  # noqa: ANN401 - pyarrow
         if number in self._kept:
