@@ -16,7 +16,8 @@ from saccade.reporting.wording import interval, plural, value, visible
 Metrics = Mapping[str, Mapping[str, Estimate]]
 
 MAX_CLASS_ROWS = 60
-_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!])")
+_SPECIAL = re.compile(r"([\\*_{}\[\]#|~!])")
+_APOSTROPHE = chr(0x2BC)  # in place of backquotes, which could open or close code
 _SCRATCH = ("cnn", "mlp")
 _HUB_LICENCES = {
     "apache-2.0", "mit", "bsd-3-clause", "bsd-2-clause", "cc-by-4.0", "cc-by-nc-4.0",
@@ -291,13 +292,13 @@ def _name(run: Mapping[str, Any]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no new line."""
-    one_line = " ".join(visible(text).split())
+    one_line = " ".join(visible(text).split()).replace("`", _APOSTROPHE)
     return _SPECIAL.sub(r"\\\1", html.escape(one_line, quote=False))
 
 
 def _code(text: str) -> str:
     one_line = " ".join(visible(text).split())
-    return f"`{one_line.replace('`', chr(0x2BC))}`" if one_line else "–"
+    return f"`{one_line.replace('`', _APOSTROPHE)}`" if one_line else "–"
 
 
 def _text(text: str) -> str:

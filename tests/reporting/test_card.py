@@ -1,0 +1,157 @@
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saccade.data.task import Task
+from saccade.evaluation.scores import from_json
+from saccade.reporting.card import card_text
+
+RunOf = Callable[..., Path]
+
+
+def ledger(run: Path) -> tuple[dict[str, Any], Task, dict[str, Any]]:
+    facts = json.loads((run / "run.json").read_text())
+    fields = facts["data"]["task"]
+    task = Task(**{**fields, "classes": tuple(fields["classes"])})
+    metrics = run / "metrics.json"
+    return facts, task, from_json(json.loads(metrics.read_text())) if metrics.is_file() else {}
+
+
+def front_matter(text: str) -> list[str]:
+    first, middle, _ = text.split("---\n", 2)
+    assert first == ""
+    return middle.splitlines()
+
+
+def test_the_front_matter_is_what_a_model_hub_reads(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    lines = front_matter(card_text(facts, task, metrics))
+    assert lines[:8] == [
+        "library_name: timm",
+        "tags:",
+        "- image-classification",
+        "- timm",
+        "- saccade",
+        "pipeline_tag: image-classification",
+        "license: bsd-3-clause",
+        "metrics:",
+    ]
+    assert '    - type: "accuracy"' in lines
+    assert f"      value: {metrics['test']['accuracy'].value:.6g}" in lines
+
+
+def test_the_front_matter_is_yaml(run_of: RunOf) -> None:
+    yaml = pytest.importorskip("yaml")
+    facts, task, metrics = ledger(run_of())
+    content = yaml.safe_load("\n".join(front_matter(card_text(facts, task, metrics))))
+    (entry,) = content["model-index"]
+    (result,) = entry["results"]
+    assert result["dataset"] == {"type": "imagefolder", "name": "flowers", "split": "test"}
+    values = {m["type"]: m["value"] for m in result["metrics"]}
+    assert values["accuracy"] == pytest.approx(metrics["test"]["accuracy"].value, rel=1e-5)
+
+
+def test_a_licence_the_hub_does_not_know_is_given_by_name(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    facts["model"]["weights"]["licence"] = "research only"
+    lines = front_matter(card_text(facts, task, metrics))
+    assert lines[6:8] == ["license: other", 'license_name: "research only"']
+
+
+def test_weights_from_scratch_name_no_licence(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    facts["model"]["weights"] = {"source": "none: from scratch", "licence": "", "sha256": ""}
+    assert not any(
+        line.startswith("license") for line in front_matter(card_text(facts, task, metrics))
+    )
+
+
+def test_every_metric_stands_with_its_interval_and_its_n(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    own = metrics["test"]["accuracy"]
+    row = f"| Accuracy | {own.value:.3f} | {own.low:.3f} to {own.high:.3f} | {own.n} |"
+    text = card_text(facts, task, metrics)
+    assert row in text.splitlines()
+    assert "| Baseline: majority class |" in text
+    assert "| daisy | " in text
+
+
+def test_a_model_that_was_not_tested_says_so_first(run_of: RunOf) -> None:
+    facts, task, _ = ledger(run_of(state="interrupted"))
+    text = card_text(facts, task, {})
+    assert "**This model was not tested.**" in text
+    assert "## How good it is" not in text
+    assert "model-index:" not in text
+
+
+def test_numbers_of_the_validation_part_are_marked_as_flattering(run_of: RunOf) -> None:
+    text = card_text(*ledger(run_of(parts=("train", "validation"))))
+    assert "**There was no test part.**" in text
+    assert "## How good it is (validation part)" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence", "last"),
+    [
+        ({}, "their softmax are the scores", "scores = logits.softmax(dim=1)"),
+        (
+            {"kind": "binary", "classes": ("ant", "bee")},
+            "its sigmoid is the score of the second class",
+            "score_of_the_second_class = logits.sigmoid()",
+        ),
+        (
+            {"kind": "multilabel", "classes": ("cat", "dog")},
+            "its sigmoid is the label's score",
+            "scores = logits.sigmoid()",
+        ),
+        ({"kind": "regression"}, "The output is standardised", "value = logits * 1.0 + 0.0"),
+    ],
+)
+def test_each_kind_of_answer_is_explained(
+    run_of: RunOf, fields: dict[str, Any], sentence: str, last: str
+) -> None:
+    text = card_text(*ledger(run_of(**fields)))
+    assert sentence in text
+    assert last in text.splitlines()
+
+
+def test_the_snippets_are_python(run_of: RunOf) -> None:
+    text = card_text(*ledger(run_of()))
+    snippets = text.split("```python\n")[1:]
+    assert len(snippets) == 2
+    for snippet in snippets:
+        compile(snippet.split("```")[0], "card", "exec")
+
+
+def test_a_network_from_scratch_has_no_timm_snippet(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    facts["model"]["name"] = "cnn"
+    assert "timm.create_model" not in card_text(facts, task, metrics)
+
+
+def test_no_name_leaves_its_line_or_becomes_markup(run_of: RunOf) -> None:
+    bad = 'x"\n---\n# Owned\n|<script>alert(1)</script>](javascript:1)`\u202e'
+    facts, task, metrics = ledger(run_of(classes=("a" + bad, "b"), hostile=bad))
+    text = card_text(facts, task, metrics)
+    assert text.count("\n---\n") == 1  # the end of the front matter
+    assert "\n# Owned" not in text
+    body = text.split("\n---\n")[1]
+    outside_code = "".join(body.split("`")[::2])
+    assert "<script>" not in outside_code
+    assert "\u202e" not in text
+
+
+def test_a_card_can_be_written_from_nothing_but_a_task() -> None:
+    task = Task(kind="multiclass", classes=("a", "b"))
+    assert "**This model was not tested.**" in card_text({}, task, {})
+
+
+def test_a_thousand_classes_are_not_listed(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    many = dataclasses.replace(task, classes=tuple(f"c{k}" for k in range(1000)))
+    text = card_text(facts, many, metrics)
+    assert "and 940 more (config.json, `label_names`)" in text

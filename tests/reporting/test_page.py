@@ -1,0 +1,285 @@
+import dataclasses
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saccade.evaluation.intervals import wilson
+from saccade.reporting import pictures
+from saccade.reporting.collect import collect
+from saccade.reporting.facts import Facts, Picture
+from saccade.reporting.page import content_policy, render, write_page, write_preview_page
+
+RunOf = Callable[..., Path]
+MAX_BYTES = 5_000_000
+GRAY = np.full((64, 64, 3), 90, np.uint8)
+SECTIONS = ["believe", "good", "wrong", "help", "made", "use"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def gray(path: str) -> np.ndarray:
+    return GRAY
+
+
+def noise(path: str) -> np.ndarray:
+    """The picture that compresses worst."""
+    rng = np.random.default_rng(len(path) + sum(path.encode()))
+    return rng.integers(0, 256, (160, 160, 3), dtype=np.uint8)
+
+
+def page_of(run: Path) -> str:
+    return render(collect(run, picture=gray, preview=[("rotation ±15°", [GRAY])]))
+
+
+def plain(html: str) -> str:
+    return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL).split())
+
+
+KINDS = {
+    "three classes": {},
+    "two classes": {"kind": "binary", "classes": ("ant", "bee")},
+    "forty classes": {"classes": tuple(f"species {k}" for k in range(40)), "num_pictures": 900},
+    "labels": {"kind": "multilabel", "classes": ("cat", "dog", "fox")},
+    "numbers": {"kind": "regression"},
+    "epochs": {"num_epochs": 5},
+    "no test part": {"parts": ("train", "validation")},
+    "only a training part": {"parts": ("train",)},
+    "a class absent from the test": {"absent_from_test": "rose"},
+    "unfinished": {"state": "running", "num_epochs": 2},
+    "no mistakes": {"error_rate": 0.0},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_run_has_all_sections_in_order_and_no_empty_value(
+    run_of: RunOf, kind: str
+) -> None:
+    html = page_of(run_of(**KINDS[kind]))
+    assert re.findall(r'<section id="(\w+)"', html) == SECTIONS
+    text = plain(html)
+    assert re.search(r"\b(nan|None|inf|Undefined)\b", text) is None
+    assert html.count("<h1") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_picture_and_drawing_is_described(run_of: RunOf, kind: str) -> None:
+    html = page_of(run_of(**KINDS[kind]))
+    images = re.findall(r"<img [^>]*>", html)
+    assert all(re.search(r'alt="[^"]+"', image) for image in images)
+    drawings = re.findall(r"<svg [^>]*>", html)
+    assert all('role="img"' in own and 'aria-label="' in own for own in drawings)
+
+
+def test_tables_have_headers_with_their_scope(run_of: RunOf) -> None:
+    html = page_of(run_of(num_epochs=3))
+    assert re.findall(r"<th(?![a-z])(?![^>]*scope=)[^>]*>", html) == []
+    assert html.count("<table") == html.count('role="region"')
+
+
+def test_the_page_holds_no_script_and_names_no_address(run_of: RunOf) -> None:
+    html = page_of(run_of(num_epochs=3))
+    assert "<script" not in html
+    assert "http" not in html.replace('http-equiv="', "")
+    assert re.search(r'\sstyle="', html) is None  # the policy would block it
+
+
+def test_the_policy_allows_the_own_style_sheet_and_nothing_else(run_of: RunOf) -> None:
+    html = page_of(run_of())
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert style
+    policy = content_policy(style.group(1))
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "script" not in policy
+    assert policy in html.replace("&#39;", "'")
+
+
+def test_no_average_is_unnamed_and_every_number_has_its_n(run_of: RunOf) -> None:
+    run = run_of()
+    facts = collect(run, picture=gray)
+    text = plain(render(facts))
+    n = facts.results.judged["accuracy"].n
+    assert f"n = {n} test pictures" in text
+    head = text[text.index("Averages over classes") : text.index("Class by class")]
+    assert {"macro", "weighted", "micro"} <= set(head.split())
+    assert head.count(f"n = {n}") == 3 * 3 or f"n = {n}" in head
+
+
+def test_the_baseline_stands_beside_the_accuracy(run_of: RunOf) -> None:
+    text = plain(page_of(run_of()))
+    assert text.index("Accuracy") < text.index("Baseline: majority class") < 800
+
+
+def test_the_counts_of_the_confusion_matrix_are_those_of_the_predictions(run_of: RunOf) -> None:
+    facts = collect(run_of(), picture=gray)
+    table = re.search(r'<table class="confusion[^>]*>(.*?)</table>', render(facts), re.DOTALL)
+    assert table
+    rows = re.findall(r"<tr><th.*?</tr>", table.group(1).split("<tbody>")[1], re.DOTALL)
+    shown = [[int(n) for n in re.findall(r">(\d+)<", row)] for row in rows]
+    assert facts.results.confusion is not None
+    expected = [[*row, sum(row)] for row in facts.results.confusion.tolist()]
+    assert shown == expected
+
+
+def test_more_than_thirty_classes_get_a_map_and_the_worst_in_numbers(run_of: RunOf) -> None:
+    html = page_of(run_of(**KINDS["forty classes"]))
+    assert '<figure class="map">' in html
+    assert "11 other classes" in html
+    assert "The 29 classes with the most mistakes" in html
+
+
+def test_an_unfinished_run_says_so_and_how_to_go_on(run_of: RunOf) -> None:
+    text = plain(page_of(run_of(state="interrupted", num_epochs=2)))
+    assert "This run is not finished (state: interrupted)." in text
+    assert "saccade resume flowers" in text
+    assert "No picture has been judged yet." in text
+    assert "This run has no model yet." in text
+
+
+def test_a_finished_run_does_not_say_so(run_of: RunOf) -> None:
+    assert "not finished" not in page_of(run_of())
+
+
+def test_without_a_test_part_the_reader_is_warned(run_of: RunOf) -> None:
+    text = plain(page_of(run_of(**KINDS["no test part"])))
+    assert "There is no test part. These numbers are of the validation part" in text
+
+
+def test_a_class_without_test_pictures_has_no_number_but_its_reason(run_of: RunOf) -> None:
+    html = page_of(run_of(**KINDS["a class absent from the test"]))
+    row = re.search(r'<tr><th scope="row">rose</th><td class="r none">0</td>.*?</tr>', html)
+    assert row
+    assert "no picture of this class" in row.group() or "no rows" in row.group()
+
+
+def test_pictures_that_are_gone_are_told_where_they_would_stand(run_of: RunOf) -> None:
+    text = plain(render(collect(run_of(), picture=lambda path: None)))
+    assert "picture not available" in text
+    assert "could not be shown" in text
+
+
+def test_a_folder_with_spaces_and_quotes_makes_commands_that_still_work(run_of: RunOf) -> None:
+    html = page_of(run_of("it's mine"))
+    assert "saccade predict &#39;it&#39;&#34;&#39;&#34;&#39;s mine&#39; new_pictures/" in html
+    assert "saccade.load(&#34;it&#39;s mine/model&#34;)" in html
+
+
+def test_a_network_from_scratch_is_not_said_to_load_in_plain_timm(run_of: RunOf) -> None:
+    facts = collect(run_of(), picture=gray)
+    scratch = dataclasses.replace(facts, model=dataclasses.replace(facts.model, name="cnn"))
+    assert "timm.create_model" in render(facts)
+    assert "timm.create_model" not in render(scratch)
+
+
+def test_names_with_undecodable_bytes_can_be_written(run_of: RunOf, tmp_path: Path) -> None:
+    facts = dataclasses.replace(collect(run_of(), picture=gray), name="a\udc80b")
+    write_page(facts, tmp_path / "report.html")
+    assert "<h1>a\\x80b</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_run_gives_the_same_page(run_of: RunOf) -> None:
+    run = run_of(num_epochs=3)
+    assert page_of(run) == page_of(run)
+
+
+def test_ten_thousand_pictures_fit_into_five_megabytes(run_of: RunOf, tmp_path: Path) -> None:
+    run = run_of(classes=tuple(f"species {k}" for k in range(60)), num_pictures=10_000)
+    facts = collect(run, picture=noise, preview=[(f"row {k}", [noise("a")] * 7) for k in range(7)])
+    write_page(facts, tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size <= MAX_BYTES
+    assert any("left out to keep the page small" in gap for gap in facts.gaps)
+
+
+def test_the_size_negative_control(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_PAGE_PICTURE_BYTES", 10**9)
+    run = run_of(classes=tuple(f"species {k}" for k in range(60)), num_pictures=600)
+    facts = collect(run, picture=noise, preview=[(f"row {k}", [noise("a")] * 7) for k in range(7)])
+    assert len(render(facts).encode()) > MAX_BYTES
+
+
+def thousand_classes(facts: Facts, *, num: int) -> Facts:
+    """The same run with many classes, made without scoring them."""
+    names = tuple(f"species number {k:05d}" for k in range(num))
+    rng = np.random.default_rng(0)
+    confusion = np.zeros((num, num), np.int64)
+    np.add.at(confusion, (rng.integers(0, num, 10_000), rng.integers(0, num, 10_000)), 1)
+    families = ("recall", "precision", "f1", "specificity", "roc_auc", "average_precision")
+    judged = {f"{family}[{name}]": wilson(3, 9) for name in names for family in families}
+    own = {part: dict.fromkeys(names, 7) for part in ("train", "validation", "test")}
+    full = Picture(name="a.jpg", jpeg=bytes(2_400_000), width_px=144, height_px=144)
+    gallery = dataclasses.replace(facts.examples[0], pictures=(full,))
+    return dataclasses.replace(
+        facts,
+        task=dataclasses.replace(facts.task, classes=names),
+        split=dataclasses.replace(facts.split, counts=own),
+        results=dataclasses.replace(
+            facts.results,
+            confusion=confusion,
+            metrics={"test": {**facts.results.judged, **judged}},
+            mistakes=(),
+            pairs=(),
+        ),
+        examples=(gallery,),
+    )
+
+
+def test_a_thousand_classes_with_the_full_weight_of_pictures_fit_too(run_of: RunOf) -> None:
+    facts = thousand_classes(collect(run_of(), picture=gray), num=1000)
+    html = render(facts)
+    assert len(html.encode()) <= MAX_BYTES
+    assert "971 other classes" in html
+
+
+def test_a_preview_page_shows_each_picture_and_each_change(tmp_path: Path) -> None:
+    previews = [("a<b>.jpg", [("rotation ±15°", [GRAY, GRAY]), ("noise: off", [GRAY])])]
+    write_preview_page(previews, tmp_path / "preview.html")
+    html = (tmp_path / "preview.html").read_text(encoding="utf-8")
+    assert html.count("<img ") == 3
+    assert "a&lt;b&gt;.jpg" in html
+    assert "<script" not in html
+    assert "rotation ±15°" in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_the_page_never_scrolls_sideways_from_phone_to_desk(run_of: RunOf, tmp_path: Path) -> None:
+    widths = (360, 768, 1400)
+    names = []
+    for kind in ("forty classes", "epochs", "numbers"):
+        run = run_of(kind, **KINDS[kind])
+        long = "a_very_long_name_" * 12
+        facts = dataclasses.replace(collect(run, picture=gray), name=long)
+        (tmp_path / f"{len(names)}.html").write_text(render(facts))
+        names.append(f"{len(names)}.html")
+    loose = (tmp_path / "0.html").read_text().replace("overflow-x: auto", "overflow-x: visible")
+    loose = re.sub(r"<meta http-equiv=[^>]*>", "", loose)  # its hash no longer fits
+    (tmp_path / "loose.html").write_text(loose)
+    names.append("loose.html")
+    frames = "".join(
+        f'<iframe src="{name}" style="width:{width}px;height:900px;border:0"></iframe>'
+        for name in names
+        for width in widths
+    )
+    measure = (
+        "<script>onload=()=>{document.title=[...document.querySelectorAll('iframe')].map(f=>{"
+        "let e=f.contentDocument.documentElement;return e.scrollWidth-e.clientWidth}).join(' ')}"
+        "</script>"
+    )
+    (tmp_path / "frames.html").write_text(f"<!doctype html><title>-</title>{frames}{measure}")
+    flags = (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--allow-file-access-from-files", "--virtual-time-budget=3000", "--window-size=1500,1000",
+    )  # fmt: skip
+    done = subprocess.run(
+        [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         (tmp_path / "frames.html").as_uri()],
+        capture_output=True, text=True, errors="replace", timeout=60, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title
+    overhang = [int(text) for text in title.group(1).split()]
+    assert overhang[:9] == [0] * 9
+    assert overhang[9] > 0  # negative control: tables that do not scroll in their own box
