@@ -97,6 +97,10 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _noun(task: Task) -> str:
+    return "labels" if task.kind == "multilabel" else "classes"
+
+
 def _unusable(catalog: Catalog) -> Iterator[Finding]:
     broken = [own for own in catalog.skipped if own.reason not in EXPECTED_REASONS]
     if broken:
@@ -214,7 +218,7 @@ def _classes(catalog: Catalog, task: Task, counts: dict[str, int]) -> Iterator[F
         yield _finding(
             "few-pictures",
             "warning",
-            f"{len(small)} of {len(counts)} classes have fewer than {FEW_IN_CLASS} pictures: "
+            f"{len(small)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_CLASS} pictures: "
             f"{shown}.",
             action="add pictures; with so few, the result depends on which ones they are",
         )
@@ -240,16 +244,16 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
             yield _finding(
                 f"class-absent-from-{part}",
                 "severe" if part == "train" else "warning",
-                f"{len(absent)} of {len(counts)} classes have no {part} picture, so that each of "
+                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that each of "
                 f"them {consequence}: {_shown(absent)}.",
-                action=f"add {part} pictures of these classes",
+                action=f"add {part} pictures of these {_noun(task)}",
             )
         few = [name for name, count in counts.items() if 0 < count < FEW_IN_TEST]
         if part == "test" and few:
             yield _finding(
                 "few-test-pictures",
                 "warning",
-                f"{len(few)} of {len(counts)} classes have fewer than {FEW_IN_TEST} test pictures, "
+                f"{len(few)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_TEST} test pictures, "
                 f"so that their numbers are very uncertain: {_shown(few)}.",
                 action="add pictures, or read the intervals, not the numbers",
             )

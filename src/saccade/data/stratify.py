@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from saccade.data.task import Task
 
 QUANTILES = 10  # a numeric target is cut into tenths, fewer where there are few pictures
+MIN_IN_QUANTILE = 7  # of which one is 14 %, close to the usual 15 % for a part
 
 
 def strata(task: Task, targets: NDArray[np.generic]) -> list[tuple[int, ...]]:
@@ -21,7 +22,7 @@ def strata(task: Task, targets: NDArray[np.generic]) -> list[tuple[int, ...]]:
         none = (targets.shape[1],)
         return [tuple(np.flatnonzero(row).tolist()) or none for row in targets]
     if task.kind == "regression":
-        bins = max(1, min(QUANTILES, len(targets) // 3))
+        bins = max(1, min(QUANTILES, len(targets) // MIN_IN_QUANTILE))
         ranks = np.empty(len(targets), dtype=np.int64)
         ranks[np.argsort(targets, kind="stable")] = np.arange(len(targets))
         return [(int(rank * bins // len(targets)),) for rank in ranks]
