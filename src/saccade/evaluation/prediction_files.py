@@ -1,11 +1,8 @@
 """Reading a prediction table: our own to the last digit, or anybody's with two columns."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +14,12 @@ from saccade.evaluation.predictions import (
     THRESHOLD,
     Predictions,
 )
-from saccade.runtime.errors import ArtefactError, listed, nearest
-from saccade.runtime.store import decode_name, encode_name
+from saccade.evaluation.raw_table import RawTable, read_cells
+from saccade.runtime.errors import listed, nearest
+from saccade.runtime.store import encode_name
 
 _MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
 _SUM_TOLERANCE = 0.01  # probabilities written with two decimals may miss 1 by this much
-_LABEL_IN_SET = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
-    """The cells of a file as text, with what its header says."""
-
-    path: Path
-    columns: dict[str, list[str]]  # file, hash, part, truth, prediction: those that are there
-    classes: tuple[str, ...]  # from the score columns, in the order of the file
-    scores: list[list[str]]  # one list a class
-    lines: list[int]  # the line of the file where a row ends
-    ours: bool  # written by us: names are encoded
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def name(self, text: str) -> str:
-        return decode_name(text) if self.ours else text
-
-    def labels(self, text: str) -> list[str]:
-        """Return the labels of a multi-label cell."""
-        parts = []
-        position = 0
-        while text and position <= len(text):
-            match = _LABEL_IN_SET.match(text, position)
-            label = match.group() if match else text[position:]
-            parts.append(label)
-            position += len(label) + 1
-        return [self.name(p if self.ours else p.replace("\\|", "|")) for p in parts]
-
-    def wrong(self, message: str, *, code: str, row: int | None = None, fix: str) -> ArtefactError:
-        line = "" if row is None else f", line {self.lines[row]}"
-        return ArtefactError(message, code=code, where=f"{self.path}{line}", fix=fix)
 
 
 def read_csv(
@@ -77,9 +41,9 @@ def read_csv(
     Raises:
         ArtefactError: E563 no such file or no text, E564 columns, E565 no rows or broken
             rows, E566 a label that is no class, E554 a number, E555 an answer that
-            contradicts its scores, E556 labels missing in some rows only.
+            contradicts its scores, E556 labels missing in some rows only, E567 a name.
     """
-    table = _table(Path(path), *_cells(Path(path)))
+    table = read_cells(Path(path))
     if not len(table) and task is None:
         raise table.wrong(
             "The prediction table has a header and no rows.",
@@ -89,92 +53,7 @@ def read_csv(
     return _predictions(table, task or _task(table, kind))
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return the header, the rows and the lines they end on."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ArtefactError(
-            f"The prediction table cannot be read: {error.strerror or error}.",
-            code="563",
-            where=str(path),
-            fix="give the path of a CSV file",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ArtefactError(
-            "A prediction table must be text in UTF-8; this file is not.",
-            code="563",
-            where=f"{path}, byte {error.start}",
-            fix="save it as CSV in UTF-8",
-        ) from error
-    first = text.partition("\n")[0]
-    delimiter = next((mark for mark in ",;\t" if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, lines = [], []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise ArtefactError(
-            f"The prediction table is not well-formed CSV: {error}.",
-            code="565",
-            where=f"{path}, line {reader.line_num}",
-            fix="write it with a CSV library or a spreadsheet",
-        ) from error
-    if not rows:
-        raise ArtefactError(
-            "The prediction table is empty.",
-            code="565",
-            where=str(path),
-            fix="write a header with the columns truth and prediction, and one row a picture",
-        )
-    return rows[0], rows[1:], lines[1:]
-
-
-def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int]) -> _Table:
-    header = [column.strip() for column in header]
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        raise ArtefactError(
-            f"Every column needs a name of its own; met twice: {listed(map(repr, doubled))}.",
-            code="564",
-            where=str(path),
-            fix="rename or remove one of each",
-        )
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(header):
-            raise ArtefactError(
-                f"A row has {len(row)} cells; the header has {len(header)}.",
-                code="565",
-                where=f"{path}, line {line}",
-                fix="put quotes around cells that contain the separator",
-            )
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    ours = {"file", "hash", "part"} <= columns.keys()
-    scores = [name for name in header if name.startswith(SCORE_PREFIX)]
-    classes = [name.removeprefix(SCORE_PREFIX) for name in scores]
-    known = ("file", "hash", "part", "truth", "prediction")
-    if "prediction" not in columns and not scores:
-        raise ArtefactError(
-            "A prediction table needs a column 'prediction' or columns 'score:<class>'; met "
-            f"{listed(map(repr, header))}.",
-            code="564",
-            where=str(path),
-            fix="name the column of answers prediction, and that of true labels truth",
-        )
-    return _Table(
-        path=path,
-        columns={name: columns[name] for name in known if name in columns},
-        classes=tuple(decode_name(name) if ours else name for name in classes),
-        scores=[columns[name] for name in scores],
-        lines=lines,
-        ours=ours,
-    )
-
-
-def _task(table: _Table, kind: Kind | None) -> Task:
+def _task(table: RawTable, kind: Kind | None) -> Task:
     """Return the task that the cells speak of."""
     answers = [*table.columns.get("truth", []), *table.columns.get("prediction", [])]
     if kind is None:
@@ -191,7 +70,7 @@ def _task(table: _Table, kind: Kind | None) -> Task:
     return Task(kind=kind, classes=classes, why=f"{len(classes)} different labels")
 
 
-def _kind(table: _Table, answers: list[str]) -> Kind:
+def _kind(table: RawTable, answers: list[str]) -> Kind:
     if table.classes:
         return "multilabel" if _several_labels(table, answers) else "multiclass"
     if _quantities([cell for cell in answers if cell]):
@@ -199,7 +78,7 @@ def _kind(table: _Table, answers: list[str]) -> Kind:
     return "multilabel" if any(len(table.labels(c)) > 1 for c in answers) else "multiclass"
 
 
-def _several_labels(table: _Table, answers: list[str]) -> bool:
+def _several_labels(table: RawTable, answers: list[str]) -> bool:
     """Whether score columns belong to labels that do not exclude each other."""
     known = set(table.classes)
     truth = table.columns.get("truth", [])
@@ -232,7 +111,7 @@ def _finite(cell: str) -> bool:
         return False
 
 
-def _predictions(table: _Table, task: Task) -> Predictions:
+def _predictions(table: RawTable, task: Task) -> Predictions:
     num_rows = len(table)
     columns = table.columns
     scored = bool(table.classes) or task.kind == "regression"
@@ -260,7 +139,7 @@ def _predictions(table: _Table, task: Task) -> Predictions:
     return predictions
 
 
-def _answers(table: _Table, column: str, task: Task) -> np.ndarray:
+def _answers(table: RawTable, column: str, task: Task) -> np.ndarray:
     """Return a column of labels or numbers in the form of `Task`'s targets."""
     if column not in table.columns:
         raise table.wrong(
@@ -289,7 +168,7 @@ def _answers(table: _Table, column: str, task: Task) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-def _indices(table: _Table, names: Iterable[str], row: int, task: Task, column: str) -> list[int]:
+def _indices(table: RawTable, names: Iterable[str], row: int, task: Task, column: str) -> list[int]:
     places = {name: index for index, name in enumerate(task.classes)}
     found = []
     for name in names:
@@ -305,7 +184,7 @@ def _indices(table: _Table, names: Iterable[str], row: int, task: Task, column: 
     return found
 
 
-def _scores(table: _Table, task: Task) -> np.ndarray:
+def _scores(table: RawTable, task: Task) -> np.ndarray:
     """Return the scores, one column a class in the order of the task."""
     missing = sorted(set(task.classes) - set(table.classes))
     foreign = sorted(set(table.classes) - set(task.classes))
@@ -334,7 +213,7 @@ def _scores(table: _Table, task: Task) -> np.ndarray:
     return scores[:, [table.classes.index(name) for name in task.classes]]
 
 
-def _numbers(table: _Table) -> np.ndarray:
+def _numbers(table: RawTable) -> np.ndarray:
     columns = []
     for name, cells in zip(table.classes, table.scores, strict=True):
         column = SCORE_PREFIX + encode_name(name)
@@ -342,7 +221,7 @@ def _numbers(table: _Table) -> np.ndarray:
     return np.array(columns, dtype=np.float64).reshape(len(columns), len(table)).T
 
 
-def _number(table: _Table, cell: str, row: int, column: str) -> float:
+def _number(table: RawTable, cell: str, row: int, column: str) -> float:
     try:
         value = float(cell)
     except ValueError:
@@ -368,7 +247,7 @@ def _certain(answers: np.ndarray, task: Task) -> np.ndarray:
     return scores
 
 
-def _check_agreement(table: _Table, predictions: Predictions) -> None:
+def _check_agreement(table: RawTable, predictions: Predictions) -> None:
     """Refuse answers that the scores beside them do not give."""
     given = _answers(table, "prediction", predictions.task)
     differs = given != predictions.predicted

@@ -1,0 +1,188 @@
+"""Populations with known values, and how often the intervals of samples from them cover these.
+
+The true values are computed on 400,000 drawn pictures by scikit-learn and scipy, not by us.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sklearn.metrics as sk
+
+from saccade.data.task import Kind, Task
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import evaluate
+
+LARGE = 400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Classes with how frequent they are and how far their own score stands out."""
+
+    name: str
+    priors: Sequence[float]
+    signals: Sequence[float]
+
+    @property
+    def task(self) -> Task:
+        kind: Kind = "binary" if len(self.priors) == 2 else "multiclass"
+        return Task(kind=kind, classes=tuple(f"c{k}" for k in range(len(self.priors))))
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        truth = rng.choice(len(self.priors), size=n, p=self.priors)
+        logits = rng.normal(size=(n, len(self.priors)))
+        logits[np.arange(n), truth] += np.asarray(self.signals)[truth]
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return truth, scores / scores.sum(axis=1, keepdims=True)
+
+    def true_values(self) -> dict[str, float]:
+        truth, scores = self.draw(LARGE, np.random.default_rng(2026))
+        said = scores.argmax(axis=1)
+        recalls = sk.recall_score(truth, said, average=None)
+        precisions = sk.precision_score(truth, said, average=None)
+        members = truth[:, None] == np.arange(len(self.priors))
+        areas = [sk.roc_auc_score(m, s) for m, s in zip(members.T, scores.T, strict=True)]
+        values = {
+            "accuracy": sk.accuracy_score(truth, said),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
+            "precision_macro": precisions.mean(),
+            "f1_macro": sk.f1_score(truth, said, average="macro"),
+            "f1_weighted": sk.f1_score(truth, said, average="weighted"),
+            "specificity[c0]": sk.recall_score(truth == 0, said == 0, pos_label=False),
+            "recall[c0]": recalls[0],
+            "precision[c0]": precisions[0],
+            "f1[c0]": sk.f1_score(truth == 0, said == 0),
+            "roc_auc" if len(areas) == 2 else "roc_auc_ovr_macro": np.mean(areas),
+            "average_precision_macro": np.mean(
+                [sk.average_precision_score(m, s) for m, s in zip(members.T, scores.T, strict=True)]
+            ),
+            "log_loss": sk.log_loss(truth, scores),
+        }
+        return {name: float(value) for name, value in values.items()}
+
+    def table(self, n: int, rng: np.random.Generator) -> Predictions:
+        truth, scores = self.draw(n, rng)
+        return table(self.task, truth, scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A regression: target standard normal, errors from one of three distributions."""
+
+    name: str
+    errors: str  # "normal", "student" (3 degrees of freedom) or "skewed" (centred exponential)
+    size: float
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        truth = rng.normal(size=n)
+        error = {
+            "normal": lambda: rng.normal(size=n),
+            "student": lambda: rng.standard_t(3, size=n) / np.sqrt(3),
+            "skewed": lambda: rng.exponential(size=n) - 1,
+        }[self.errors]()
+        return truth, (truth + self.size * error)[:, None]
+
+    def true_values(self) -> dict[str, float]:
+        rng = np.random.default_rng(2026)
+        truth, scores = self.draw(10 * LARGE, rng)
+        return {
+            "mae": float(np.abs(scores[:, 0] - truth).mean()),
+            "rmse": self.size,  # every error distribution has variance 1
+            "r2": 1 - self.size**2,
+        }
+
+    def table(self, n: int, rng: np.random.Generator) -> Predictions:
+        truth, scores = self.draw(n, rng)
+        return table(Task(kind="regression", classes=()), truth, scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Multi-label: independent labels with their frequencies, scores that stand out by signals."""
+
+    name: str
+    priors: Sequence[float]
+    signal: float
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        prior = np.asarray(self.priors)
+        truth = (rng.random((n, len(prior))) < prior).astype(np.uint8)
+        z = rng.normal(size=truth.shape) + self.signal * truth
+        odds = np.log(prior / (1 - prior)) + self.signal * z - self.signal**2 / 2
+        return truth, 1 / (1 + np.exp(-odds))
+
+    def true_values(self) -> dict[str, float]:
+        truth, scores = self.draw(LARGE, np.random.default_rng(2026))
+        said = scores > 0.5
+        return {
+            "accuracy_subset": float(sk.accuracy_score(truth, said)),
+            "hamming_loss": float(sk.hamming_loss(truth, said)),
+            "f1_macro": float(sk.f1_score(truth, said, average="macro")),
+            "f1_micro": float(sk.f1_score(truth, said, average="micro")),
+            "f1_samples": float(sk.f1_score(truth, said, average="samples", zero_division=np.nan)),
+            "roc_auc_macro": float(sk.roc_auc_score(truth, scores, average="macro")),
+            "average_precision_macro": float(sk.average_precision_score(truth, scores)),
+        }
+
+    def table(self, n: int, rng: np.random.Generator) -> Predictions:
+        classes = tuple(f"c{k}" for k in range(len(self.priors)))
+        truth, scores = self.draw(n, rng)
+        return table(Task(kind="multilabel", classes=classes), truth, scores)
+
+
+POPULATIONS = (
+    Population(name="2 equal classes, good", priors=(0.5, 0.5), signals=(2, 2)),
+    Population(name="2 equal classes, very good", priors=(0.5, 0.5), signals=(3, 3)),
+    Population(name="2 classes, 15 % rare", priors=(0.85, 0.15), signals=(3, 2)),
+    Population(name="3 equal classes, fair", priors=(1 / 3,) * 3, signals=(1.5,) * 3),
+    Population(name="5 equal classes, very good", priors=(0.2,) * 5, signals=(3.5,) * 5),
+    Population(name="5 classes, 40 to 5 %", priors=(0.4, 0.3, 0.15, 0.1, 0.05), signals=(3,) * 5),
+    Population(name="10 equal classes, good", priors=(0.1,) * 10, signals=(3,) * 10),
+)
+LINES = (
+    Line(name="normal errors", errors="normal", size=0.5),
+    Line(name="heavy-tailed errors", errors="student", size=0.5),
+    Line(name="skewed errors", errors="skewed", size=0.5),
+)
+LABELS = (Labels(name="4 labels, 50 to 10 %", priors=(0.5, 0.4, 0.2, 0.1), signal=2.0),)
+
+
+def table(task: Task, truth: np.ndarray, scores: np.ndarray) -> Predictions:
+    """Return a prediction table of one test part with numbers for names."""
+    n = len(truth)
+    return Predictions(
+        task=task,
+        paths=tuple(map(str, range(n))),
+        hashes=("",) * n,
+        parts=("test",) * n,
+        truth=truth,
+        scores=scores,
+    )
+
+
+def coverage(
+    population: Population | Line | Labels, *, n: int, samples: int, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Return for each metric how often its interval covers the true value, and its mean width.
+
+    A sample in which the metric is not defined counts neither way.
+    """
+    true = population.true_values()
+    covered: dict[str, list[bool]] = {name: [] for name in true}
+    widths: dict[str, list[float]] = {name: [] for name in true}
+    for found in _estimates(population, n, samples, seed):
+        for name, value in true.items():
+            one = found[name]
+            if np.isfinite(one.value):
+                covered[name].append(one.low <= value <= one.high)
+                widths[name].append(one.high - one.low)
+    return {name: (float(np.mean(covered[name])), float(np.mean(widths[name]))) for name in true}
+
+
+def _estimates(
+    population: Population | Line | Labels, n: int, samples: int, seed: int
+) -> Iterator[dict]:
+    rng = np.random.default_rng([seed, n])
+    for sample in range(samples):
+        yield evaluate(population.table(n, rng), seed=sample)["test"]
