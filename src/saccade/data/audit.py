@@ -244,8 +244,8 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
             yield _finding(
                 f"class-absent-from-{part}",
                 "severe" if part == "train" else "warning",
-                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that each of "
-                f"them {consequence}: {_shown(absent)}.",
+                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that each "
+                f"of them {consequence}: {_shown(absent)}.",
                 action=f"add {part} pictures of these {_noun(task)}",
             )
         few = [name for name, count in counts.items() if 0 < count < FEW_IN_TEST]
@@ -253,7 +253,7 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
             yield _finding(
                 "few-test-pictures",
                 "warning",
-                f"{len(few)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_TEST} test pictures, "
-                f"so that their numbers are very uncertain: {_shown(few)}.",
+                f"{len(few)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_TEST} test "
+                f"pictures, so that their numbers are very uncertain: {_shown(few)}.",
                 action="add pictures, or read the intervals, not the numbers",
             )
