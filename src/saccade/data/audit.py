@@ -244,8 +244,8 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
             yield _finding(
                 f"class-absent-from-{part}",
                 "severe" if part == "train" else "warning",
-                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that each "
-                f"of them {consequence}: {_shown(absent)}.",
+                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that "
+                f"each of them {consequence}: {_shown(absent)}.",
                 action=f"add {part} pictures of these {_noun(task)}",
             )
         few = [name for name, count in counts.items() if 0 < count < FEW_IN_TEST]
