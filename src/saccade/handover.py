@@ -95,8 +95,8 @@ def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
     by_label: dict[str, int] = {}
     for row in small:
         by_label.setdefault(lesson.catalog.labels[row], row)
-    chosen = [*by_label.values(), *(row for row in small if row not in by_label.values())]
-    chosen = chosen[:MAX_GOLDEN]
+    first = set(by_label.values())
+    chosen = [*by_label.values(), *(row for row in small if row not in first)][:MAX_GOLDEN]
     logits_NK = predict_logits(net, lesson.cache, chosen)
     return [
         bundle.GoldenPicture(

@@ -1,5 +1,6 @@
 """Files that are whole or not there, and names that survive."""
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -35,9 +36,8 @@ def test_a_written_name_is_one_line_of_valid_text_and_no_formula(name: str) -> N
 def test_an_error_inside_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     store.write_text(path, "old")
-    with pytest.raises(RuntimeError), store.writing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with contextlib.suppress(ZeroDivisionError), store.writing(path) as temporary:
+        temporary.write_text(f"half {1 // 0}")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
 
@@ -64,9 +64,8 @@ def test_without_the_temporary_file_a_failure_spoils_the_old_one_negative_contro
 ) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), path.open("w") as file:
-        file.write("half")
-        raise RuntimeError
+    with contextlib.suppress(ZeroDivisionError), path.open("w") as file:
+        file.write(f"half {1 // 0}")
     assert path.read_text() != "old"
 
 

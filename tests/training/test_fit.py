@@ -1,4 +1,4 @@
-"""The loop: it learns, it stops and goes on to the same weights, and it survives what is not finite."""
+"""The loop: it learns, stops and goes on to the same weights, and survives what is not finite."""
 
 import math
 from pathlib import Path

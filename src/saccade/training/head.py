@@ -92,7 +92,7 @@ def fit_head(
 def _wanted(targets: np.ndarray, task: Task) -> np.ndarray:
     """Return what each output should say: one-hot, 0/1 columns, or standardised numbers."""
     if task.kind == "multiclass":
-        return np.eye(task.num_outputs)[targets]
+        return np.asarray(np.eye(task.num_outputs)[targets])
     if task.kind == "regression":
         targets = (targets - task.target_mean) / task.target_std
     table: np.ndarray = targets.astype(np.float64).reshape(len(targets), task.num_outputs)

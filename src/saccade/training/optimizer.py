@@ -58,4 +58,6 @@ def total_norm(parameters: Iterable[nn.Parameter]) -> float:
 
 def norm_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the Euclidean norm of all tensors together, a scalar."""
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))
+    norms = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])
+    whole: torch.Tensor = torch.linalg.vector_norm(norms)
+    return whole

@@ -1,0 +1,236 @@
+"""From a folder to a run and its model, through the command line as a user types it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import saccade
+from saccade.evaluation.prediction_files import read_csv
+from saccade.evaluation.scores import as_json, evaluate
+
+QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "2", "--hflip", "0"]
+FILES = {
+    "run.json", "recipe.toml", "split.csv", "predictions.csv", "metrics.json", "history.jsonl",
+    "report.html", "model",
+}  # fmt: skip
+
+
+def cli(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "saccade", *map(str, words)],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "2", **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with pictures/ and runs/pictures, trained by the command line."""
+    from PIL import Image
+
+    from tests.conftest import shape_picture
+
+    root = tmp_path_factory.mktemp("road")
+    for label in range(3):
+        (root / "pictures" / f"class{label}").mkdir(parents=True)
+        for number in range(14):
+            picture = Image.fromarray(shape_picture(label, number, side=16))
+            picture.save(root / "pictures" / f"class{label}" / f"{number:03}.png")
+    (root / "pictures" / "class0" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    done = cli("train", "pictures", *QUICK, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_the_run_folder_is_complete_and_nothing_half_written_is_left(trained: Path) -> None:
+    run = trained / "runs" / "pictures"
+    assert {entry.name for entry in run.iterdir()} == FILES
+    assert saccade.open_run(run).state == "finished"
+
+
+def test_every_number_comes_from_the_prediction_table(trained: Path) -> None:
+    run = trained / "runs" / "pictures"
+    table = read_csv(run / "predictions.csv")
+    assert as_json(evaluate(table, seed=0)) == json.loads((run / "metrics.json").read_text())
+
+
+def test_the_broken_file_is_listed_and_the_counts_add_up(trained: Path) -> None:
+    data = saccade.open_run(trained / "runs" / "pictures").facts["data"]
+    assert (data["num_files"], data["num_used"]) == (43, 42)
+    assert [own["path"] for own in data["skipped"]] == ["class0/broken.png"]
+    with (trained / "runs" / "pictures" / "split.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 42
+
+
+def test_the_recipe_gives_the_same_table_again_to_the_last_digit(trained: Path) -> None:
+    recipe = trained / "runs" / "pictures" / "recipe.toml"
+    done = cli("train", "--config", recipe, "--output", "runs/again", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        (trained / "runs" / name / "predictions.csv").read_bytes() for name in ("pictures", "again")
+    )
+    assert first == second
+
+
+def test_predict_gives_names_and_says_which_files_it_could_not_read(trained: Path) -> None:
+    done = cli("predict", "runs/pictures", "pictures/class0", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert len(rows) == 15
+    assert {row["label"] for row in rows} <= {"class0", "class1", "class2", ""}
+    (broken,) = (row for row in rows if row["error"])
+    assert broken["file"].endswith("broken.png")
+    assert "not read: " in done.stderr
+
+
+def test_predict_agrees_with_the_table_of_the_run(trained: Path) -> None:
+    table = saccade.open_run(trained / "runs" / "pictures").predictions
+    scores = dict(zip(table.paths, table.scores, strict=True))
+    model = saccade.load(trained / "runs" / "pictures" / "model")
+    for answer in model.predict(trained / "pictures"):
+        if not answer.error:
+            np.testing.assert_allclose(
+                list(answer.scores.values()), scores[answer.path], atol=1e-5
+            )
+
+
+def test_predict_writes_json_lines_to_a_new_file_only(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    words = ["predict", "runs/pictures", "pictures", "--format", "jsonl", "--output", out]
+    assert cli(*words, cwd=trained).returncode == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(lines) == 43
+    assert set(lines[0]["scores"]) == {"class0", "class1", "class2"}
+    again = cli(*words, cwd=trained)
+    assert again.returncode == 2
+    assert "The output file exists already; nothing is ever overwritten." in again.stderr
+
+
+def test_eval_of_the_same_pictures_gives_numbers_with_n(trained: Path) -> None:
+    done = cli("eval", "runs/pictures", "pictures", "--json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    accuracy = json.loads(done.stdout)["test"]["accuracy"]
+    assert accuracy["n"] == 42
+    assert accuracy["method"] == "wilson"
+
+
+def test_eval_of_a_table_needs_no_model_and_no_pictures(trained: Path) -> None:
+    done = cli("eval", "runs/pictures/predictions.csv", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in done.stdout
+
+
+def test_check_looks_without_training(trained: Path) -> None:
+    done = cli("check", "pictures", "--json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["num_used"] == 42
+    assert facts["split"]["counts"]["train"] == {"class0": 10, "class1": 10, "class2": 10}
+
+
+def test_check_shows_the_augmentation_on_own_pictures(trained: Path, tmp_path: Path) -> None:
+    page = tmp_path / "preview.html"
+    done = cli("check", "pictures", "--preview", page, cwd=trained)
+    assert done.returncode == 0, done.stderr
+    html = page.read_text()
+    for family in ("rotation", "scaling and cropping", "translation", "flips", "brightness",
+                   "Gaussian noise", "all together"):  # fmt: skip
+        assert family in html
+
+
+def test_report_is_written_anew_and_says_where_pictures_are_gone(
+    trained: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "runs" / "copy"
+    shutil.copytree(trained / "runs" / "pictures", copy)
+    (copy / "report.html").unlink()
+    done = cli("report", copy, cwd=tmp_path)  # `pictures` is not below this folder
+    assert done.returncode == 0, done.stderr
+    assert (copy / "report.html").is_file()
+
+
+def test_the_json_of_train_is_one_document(image_folder: Callable[..., Path]) -> None:
+    folder = image_folder(2, 8)
+    done = cli("train", folder, *QUICK, "--json", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["state"] == "finished"
+    assert facts["metrics"]["test"]["accuracy"]["n"] == 2
+    assert done.stderr == ""
+
+
+# --- row C4: a request to stop ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_the_best_model_and_resume_ends_as_if_nothing_had_happened(
+    image_folder: Callable[..., Path], number: signal.Signals
+) -> None:
+    folder = image_folder(3, 14)
+    long = [*QUICK[:-3], "40", "--patience", "40", "--hflip", "0"]
+    whole = cli("train", folder, *long, "--output", "whole", cwd=folder.parent)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [sys.executable, "-m", "saccade", "train", folder, *long, "--output", "stopped"],
+        cwd=folder.parent, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+    )  # fmt: skip
+    history = folder.parent / "stopped" / "history.jsonl"
+    wait_for(lambda: history.exists() and history.read_text().count('"epoch"') > 4)
+    process.send_signal(number)
+    begun = time.monotonic()
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 6, told
+    assert time.monotonic() - begun < 20  # one step, a checkpoint, a model; shared machines
+    assert f"Stopped by {number.name}; the best model so far is kept, untested." in told
+    assert "go on with: saccade resume stopped" in told
+    stopped = saccade.open_run(folder.parent / "stopped")
+    assert stopped.state == "interrupted"
+    assert saccade.load(stopped.folder).classes == ("class0", "class1", "class2")
+    resumed = cli("resume", "stopped", cwd=folder.parent)
+    assert resumed.returncode == 0, resumed.stderr
+    first, second = (
+        (folder.parent / name / "predictions.csv").read_bytes() for name in ("whole", "stopped")
+    )
+    assert first == second
+
+
+def wait_for(what: Callable[[], bool], *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_without_the_guard_a_signal_leaves_no_model_negative_control(
+    image_folder: Callable[..., Path],
+) -> None:
+    folder = image_folder(3, 14)
+    code = (
+        "import signal, sys\n"
+        "from saccade.runtime.interrupts import Interrupts\n"
+        "Interrupts.__enter__ = lambda self: self\n"
+        "from saccade.cli import app\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "app(sys.argv[1:])\n"
+    )
+    words = ["train", str(folder), *QUICK[:-3], "400", "--patience", "400", "--output", "stopped"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=folder.parent, stderr=subprocess.DEVNULL
+    )
+    history = folder.parent / "stopped" / "history.jsonl"
+    wait_for(lambda: history.exists() and history.read_text().count('"epoch"') > 2)
+    process.terminate()
+    assert process.wait(60) == -signal.SIGTERM
+    assert not (folder.parent / "stopped" / "model").exists()
