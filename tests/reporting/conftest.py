@@ -46,7 +46,7 @@ def make_run(folder: Path, plan: Plan) -> Path:
         kind=plan.kind,  # type: ignore[arg-type]
         classes=classes,
         separator=";" if plan.kind == "multilabel" else "",
-        why=f"Labels are names of folders, so it is {plan.kind}.",
+        why=f"{plan.kind}: the folders' names are the classes",
     )
     N = len(plan.paths) or plan.num_pictures
     truth, scores = _answers(task, N, rng=rng, plan=plan)
@@ -309,3 +309,9 @@ def noise_picture(path: str) -> np.ndarray:
 def run_of(tmp_path: Path) -> Callable[..., Path]:
     """Give a function that makes a run folder from the fields of `Plan`."""
     return lambda name="flowers", **fields: make_run(tmp_path / name, Plan(**fields))
+
+
+@pytest.fixture(scope="module")
+def make_run_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Give the same function, for pages that several tests look at."""
+    return lambda **fields: make_run(tmp_path_factory.mktemp("run"), Plan(**fields))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from saccade.reporting.collect import collect
+from saccade.reporting.page import render
 from saccade.runtime.errors import ArtefactError
 
 RunOf = Callable[..., Path]
@@ -138,6 +139,15 @@ def test_the_history_becomes_curves(run_of: RunOf) -> None:
     assert learning.score_name == "accuracy"
     assert len(learning.gradients) == 12
     assert [name for name, _ in learning.gradients[0].norms][-1] == "head"
+
+
+def test_an_epoch_that_recorded_little_can_still_be_shown(run_of: RunOf) -> None:
+    run = run_of()
+    lines = [json.dumps({"event": "epoch", "epoch": k, "train_loss": None}) for k in (1, 2)]
+    (run / "history.jsonl").write_text("\n".join(lines) + "\n")
+    facts = collect(run, picture=gray)
+    assert [e.number for e in facts.learning.epochs] == [1, 2]
+    assert "<section" in render(facts)
 
 
 def test_a_solved_head_keeps_its_penalties_in_order(run_of: RunOf) -> None:

@@ -54,20 +54,21 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_run_has_all_sections_in_order_and_no_empty_value(
-    run_of: RunOf, kind: str
-) -> None:
-    html = page_of(run_of(**KINDS[kind]))
+@pytest.fixture(scope="module", params=KINDS)
+def kind_page(request: pytest.FixtureRequest, make_run_at: RunOf) -> str:
+    return page_of(make_run_at(**KINDS[request.param]))
+
+
+def test_every_kind_of_run_has_all_sections_in_order_and_no_empty_value(kind_page: str) -> None:
+    html = kind_page
     assert re.findall(r'<section id="(\w+)"', html) == SECTIONS
     text = plain(html)
     assert re.search(r"\b(nan|None|inf|Undefined)\b", text) is None
     assert html.count("<h1") == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_picture_and_drawing_is_described(run_of: RunOf, kind: str) -> None:
-    html = page_of(run_of(**KINDS[kind]))
+def test_every_picture_and_drawing_is_described(kind_page: str) -> None:
+    html = kind_page
     images = re.findall(r"<img [^>]*>", html)
     assert all(re.search(r'alt="[^"]+"', image) for image in images)
     drawings = re.findall(r"<svg [^>]*>", html)

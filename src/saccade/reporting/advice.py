@@ -23,7 +23,7 @@ def advise(
     return (
         *_about_findings(data),
         *_about_test(split, results),
-        *_about_training(task, split, results),
+        *_about_training(task, split, learning, results),
         *_about_confusion(results),
         *_about_curves(learning),
     )
@@ -63,7 +63,9 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
         )
 
 
-def _about_training(task: Task, split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
+def _about_training(
+    task: Task, split: SplitFacts, learning: LearningFacts, results: ResultFacts
+) -> Iterator[Advice]:
     own = split.counts.get("train", {})
     few = [name for name in task.classes if own.get(name, FEW_TO_LEARN) < FEW_TO_LEARN]
     if few:
@@ -75,9 +77,14 @@ def _about_training(task: Task, split: SplitFacts, results: ResultFacts) -> Iter
     seen = results.metrics.get("train", {}).get("accuracy")
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and seen.value - judged.high > 0.03:
+        cure = (
+            "more training pictures may help, or letting stages learn (--unfreeze)"
+            if learning.head and not learning.epochs
+            else "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
+        )
         yield Advice(
             sentence="The network knows its training pictures better than new ones (overfitting): "
-            "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help.",
+            f"{cure}.",
             evidence=f"Accuracy {decimals(seen.value)} on train (n={seen.n}) against "
             f"{decimals(judged.value)} on {results.part} (n={judged.n}).",
         )

@@ -220,3 +220,9 @@ def _metric_row(facts: Facts, name: str) -> MetricRow:
         baseline=is_baseline(name),
         reference=reference.value if reference else math.nan,
     )
+
+
+def total_seconds(facts: Facts) -> float:
+    """Return how long the run took: its own total, else the sum of its steps."""
+    known = dict(facts.seconds)
+    return known.get("total", sum(known.values()))

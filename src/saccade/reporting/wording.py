@@ -94,9 +94,11 @@ def percent(share: float) -> str:
 def duration(seconds: float) -> str:
     """Return a time a person can picture.
 
-    >>> duration(0.213), duration(42.4), duration(671), duration(8000)
-    ('0.2 s', '42 s', '11 min 11 s', '2 h 13 min')
+    >>> duration(0.213), duration(42.4), duration(671), duration(math.nan)
+    ('0.2 s', '42 s', '11 min 11 s', '–')
     """
+    if not math.isfinite(seconds):
+        return "–"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:
