@@ -109,7 +109,12 @@ def test_named_networks_answer_and_learn_from_the_end(name: str, side: int, buil
     last = {id(p) for p in (*network.stages[-1].parameters, *network.classifier.parameters())}
     moved = changed(network, before)
     for key, parameter in network.named_parameters():
-        assert (key in moved) == (id(parameter) in last)
+        if id(parameter) in last:
+            assert parameter.grad is not None
+            assert parameter.grad.abs().max() > 0
+        else:
+            assert key not in moved
+    assert f"body.{network.classifier_name}.weight" in moved
     with torch.no_grad():
         assert network.eval()(images(network, side=side, count=1)).shape == (1, 3)
 

@@ -125,6 +125,24 @@ class TestWhereWeightsComeFrom:
             f"  where: --weights {tmp_path / 'w.safetensors'}",
         ]
 
+    @pytest.mark.parametrize("suffix", [".pt", ".bin", ".safetensors"])
+    def test_a_pickle_is_refused_before_anything_is_built(
+        self, suffix: str, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+    ) -> None:
+        path = tmp_path / f"w{suffix}"
+        torch.save(pretrained, path)
+        with pytest.raises(ArtefactError, match="this is a zip archive") as caught:
+            fetch("test_resnet", weights=str(path))
+        assert caught.value.code == "SACCADE-E501"
+
+    def test_pickles_in_a_folder_are_not_even_looked_at(
+        self, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+    ) -> None:
+        for name in ("pytorch_model.bin", "test_resnet.pth", "model.pt"):
+            torch.save(pretrained, tmp_path / name)
+        with pytest.raises(ResourceError, match="holds no weights"):
+            fetch("test_resnet", weights=str(tmp_path))
+
     def test_the_variable_names_a_folder(
         self,
         tmp_path: Path,
