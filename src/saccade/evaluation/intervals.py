@@ -77,7 +77,7 @@ def proportion(
     Source: E. L. Korn, B. I. Graubard (1998), Survey Methodology 24(2): 193-201, with Wilson's
     interval as recommended by N. Dean, M. Pagano (2015), J. Surv. Stat. Methodol. 3: 484-503.
     """
-    size = effective * (Z / quantile(freedom)) ** 2
+    size = float(effective) * (Z / quantile(freedom)) ** 2
     centre = (value + Z**2 / (2 * size)) / (1 + Z**2 / size)
     spread = math.sqrt(max(value * (1 - value), 0) / size + Z**2 / (4 * size**2))
     half = Z / (1 + Z**2 / size) * spread

@@ -1,5 +1,6 @@
 """Where the answers are wrong: which classes are mixed up, and which pictures."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ class Case:
     hash: str
     truth: str
     prediction: str
-    score: float  # classes: of the answer; labels: of the label; regression: the value said
+    score: float  # classes: of the answer; labels: of the label meant; regression: the value
     truth_score: float  # classes: of the true class; labels: same as score; regression: the truth
     size: float  # what they are sorted by, 0-1 for classes and labels, else the residual's size
 
@@ -77,18 +78,19 @@ def worst_mistakes(predictions: Predictions, *, limit: int = 12) -> list[Case]:
     truth = predictions.truth
     if truth is None or not len(predictions):
         return []
-    rows = np.arange(len(predictions))
+    rows, label = np.arange(len(predictions)), None
     if predictions.task.kind == "regression":
         size = np.abs(predictions.scores[:, 0] - truth)
         wrong = size > 0
     elif predictions.task.kind == "multilabel":
-        size = np.abs(predictions.scores - truth).max(axis=1)
+        gap_NK = np.abs(predictions.scores - truth)
+        label, size = gap_NK.argmax(axis=1), gap_NK.max(axis=1)
         wrong = (predictions.predicted != truth).any(axis=1)
     else:
         size = predictions.scores[rows, predictions.predicted]
         wrong = predictions.predicted != truth
     order = np.argsort(-size, kind="stable")
-    return _cases(predictions, [row for row in order if wrong[row]][:limit], size)
+    return _cases(predictions, [row for row in order if wrong[row]][:limit], size, label)
 
 
 def most_uncertain(predictions: Predictions, *, limit: int = 12) -> list[Case]:
@@ -99,42 +101,43 @@ def most_uncertain(predictions: Predictions, *, limit: int = 12) -> list[Case]:
     """
     if predictions.task.kind == "regression" or not predictions.scored or not len(predictions):
         return []
+    label = None
     if predictions.task.kind == "multilabel":
-        size = 1 - 2 * np.abs(predictions.scores - 0.5).min(axis=1)
+        gap_NK = np.abs(predictions.scores - 0.5)
+        label, size = gap_NK.argmin(axis=1), 1 - 2 * gap_NK.min(axis=1)
     elif len(predictions.task.classes) < 2:
         return []
     else:
         top = np.sort(predictions.scores, axis=1)[:, -2:]
         size = 1 - (top[:, 1] - top[:, 0])
-    return _cases(predictions, np.argsort(-size, kind="stable")[:limit], size)
+    return _cases(predictions, np.argsort(-size, kind="stable")[:limit], size, label)
 
 
-def _cases(predictions: Predictions, rows: Iterable[int], size: np.ndarray) -> list[Case]:
+def _cases(
+    predictions: Predictions, rows: Iterable[int], size: np.ndarray, label: np.ndarray | None
+) -> list[Case]:
+    """Return the rows as cases; `label` is the label meant in each row of a multi-label table."""
     chosen = [int(row) for row in rows]
     table = predictions.take(chosen)
-    truth, predicted, scores = table.truth, table.predicted, table.scores
+    truth, scores = table.truth, table.scores
+    if table.task.kind == "regression":
+        columns = np.zeros(len(chosen), np.int64)
+        of_truth = truth
+    else:
+        columns = table.predicted if label is None else label[chosen]
+        own = truth if label is None else columns
+        of_truth = None if own is None else scores[np.arange(len(chosen)), own]
     truths, answers = table.truths, table.prediction
-    cases = []
-    for place, row in enumerate(chosen):
-        if table.task.kind == "regression":
-            score = float(scores[place, 0])
-            truth_score = float("nan") if truth is None else float(truth[place])
-        elif table.task.kind == "multilabel":
-            gap = scores[place] - (0.5 if truth is None else truth[place])
-            score = truth_score = float(scores[place, np.abs(gap).argmax()])
-        else:
-            score = float(scores[place, predicted[place]])
-            truth_score = float("nan") if truth is None else float(scores[place, truth[place]])
-        cases.append(
-            Case(
-                row=row,
-                path=table.paths[place],
-                hash=table.hashes[place],
-                truth=truths[place],
-                prediction=answers[place],
-                score=score,
-                truth_score=truth_score,
-                size=float(size[row]),
-            )
+    return [
+        Case(
+            row=row,
+            path=table.paths[place],
+            hash=table.hashes[place],
+            truth=truths[place],
+            prediction=answers[place],
+            score=float(scores[place, columns[place]]),
+            truth_score=math.nan if of_truth is None else float(of_truth[place]),
+            size=float(size[row]),
         )
-    return cases
+        for place, row in enumerate(chosen)
+    ]

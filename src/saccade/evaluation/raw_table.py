@@ -104,7 +104,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int]) -> RawTable:
-    header = [column.strip() for column in header]
+    header = [c if c.startswith(SCORE_PREFIX) else c.strip() for c in header]
     ours = set(OURS) <= set(header)
     if ours:
         header = [_decoded_score(column, path) for column in header]
