@@ -303,7 +303,7 @@ def models(
 ) -> None:
     """List architectures: parameters, FLOPs, input size, licence of the weights; or the layers."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade import catalogue_of_models as shelf
+        from saccade import architectures as shelf
 
         recipe = recipe_from(None, None, flags or {})
         if layer_table:

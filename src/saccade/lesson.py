@@ -35,17 +35,9 @@ class Lesson:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over every picture's path, content, label and part, hexadecimal."""
-        digest = hashlib.sha256()
-        for row in zip(
-            self.catalog.paths,
-            self.catalog.hashes,
-            self.catalog.labels,
-            self.split.parts,
-            strict=True,
-        ):
-            digest.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
-        return digest.hexdigest()
+        """SHA-256 over the data's fingerprint and the part of every picture, hexadecimal."""
+        text = "\n".join([self.catalog.fingerprint, *self.split.parts])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def preprocess_of(recipe: Recipe) -> Preprocess:

@@ -1,7 +1,6 @@
 """The folder that holds all of a run: reading it, and writing it step by step."""
 
 import contextlib
-import json
 import platform
 import time
 from collections.abc import Iterator
@@ -13,12 +12,11 @@ from typing import Any
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import from_json
+from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run
 from saccade.runtime import machine
-from saccade.runtime.errors import ArtefactError, UsageError
+from saccade.runtime.errors import UsageError
 from saccade.runtime.store import write_json
 
-FORMAT_VERSION = 1
 PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
 
 
@@ -31,7 +29,7 @@ class Run:
     @property
     def facts(self) -> dict[str, Any]:
         """What run.json holds: state, versions, data, split, model, seconds."""
-        return _read_json(self.folder / "run.json")
+        return read_run(self.folder)
 
     @property
     def state(self) -> str:
@@ -46,7 +44,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Every number with its interval: `run.metrics["test"]["accuracy"]`."""
-        return from_json(_read_json(self.folder / "metrics.json"))
+        return read_metrics(self.folder)
 
     @property
     def predictions(self) -> Predictions:
@@ -68,46 +66,11 @@ def open_run(folder: str | Path) -> Run:
     """Return the run in a folder.
 
     Raises:
-        ArtefactError: there is no run (E550), or it is of a newer saccade (E551).
+        ArtefactError: there is no run (E560), it is damaged (E561) or of a newer saccade (E562).
     """
-    path = Path(folder)
-    if not (path / "run.json").is_file():
-        raise ArtefactError(
-            "This is not a run folder: it holds no run.json.",
-            code="550",
-            where=str(path),
-            fix="name a folder that saccade train has written, such as runs/photos",
-        )
-    run = Run(folder=path)
-    version = run.facts.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ArtefactError(
-            f"This run has format {version}; this saccade reads formats up to {FORMAT_VERSION}.",
-            code="551",
-            where=str(path / "run.json"),
-            fix="install a newer saccade: pip install --upgrade saccade",
-        )
+    run = Run(folder=Path(folder))
+    read_run(run.folder)
     return run
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArtefactError(
-            f"A file of the run cannot be read: {error.strerror or error}.",
-            code="552",
-            where=str(path),
-            fix="finish the run with saccade resume, or train again",
-        ) from error
-    except ValueError as error:
-        raise ArtefactError(
-            "A file of the run is damaged: it is not JSON.",
-            code="553",
-            where=str(path),
-            fix="train again; the pictures are untouched",
-        ) from error
-    return content if isinstance(content, dict) else {}
 
 
 def new_folder(output: str | Path | None, *, data: str) -> Path:

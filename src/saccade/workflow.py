@@ -122,6 +122,7 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
     """Create the run folder, once it is known that the data can be learned from."""
     findings = audit.look(lesson.catalog, lesson.task, lesson.split)
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
+    ledger.facts["data"]["fingerprint"] = lesson.catalog.fingerprint
     ledger.facts["split"] = {
         "seed": lesson.split.seed,
         "notes": list(lesson.split.notes),
@@ -256,7 +257,7 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
     out, and the page says so.
 
     Raises:
-        ArtefactError: it is not a run folder (E550).
+        ArtefactError: it is not a run folder (E560).
     """
     run = open_run(folder)
     recipe = read_recipe(run.folder / "recipe.toml")

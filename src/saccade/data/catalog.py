@@ -1,5 +1,6 @@
 """The catalogue: one row a picture, and a list of what could not be used."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,6 +101,14 @@ class Catalog:
     def read(self, row: int) -> bytes:
         """Return the bytes of one picture."""
         return self.source.read(self.paths[row])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over every picture's path, content and label, hexadecimal."""
+        digest = hashlib.sha256()
+        for row in zip(self.paths, self.hashes, self.labels, strict=True):
+            digest.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
+        return digest.hexdigest()
 
     def classes(self) -> Sequence[str]:
         """Return the distinct labels, sorted."""

@@ -150,7 +150,8 @@ def create(
     """Return the network with random weights and a classifier of `num_outputs`.
 
     Raises:
-        UsageError: the architecture cannot take pictures of this size (E213).
+        UsageError: the architecture cannot take pictures of this size (E213), or is no classifier
+            (E217).
     """
     name = f"{backbone.architecture}.{backbone.tag}" if backbone.tag else backbone.architecture
     arguments: dict[str, Any] = {"num_classes": num_outputs}
@@ -163,6 +164,13 @@ def create(
             warnings.simplefilter("ignore")
             network: nn.Module = _timm().create_model(name, pretrained=False, **arguments)
     except (AssertionError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, TypeError) and "img_size" not in arguments:
+            raise UsageError(
+                f"{backbone.name} is not made to classify pictures.",
+                code="217",
+                where=f"--model {backbone.name}",
+                fix="choose another architecture",
+            ) from error
         if "img_size" not in arguments:
             raise
         raise UsageError(
