@@ -96,6 +96,16 @@ def test_a_size_that_an_architecture_cannot_take_is_refused(name: str, side: int
     )
 
 
+def test_an_encoder_that_cannot_classify_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        backbones.create(backbones.find("gemma4_vit_167m_enc"), num_outputs=3, drop=0.1)
+    assert str(caught.value) == (
+        "gemma4_vit_167m_enc is not made to classify pictures.\n"
+        "  where: --model gemma4_vit_167m_enc\n"
+        "  fix:   choose another architecture"
+    )
+
+
 def test_names_are_found_by_pattern() -> None:
     assert "resnet18" in backbones.names("resnet1?")
     assert "resnet152" not in backbones.names("resnet1?")
