@@ -1,13 +1,17 @@
-"""Populations with known values, and how often the intervals of samples from them cover these.
+"""How often the intervals of samples cover the known values of the populations they are from.
 
-The true values are computed on 400,000 drawn pictures by scikit-learn and scipy, not by us.
+The true values are closed forms in the quick tests; in the slow ones scikit-learn computes them
+on 400,000 drawn pictures. `pytest -m slow -s tests/evaluation/test_coverage.py` prints the table
+of docs/intervals.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import sklearn.metrics as sk
+from scipy.stats import norm
 
 from saccade.data.task import Kind, Task
 from saccade.evaluation.predictions import Predictions
@@ -162,13 +166,17 @@ def table(task: Task, truth: np.ndarray, scores: np.ndarray) -> Predictions:
 
 
 def coverage(
-    population: Population | Line | Labels, *, n: int, samples: int, seed: int = 0
+    population: Population | Line | Labels,
+    true: Mapping[str, float],
+    *,
+    n: int,
+    samples: int,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Return for each metric how often its interval covers the true value, and its mean width.
 
     A sample in which the metric is not defined counts neither way.
     """
-    true = population.true_values()
     covered: dict[str, list[bool]] = {name: [] for name in true}
     widths: dict[str, list[float]] = {name: [] for name in true}
     for found in _estimates(population, n, samples, seed):
@@ -186,3 +194,58 @@ def _estimates(
     rng = np.random.default_rng([seed, n])
     for sample in range(samples):
         yield evaluate(population.table(n, rng), seed=sample)["test"]
+
+
+# With two equal classes and signal s a picture is named rightly with chance Φ(s / √2), which is
+# then every class's recall, precision and F1 too; the ROC AUC is Φ(s).
+@pytest.mark.parametrize(("signal", "n"), [(1.5, 30), (1.5, 100), (2.2, 30)])
+def test_intervals_of_small_parts_cover_the_truth(signal: float, n: int) -> None:
+    right = float(norm.cdf(signal / np.sqrt(2)))
+    shares = ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "f1_weighted")
+    of_class = ("recall[c0]", "precision[c0]", "f1[c0]", "specificity[c0]")
+    true = dict.fromkeys([*shares, *of_class], right) | {"roc_auc": float(norm.cdf(signal))}
+    population = Population(name="", priors=(0.5, 0.5), signals=(signal, signal))
+    found = coverage(population, true, n=n, samples=150)
+    # 150 samples at a true coverage of 0.95 fall below 0.89 once in 1,000
+    assert {name: share for name, (share, _) in found.items() if share < 0.89} == {}
+
+
+def test_percentiles_of_the_same_bootstrap_cover_too_rarely_negative_control() -> None:
+    rng, covered = np.random.default_rng(0), []
+    population = Population(name="", priors=(0.5, 0.5), signals=(2.2, 2.2))
+    for _ in range(150):
+        truth, scores = population.draw(30, rng)
+        rows = rng.integers(30, size=(500, 30))
+        wrong = (truth != scores.argmax(axis=1))[rows]
+        low, high = np.quantile(1 - wrong.mean(axis=1), [0.025, 0.975])
+        covered.append(low <= norm.cdf(2.2 / np.sqrt(2)) <= high)
+    assert np.mean(covered) < 0.89
+
+
+def test_intervals_of_errors_cover_the_truth() -> None:
+    line = Line(name="", errors="normal", size=0.5)
+    # the mean of |normal| is √(2/π) standard deviations
+    true = {"mae": 0.5 * np.sqrt(2 / np.pi), "rmse": 0.5, "r2": 0.75}
+    found = coverage(line, true, n=30, samples=150)
+    assert {name: share for name, (share, _) in found.items() if share < 0.89} == {}
+
+
+SAMPLES = {30: 1000, 100: 1000, 300: 500, 1000: 200}
+# What falls short, and why, is in docs/intervals.md; these floors only stop it from getting worse.
+FLOORS = {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", SAMPLES)
+@pytest.mark.parametrize("population", [*POPULATIONS, *LINES, *LABELS], ids=lambda p: p.name)
+def test_intervals_cover_what_they_promise(population: Population | Line | Labels, n: int) -> None:
+    found = coverage(population, population.true_values(), n=n, samples=SAMPLES[n])
+    cells = (f"{name}={share:.3f}({width:.3f})" for name, (share, width) in found.items())
+    print(f"\n{population.name}\t{n}\t" + "\t".join(cells))
+    noise = 3 * np.sqrt(0.95 * 0.05 / SAMPLES[n])
+    short = {
+        name: share
+        for name, (share, _) in found.items()
+        if share < FLOORS.get((population.name, name), 0.93) - noise
+    }
+    assert short == {}
