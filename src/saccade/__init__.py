@@ -1,6 +1,12 @@
 """saccade turns a folder of labelled images into an image classifier that people can trust."""
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Read once, when torch loads its thread library. By default a thread that waits for another one
+# spins for a millisecond; where anything else runs on the machine, that other one is not running,
+# and a forward pass took five times as long (docs/log.md).
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from saccade.data.scan import scan
