@@ -5,16 +5,18 @@ from typing import Any
 
 from saccade.data import audit
 from saccade.data.cache import CacheWriter
+from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
-from saccade.lesson import Lesson, counts, data_facts, look, preprocess_of, told
+from saccade.lesson import Lesson, counts, data_facts, look, told
 from saccade.reporting.page import write_preview_page
 from saccade.runtime.errors import listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
-from saccade.training.augment import augment_of, preview
 from saccade.training.recipe import Recipe
 
 NUM_PREVIEWED = 4
+PREVIEW_PX = 160
+PREVIEW_CROP = 0.875  # most timm backbones'
 
 
 def check(
@@ -30,18 +32,29 @@ def check(
     Raises:
         DataError: the data cannot be learned from (E301-E379).
     """
-    recipe = recipe.replace(model="cnn" if recipe.model == "auto" else recipe.model)
-    with CacheWriter(preprocess_of(recipe)) as writer:
-        lesson = look(recipe, recipe.data, writer, progress=progress or Progress())
-        findings = audit.look(lesson.catalog, lesson.task, lesson.split)
-        if preview_path is not None:
+    progress = progress or Progress()
+    if preview_path is None:
+        lesson = look(recipe, recipe.data, None, progress=progress)
+    else:
+        with CacheWriter(_preview_size(recipe)) as writer:
+            lesson = look(recipe, recipe.data, writer, progress=progress)
             write_preview_page(_previews(lesson), preview_path)
+    findings = audit.look(lesson.catalog, lesson.task, lesson.split)
     facts = data_facts(lesson.catalog, lesson.task, findings)
     facts["split"] = {"notes": list(lesson.split.notes), "counts": counts(lesson)}
     return facts, [*told(lesson, findings), *_table(lesson), *_left_out(lesson)]
 
 
+def _preview_size(recipe: Recipe) -> Preprocess:
+    """Return a preprocessing that is large enough to look at, whatever the model."""
+    fit: Any = recipe.fit
+    size_px = recipe.img_size or PREVIEW_PX
+    return Preprocess(size_px=size_px, fit=fit, crop_fraction=PREVIEW_CROP)
+
+
 def _previews(lesson: Lesson) -> list[tuple[str, list[tuple[str, list[Any]]]]]:
+    from saccade.training.augment import augment_of, preview  # noqa: PLC0415 - brings torch
+
     rows = lesson.split.rows("train")
     chosen = rows[:: max(1, len(rows) // NUM_PREVIEWED)][:NUM_PREVIEWED]
     augment = augment_of(lesson.recipe)

@@ -258,7 +258,7 @@ def report(
 ) -> None:
     """Write report.html of a run anew, from its files and the pictures it was made of."""
     with told_plainly(debug=debug):
-        from saccade.workflow import rewrite_report
+        from saccade.report import rewrite_report
 
         with choose_progress(quiet=quiet) as progress:
             typer.echo(f"report: {rewrite_report(run, progress=progress)}")

@@ -1,30 +1,21 @@
-"""What a run hands over: the model with its proofs and its card, and the page to read."""
+"""What a run hands over: the model with its proofs and its card."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from saccade.data.cache import PixelCache
-from saccade.data.catalog import Catalog
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import Metrics
 from saccade.lesson import Lesson
 from saccade.models import bundle, layers, weights
 from saccade.models.inference import predict_logits
 from saccade.models.network import Network
-from saccade.reporting import card, collect, page
+from saccade.reporting import card
 from saccade.run import Ledger
 from saccade.runtime.store import write_text
-from saccade.training.augment import augment_of, preview
 from saccade.training.learn import Learned
 
 MAX_GOLDEN = 8
 MAX_GOLDEN_BYTES = 1_000_000
-
-PictureOf = Callable[[str], np.ndarray | None]  # a path's pixels as the network sees them
-Preview = Sequence[tuple[str, list[np.ndarray]]]  # rows of caption and pictures
 
 
 def model_facts(
@@ -106,31 +97,3 @@ def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
         )
         for row, logits in zip(chosen, logits_NK, strict=True)
     ]
-
-
-def pictures_of(catalog: Catalog, cache: PixelCache) -> PictureOf:
-    """Return a function from a path to what the network sees of it; None for other paths."""
-    rows = {path: row for row, path in enumerate(catalog.paths)}
-    return lambda path: cache.as_seen(rows[path]) if path in rows else None
-
-
-def preview_of(lesson: Lesson) -> Preview:
-    """Return what the recipe's augmentation does to one training picture; empty if nothing."""
-    rows = lesson.split.rows("train")
-    augment = augment_of(lesson.recipe)
-    if not rows or not augment.active:
-        return []
-    canvas = lesson.cache.canvases([rows[0]])[0]
-    return preview(augment, canvas, lesson.cache.preprocess, seed=lesson.recipe.seed)
-
-
-def write_report(
-    folder: Path,
-    *,
-    picture: PictureOf,
-    examples: Preview,
-) -> Path:
-    """Write report.html into a run folder and return its path."""
-    path = folder / "report.html"
-    page.write_page(collect.collect(folder, picture=picture, preview=examples), path)
-    return path

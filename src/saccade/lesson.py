@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from saccade.data.cache import CacheWriter, PixelCache, fill
+from saccade.data.cache import CacheWriter, PixelCache, empty_cache, fill
 from saccade.data.catalog import Catalog, Finding
-from saccade.data.preprocess import Preprocess
 from saccade.data.scan import scan
 from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
-from saccade.models import backbones, scratch
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
@@ -40,21 +38,17 @@ class Lesson:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def preprocess_of(recipe: Recipe) -> Preprocess:
-    """Return the preprocessing that the recipe's network needs."""
-    fit: Any = recipe.fit
-    if scratch.is_scratch(recipe.model):
-        return scratch.preprocess(img_size=recipe.img_size, fit=fit)
-    return backbones.preprocess(backbones.find(recipe.model), img_size=recipe.img_size, fit=fit)
-
-
 def look(
-    recipe: Recipe, data: str | Path | Catalog, writer: CacheWriter, *, progress: Progress
+    recipe: Recipe, data: str | Path | Catalog, writer: CacheWriter | None, *, progress: Progress
 ) -> Lesson:
-    """Return the data, scanned and decoded once, with its task and its split."""
+    """Return the data, scanned and decoded once, with its task and its split.
+
+    Without a writer no pixels are kept, and the lesson's cache is empty.
+    """
     if isinstance(data, Catalog):
         catalog = data
-        cache = fill(writer, catalog, progress=progress, threads=recipe.threads)
+        if writer is not None:
+            fill(writer, catalog, progress=progress, threads=recipe.threads)
     else:
         catalog = scan(
             data,
@@ -65,11 +59,10 @@ def look(
             exclude=recipe.exclude,
             follow_links=recipe.follow_links,
             progress=progress,
-            on_listed=writer.allocate,
-            visit=writer.visit,
+            on_listed=writer.allocate if writer else None,
+            visit=writer.visit if writer else None,
             threads=recipe.threads,
         )
-        cache = writer.finish(catalog.positions)
     progress.close()
     task = choose_task(catalog, requested=recipe.task)
     truth = targets(catalog, task)
@@ -88,7 +81,7 @@ def look(
         task=standardise(task, truth[split.rows("train")].astype(np.float64)),
         targets=truth,
         split=split,
-        cache=cache,
+        cache=empty_cache() if writer is None else writer.finish(catalog.positions),
     )
 
 

@@ -3,17 +3,20 @@
 import contextlib
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from saccade.data import audit
 from saccade.data.cache import CacheWriter
 from saccade.data.catalog import Catalog
+from saccade.data.preprocess import Preprocess
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
-from saccade.handover import keep_model, model_facts, pictures_of, preview_of, write_report
-from saccade.lesson import Lesson, counts, data_facts, look, preprocess_of, told, write_split
+from saccade.handover import keep_model, model_facts
+from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
 from saccade.models import network, weights
 from saccade.models.inference import predict_logits
 from saccade.models.network import Network
+from saccade.report import write_report
 from saccade.run import Ledger, Run, new_folder, open_run
 from saccade.runtime import device, machine
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
@@ -94,7 +97,7 @@ def _go(
     fetched = weights.fetch(recipe.model, weights=recipe.weights)
     ledger = Ledger(folder)
     with ExitStack() as stack:
-        writer = stack.enter_context(CacheWriter(preprocess_of(recipe)))
+        writer = stack.enter_context(CacheWriter(_preprocess(recipe)))
         with ledger.timed("scan"):
             lesson = look(recipe, data, writer, progress=progress)
         _check_same(lesson, before)
@@ -105,6 +108,11 @@ def _go(
             _close_early(ledger, error)
             raise
     return Run(folder=folder)
+
+
+def _preprocess(recipe: Recipe) -> Preprocess:
+    fit: Any = recipe.fit
+    return network.preprocess_for(recipe.model, img_size=recipe.img_size, fit=fit)
 
 
 def _check_same(lesson: Lesson, before: Run | None) -> None:
@@ -234,11 +242,7 @@ def _test(
         keep_model(ledger, lesson, net, table=table, metrics=metrics)
     with ledger.timed("report"):
         ledger.write("finished")
-        write_report(
-            folder,
-            picture=pictures_of(lesson.catalog, lesson.cache),
-            examples=preview_of(lesson),
-        )
+        write_report(folder, lesson)
     ledger.write("finished")
     progress.close()
 
@@ -248,28 +252,3 @@ def _close_early(ledger: Ledger, error: BaseException) -> None:
     ledger.facts["error"] = str(error) or "interrupted"
     with contextlib.suppress(SaccadeError):  # the disk may be what failed
         ledger.write("interrupted" if interrupted else "failed")
-
-
-def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> Path:
-    """Write the report of a run anew and return its path.
-
-    The pictures are read from where they were; those that are gone or have changed are left
-    out, and the page says so.
-
-    Raises:
-        ArtefactError: it is not a run folder (E560).
-    """
-    run = open_run(folder)
-    recipe = read_recipe(run.folder / "recipe.toml")
-    with CacheWriter(preprocess_of(recipe)) as writer:
-        try:
-            lesson = look(recipe, recipe.data, writer, progress=progress or Progress())
-        except DataError:
-            write_report(run.folder, picture=lambda _path: None, examples=[])
-        else:
-            write_report(
-                run.folder,
-                picture=pictures_of(lesson.catalog, lesson.cache),
-                examples=preview_of(lesson),
-            )
-    return run.report

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from saccade.data.cache import CacheWriter
-from saccade.lesson import look, preprocess_of
+from saccade.lesson import look
 from saccade.models import network
-from saccade.models.network import Network
+from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training.fit import Material, Surroundings
 from saccade.training.history import History
@@ -25,7 +25,7 @@ def lesson_for(image_folder: Callable[..., Path], request: pytest.FixtureRequest
     folder = image_folder(3, 16)
 
     def make(recipe: Recipe) -> tuple[Network, Material]:
-        writer = CacheWriter(preprocess_of(recipe))
+        writer = CacheWriter(preprocess_for(recipe.model, img_size=recipe.img_size, fit=recipe.fit))
         request.addfinalizer(lambda: writer.__exit__())
         lesson = look(recipe, folder, writer, progress=Progress())
         net, _ = network.build(

@@ -114,21 +114,30 @@ class CacheWriter:
         )
 
 
+def empty_cache() -> PixelCache:
+    """Return a cache of no pictures."""
+    return PixelCache(
+        canvases_MHWC=np.zeros((0, 1, 1, 3), np.uint8),
+        positions=np.zeros(0, np.int64),
+        preprocess=Preprocess(size_px=1),
+    )
+
+
 def fill(
     writer: CacheWriter,
     catalog: Catalog,
     *,
     progress: Progress | None = None,
     threads: int = 0,
-) -> PixelCache:
-    """Return the cache of a catalogue that was scanned before, decoding its pictures again.
+) -> None:
+    """Give a writer the pictures of a catalogue that was scanned before, decoding them again.
 
     Raises:
         DataError: a picture is gone, or is not the one that was scanned (E345).
     """
     progress = progress or Progress()
     progress.start("decode", len(catalog), "pictures")
-    writer.allocate(len(catalog))
+    writer.allocate(max(catalog.positions, default=-1) + 1)
 
     def keep(row: int) -> None:
         content = catalog.read(row)
@@ -139,9 +148,8 @@ def fill(
                 where=f"{catalog.place}/{encode_name(catalog.paths[row])}",
                 fix="scan again",
             )
-        writer.visit(row, decode(content).pixels_HWC)
+        writer.visit(catalog.positions[row], decode(content).pixels_HWC)
 
     with ThreadPoolExecutor(threads or num_cores()) as pool:
         for _ in pool.map(keep, range(len(catalog))):
             progress.advance()
-    return writer.finish(range(len(catalog)))

@@ -159,6 +159,19 @@ class Network(nn.Module):
         return self
 
 
+def preprocess_for(name: str, *, img_size: int, fit: Fit) -> Preprocess:
+    """Return the preprocessing that a network needs, without building it.
+
+    Raises:
+        UsageError: as `build`.
+    """
+    if scratch.is_scratch(name):
+        return scratch.preprocess(img_size=img_size, fit=fit)
+    from saccade.models import backbones  # noqa: PLC0415 - networks from scratch need no timm
+
+    return backbones.preprocess(backbones.find(name), img_size=img_size, fit=fit)
+
+
 def build(
     name: str,
     *,
