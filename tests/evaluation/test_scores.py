@@ -131,7 +131,7 @@ class TestBaselines:
         one = evaluate(flowers)["test"]["majority_accuracy"]
         assert one.value == 3 / 8
         assert one.method == (
-            "wilson; always answering 'daisy', the most frequent of this part itself"
+            "wilson; always answering 'daisy' (the most frequent of this part itself)"
         )
         told = evaluate(flowers, training_truth=np.array([1, 1, 0]))["test"]["majority_accuracy"]
         assert (told.value, told.method) == (2 / 8, "wilson; always answering 'rose'")
@@ -143,7 +143,7 @@ class TestBaselines:
         one = evaluate(table, training_truth=np.array([[0, 0]]))["test"]
         assert one["majority_accuracy_subset"].value == pytest.approx(1 / 3)
         assert one["majority_accuracy_subset"].method == "wilson; always answering no label"
-        assert "always answering 'sea|sky', " in (
+        assert "always answering 'sea|sky' (" in (
             evaluate(table)["test"]["majority_accuracy_subset"].method
         )
 

@@ -171,7 +171,7 @@ def _baseline(
 ) -> Estimate:
     """Return the accuracy of one constant answer, which its method names."""
     estimate = grouped_ratio(hits.astype(np.float64), np.ones(len(hits)), kept)
-    place = "" if training_truth is not None else ", the most frequent of this part itself"
+    place = "" if training_truth is not None else " (the most frequent of this part itself)"
     return Estimate(
         value=estimate.value,
         low=estimate.low,
