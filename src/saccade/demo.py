@@ -11,7 +11,8 @@ from saccade.runtime.store import write_bytes
 from saccade.training.recipe import Recipe
 from saccade.workflow import train
 
-RECIPE = Recipe(model="cnn", hflip=0.0)  # a mirrored digit is another sign
+RECIPE = Recipe(img_size=16, epochs=15, hflip=0.0)  # a mirrored digit is another sign
+FLAGS = "--img-size 16 --epochs 15 --hflip 0"
 
 
 def write_digits(folder: Path) -> int:
@@ -37,7 +38,7 @@ def run_demo(folder: Path, *, progress: Progress) -> Iterator[str]:
     yield f"{write_digits(data)} handwritten digits in {data}"
     results = []
     for model in ("mlp", "cnn"):
-        yield f"saccade train {data} --model {model} --hflip 0"
+        yield f"saccade train {data} --model {model} {FLAGS}"
         run = train(data, RECIPE.replace(model=model), progress=progress)
         results.append((model, run))
         yield run.summary

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
@@ -47,9 +48,15 @@ class Run:
         return read_metrics(self.folder)
 
     @property
+    def task(self) -> Task:
+        """The kind of answer, and the classes."""
+        fields = self.facts["data"]["task"]
+        return Task(**{**fields, "classes": tuple(fields["classes"])})
+
+    @property
     def predictions(self) -> Predictions:
         """The table that every number comes from."""
-        return read_csv(self.folder / "predictions.csv")
+        return read_csv(self.folder / "predictions.csv", task=self.task)
 
     @property
     def report(self) -> Path:

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saccade.data import audit
 from saccade.data.cache import CacheWriter
 from saccade.data.catalog import Catalog
@@ -26,7 +28,7 @@ from saccade.runtime.store import write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Material, Surroundings
 from saccade.training.history import History
-from saccade.training.learn import learn
+from saccade.training.learn import Learned, learn
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import read_recipe, write_recipe
 
@@ -190,7 +192,7 @@ def _learn_and_test(
             where=str(folder / "model"),
             fix=f"go on with: saccade resume {folder}",
         )
-    _test(ledger, lesson, net, fetched, device_name=device_name, progress=progress)
+    _test(ledger, lesson, net, learned, device_name=device_name, progress=progress)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -213,18 +215,25 @@ def _test(
     ledger: Ledger,
     lesson: Lesson,
     net: Network,
-    fetched: weights.Weights | None,
+    learned: Learned,
     *,
     device_name: str,
     progress: Progress,
 ) -> None:
-    """Ask the network about every picture, once, and keep what it said and how good that is."""
+    """Ask the network about every picture, once, and keep what it said and how good that is.
+
+    Pictures whose features a frozen network has computed already are not shown to it again: the
+    solved head is its last layer, and their logits are known.
+    """
     folder = ledger.folder
+    num, known = len(lesson.catalog), learned.known_logits
+    new = [row for row in range(num) if row not in known]
     with ledger.timed("predict"):
-        progress.start("test", len(lesson.catalog), "pictures")
-        logits_NK = predict_logits(
-            net, lesson.cache, range(len(lesson.catalog)), device=device_name, progress=progress
-        )
+        progress.start("test", len(new), "pictures")
+        asked = predict_logits(net, lesson.cache, new, device=device_name, progress=progress)
+        logits_NK = np.empty((num, lesson.task.num_outputs), np.float32)
+        for row, logits_K in [*known.items(), *zip(new, asked, strict=True)]:
+            logits_NK[row] = logits_K
     table = Predictions(
         task=lesson.task,
         paths=lesson.catalog.paths,
@@ -235,7 +244,10 @@ def _test(
     )
     with ledger.timed("evaluate"):
         table.write_csv(folder / "predictions.csv")
-        metrics = evaluate(table, seed=lesson.recipe.seed)
+        grouped = any(lesson.split.groups)
+        metrics = evaluate(
+            table, seed=lesson.recipe.seed, groups=_own_groups(lesson) if grouped else None
+        )
         write_json(folder / "metrics.json", as_json(metrics))
         ledger.facts["summary"] = headline(metrics, lesson.task)
     with ledger.timed("save"):
@@ -245,6 +257,11 @@ def _test(
         write_report(folder, lesson)
     ledger.write("finished")
     progress.close()
+
+
+def _own_groups(lesson: Lesson) -> list[str]:
+    """Return a group for every picture; one that is alone is its own."""
+    return [group or f"\0{row}" for row, group in enumerate(lesson.split.groups)]
 
 
 def _close_early(ledger: Ledger, error: BaseException) -> None:

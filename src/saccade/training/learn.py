@@ -1,8 +1,8 @@
 """How a network learns a task: a head solved on frozen features, gradient descent, or both."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class Learned:
     num_stages: int  # stages that learned beside the head
     fitted: Fitted | None  # None where only the head was solved
     interrupted: bool
+    known_logits: Mapping[int, np.ndarray] = field(default_factory=dict)  # row -> logits (K,)
 
 
 def stages_to_learn(recipe: Recipe, network: Network, *, pretrained: bool) -> int:
@@ -49,12 +50,13 @@ def learn(
     starts from a network that already answers well, and is kept only where it answers better.
     """
     num_stages = stages_to_learn(recipe, network, pretrained=pretrained)
+    known: Mapping[int, np.ndarray] = {}
     if (pretrained or num_stages == 0) and resume is None:
-        _solve_head(network, material, recipe, surroundings)
+        known = _solve_head(network, material, recipe, surroundings)
         if surroundings.asked_to_stop():
             return Learned(num_stages=0, fitted=None, interrupted=True)
     if num_stages == 0:
-        return Learned(num_stages=0, fitted=None, interrupted=False)
+        return Learned(num_stages=0, fitted=None, interrupted=False, known_logits=known)
     network.set_stage_trainable(num_stages)
     fitted = fit(
         network,
@@ -69,7 +71,8 @@ def learn(
 
 def _solve_head(
     network: Network, material: Material, recipe: Recipe, surroundings: Surroundings
-) -> None:
+) -> Mapping[int, np.ndarray]:
+    """Return the logits of all rows that features were computed of, training and validation."""
     begun = time.perf_counter()
     rows = [*material.train_rows, *material.validation_rows]
     surroundings.progress.start("features", len(rows), "pictures")
@@ -87,8 +90,11 @@ def _solve_head(
         class_weights=class_weights_of(targets, task=material.task, kind=recipe.class_weights),
     )
     set_head(network, head)
+    with torch.inference_mode():
+        features = torch.from_numpy(features_ND).to(surroundings.device)
+        logits_NK = network.classifier(features).cpu().numpy()
     judgement = judge(
-        features_ND[num:] @ head.weight_KD.T + head.bias_K,
+        logits_NK[num:],
         material.targets[material.validation_rows],
         task=material.task,
     )
@@ -103,6 +109,7 @@ def _solve_head(
         seconds=time.perf_counter() - begun,
     )
     surroundings.progress.close()
+    return dict(zip(rows, logits_NK, strict=True))
 
 
 def set_head(network: Network, head: Head) -> None:
