@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from saccade.flags import recipe_from, with_recipe_flags
+from saccade.flags import AUGMENT, DATA, PIXELS, SCRATCH, recipe_from, with_recipe_flags
 from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import choose_progress
@@ -97,7 +97,7 @@ def _refuse(error: SaccadeError, *, as_json: bool) -> None:
 
 
 @app.command()
-@with_recipe_flags
+@with_recipe_flags()
 def train(
     data: Annotated[
         str | None, typer.Argument(help="A folder of class folders, or a table of pictures.")
@@ -265,7 +265,7 @@ def report(
 
 
 @app.command()
-@with_recipe_flags
+@with_recipe_flags(*DATA, *PIXELS, *AUGMENT)
 def check(
     data: Data,
     preview: Annotated[
@@ -290,7 +290,7 @@ def check(
 
 
 @app.command()
-@with_recipe_flags
+@with_recipe_flags(*PIXELS, *SCRATCH)
 def models(
     name: Annotated[str, typer.Argument(help="A name or part of one; * stands for anything.")] = "",
     layer_table: Annotated[

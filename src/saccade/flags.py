@@ -11,15 +11,32 @@ from saccade.runtime.errors import UsageError
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import descriptions, field_types, make_recipe, read_recipe
 
+DATA = (
+    "image_column", "label_column", "split_column", "group_column", "task", "exclude",
+    "follow_links", "keep_val", "val_fraction", "test_fraction", "seed",
+)  # fmt: skip
+PIXELS = ("img_size", "fit")
+SCRATCH = (
+    "widths", "kernel", "activation", "pooling", "head", "residual", "batch_norm", "drop",
+)  # fmt: skip
+AUGMENT = (
+    "augment", "rotate", "zoom", "shift", "hflip", "vflip", "brightness", "contrast", "noise",
+)  # fmt: skip
 
-def with_recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with one more option for every field of the recipe.
+
+def with_recipe_flags(
+    *names: str,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command an option for some fields of the recipe, or all.
 
     The recipe is the only list of choices: a field, its type and the string below it make the
     flag, and what the user gave arrives as `command(..., flags={field: value})`.
     """
-    own = inspect.signature(command, eval_str=True)
-    kept = [p for p in own.parameters.values() if p.name != "flags"]
+    kinds = {
+        name: kind
+        for name, kind in field_types().items()
+        if name != "data" and (not names or name in names)
+    }
     extra = [
         inspect.Parameter(
             name,
@@ -30,20 +47,23 @@ def with_recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
                 typer.Option(_flag(name, kind), help=descriptions()[name], show_default=False),
             ],
         )
-        for name, kind in field_types().items()
-        if name != "data"
+        for name, kind in kinds.items()
     ]
 
-    def wrapped(**given: Any) -> None:  # noqa: ANN401 - typer passes what it parsed
-        names = [parameter.name for parameter in extra]
-        flags = {name: given.pop(name) for name in names}
-        command(**given, flags={name: v for name, v in flags.items() if v is not None})
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own if p.name != "flags"]
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
-    wrapped.__signature__ = inspect.Signature([*parameters, *extra])  # type: ignore[attr-defined]
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    wrapped.__annotations__ = {p.name: p.annotation for p in [*parameters, *extra]}
-    return wrapped
+        def wrapped(**given: Any) -> None:  # noqa: ANN401 - typer passes what it parsed
+            flags = {name: given.pop(name) for name in kinds}
+            command(**given, flags={name: v for name, v in flags.items() if v is not None})
+
+        wrapped.__signature__ = inspect.Signature([*kept, *extra])  # type: ignore[attr-defined]
+        wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+        wrapped.__annotations__ = {p.name: p.annotation for p in [*kept, *extra]}
+        return wrapped
+
+    return decorate
 
 
 def _flag(name: str, kind: object) -> str:

@@ -12,7 +12,12 @@ from saccade.cli import app
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(
-    {line.split("#")[0].strip() for line in README.splitlines() if line.startswith("saccade ")}
+    {
+        line.split("#")[0].strip()
+        for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("saccade ")
+    }
 )
 FLAGS = {
     (shlex.split(command)[1], flag)
@@ -43,6 +48,6 @@ def test_every_page_that_is_linked_exists() -> None:
 
 def test_every_make_target_in_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"make ([a-z]+)", README))
+    targets = set(re.findall(r"^make ([a-z]+)", README, flags=re.MULTILINE))
     assert {"demo", "test"} <= targets
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
