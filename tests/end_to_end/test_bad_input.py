@@ -210,7 +210,7 @@ def test_no_space_left(image_folder: ImageFolder, tmp_path: Path, full: str) -> 
         assert "E402: The decoded pictures need 4 MB, and 1 MB are free." in done.stderr
         assert not (tmp_path / "runs").exists()
     else:
-        done = small_disk(tmp_path, "", f"{saccade} --output small/run --widths 256,256")
+        done = small_disk(tmp_path, "", f"{saccade} --output small/run --model mlp")
         assert "E401: A file could not be written: there is no space left on the disk." in (
             done.stderr
         )

@@ -106,7 +106,7 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def hub_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Point the hub's client, which reads its variables once, at an address and an empty cache."""
-    import huggingface_hub
+    import huggingface_hub.constants
 
     monkeypatch.delenv("SACCADE_WEIGHTS", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))

@@ -261,7 +261,9 @@ def download(backbone: Backbone) -> tuple[Path, str]:
     """
     _timm()
     import huggingface_hub as hub  # noqa: PLC0415 - 0.5 s
+    from huggingface_hub import constants  # noqa: PLC0415
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # the variable is too late where it was imported
     if hub.is_offline_mode():
         raise ConnectionError("HF_HUB_OFFLINE is set and the cache does not have them")
     url = hub.hf_hub_url(backbone.hub_id, backbone.hub_file)
