@@ -11,7 +11,7 @@ demo: $(READY)  ## train on handwritten digits, and name the report
 	$(BIN)/saccade demo
 
 test: $(READY)  ## the default tests: no network, a few minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 slow: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -121,9 +121,10 @@ def train(
                 where="the command line",
                 fix="saccade train photos/",
             )
-        from saccade.workflow import train as train_run
-
         with choose_progress(quiet=quiet or as_json) as progress:
+            progress.start("load torch")
+            from saccade.workflow import train as train_run
+
             run = train_run(recipe.data, recipe, output=output, progress=progress)
         _end(run, as_json=as_json)
     _leave()
@@ -138,9 +139,10 @@ def resume(
 ) -> None:
     """Go on with a run that was interrupted, to the same result as if it had not been."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade.workflow import resume as resume_run
-
         with choose_progress(quiet=quiet or as_json) as progress:
+            progress.start("load torch")
+            from saccade.workflow import resume as resume_run
+
             finished = resume_run(run, progress=progress)
         _end(finished, as_json=as_json)
     _leave()
@@ -184,8 +186,11 @@ def predict(
         from saccade.model import load
         from saccade.printing import write_answers
 
-        loaded = load(model)
         with choose_progress(quiet=quiet) as progress:
+            progress.start("load the model")
+            loaded = load(model)
+            if not loaded.tested:
+                progress.say("note: this model was never tested; its run was stopped before that")
             what = pictures[0] if len(pictures) == 1 else pictures
             answers = loaded.predict(what, progress=progress)
         write_answers(answers, loaded.classes, kind=file_format, output=output)
@@ -227,6 +232,12 @@ def evaluate(
                 )
             for own in catalog.skipped:
                 typer.echo(f"left out: {encode_name(own.path)}: {own.sentence}", err=True)
+            if seen := sum(part != "test" for part in table.parts):
+                typer.echo(
+                    f"warning: {seen} of {len(table)} pictures taught or chose this model (by "
+                    "content); they are counted as train and validation, not as test",
+                    err=True,
+                )
         metrics = measure(table)
         if output is not None:
             table.write_csv(_new_file(output))
@@ -238,14 +249,14 @@ def evaluate(
     _leave()
 
 
-def _new_file(output: str) -> Path:
+def _new_file(output: str, *, flag: str = "--output") -> Path:
     path = Path(output)
     if path.exists():
         raise UsageError(
             "The output file exists already; nothing is ever overwritten.",
             code="240",
             where=str(path),
-            fix="choose another --output, or remove that file first",
+            fix=f"choose another {flag}, or remove that file first",
         )
     return path
 
@@ -281,7 +292,7 @@ def check(
         from saccade.check import check as look
 
         recipe = recipe_from(None, data, flags or {})
-        page = None if preview is None else _new_file(preview)
+        page = None if preview is None else _new_file(preview, flag="--preview")
         with choose_progress(quiet=quiet or as_json) as progress:
             facts, lines = look(recipe, preview_path=page, progress=progress)
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
@@ -344,7 +355,7 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _common(
-    show_version: Annotated[
+    _show: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,

@@ -1,5 +1,6 @@
 """A finished model: pictures in, answers by name out."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +37,23 @@ class Model:
     returns a bare index.
     """
 
-    def __init__(self, bundle: Bundle, *, device_name: str = "cpu") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device_name: str = "cpu",
+        taught: Mapping[str, str] | None = None,
+    ) -> None:
         self.bundle = bundle
+        self.taught = taught or {}  # content hash -> part, of what taught or chose the model
         self.task: Task = bundle.task
         self._device = device_name
+
+    @property
+    def tested(self) -> bool:
+        """Whether its run came to the test; False for the model of a run that was stopped."""
+        provenance = self.bundle.config.get("saccade", {}).get("provenance", {})
+        return bool(provenance.get("tested", True))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -76,6 +90,10 @@ class Model:
     ) -> tuple[Predictions, Catalog]:
         """Return the prediction table of some data, and the catalogue with what was skipped.
 
+        Pictures that taught or chose the model, known by their content where it was loaded from
+        its run, are in the part that they had then; all others are in "test", unless the data
+        give parts of their own.
+
         Args:
             data: as in `scan`.
             labelled: whether labels are wanted; they must then be among the model's classes.
@@ -102,7 +120,10 @@ class Model:
             task=self.task,
             paths=catalog.paths,
             hashes=catalog.hashes,
-            parts=tuple(part or "test" for part in catalog.parts),
+            parts=tuple(
+                self.taught.get(content, part or "test")
+                for content, part in zip(catalog.hashes, catalog.parts, strict=True)
+            ),
             truth=truth,
             scores=self.task.scores(logits_NK),
         )
@@ -131,7 +152,17 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     return Model(
         load_bundle(inner if (inner / "config.json").is_file() else path),
         device_name=device.choose_device(device_name),
+        taught=_taught(path) or _taught(path.parent),
     )
+
+
+def _taught(run_folder: Path) -> dict[str, str]:
+    """Return the part of every picture that taught or chose, by content; empty if unknown."""
+    path = run_folder / "predictions.csv"
+    if not path.is_file() or not (run_folder / "run.json").is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["hash"]: row["part"] for row in csv.DictReader(file) if row["part"] != "test"}
 
 
 def _answers(table: Predictions) -> list[Prediction]:

@@ -10,6 +10,7 @@ import numpy as np
 from saccade.data import audit
 from saccade.data.cache import CacheWriter
 from saccade.data.catalog import Catalog
+from saccade.data.folders import no_such_place
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
@@ -57,6 +58,8 @@ def train(
         SaccadeError: whatever stopped it, by kind: usage, data, resource, artefact, interrupted.
     """
     place = data.place if isinstance(data, Catalog) else str(data)
+    if not isinstance(data, Catalog) and not Path(data).exists():
+        raise no_such_place(Path(data))  # before weights are looked for, which can take a while
     recipe = (recipe or Recipe()).replace(data=place)
     if recipe.model == "auto":
         recipe = recipe.replace(model=DEFAULT_MODEL)
@@ -79,7 +82,7 @@ def resume(folder: str | Path, *, progress: Progress | None = None) -> Run:
             "This run is finished; there is nothing to resume.",
             code="241",
             where=str(run.folder),
-            fix="read its report.html, or train again with --config recipe.toml",
+            fix=f"read its report.html, or train again with --config {run.folder / 'recipe.toml'}",
         )
     recipe = read_recipe(run.folder / "recipe.toml")
     return _go(run.folder, recipe, recipe.data, progress=progress or Progress(), before=run)
@@ -229,7 +232,7 @@ def _test(
     num, known = len(lesson.catalog), learned.known_logits
     new = [row for row in range(num) if row not in known]
     with ledger.timed("predict"):
-        progress.start("test", len(new), "pictures")
+        progress.start("predict", len(new), "pictures")
         asked = predict_logits(net, lesson.cache, new, device=device_name, progress=progress)
         logits_NK = np.empty((num, lesson.task.num_outputs), np.float32)
         for row, logits_K in [*known.items(), *zip(new, asked, strict=True)]:

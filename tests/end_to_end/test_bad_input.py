@@ -25,7 +25,7 @@ def refused(*words: object, cwd: Path) -> tuple[int, str]:
         done = CliRunner().invoke(app, list(map(str, words)))
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    assert re.match(r"error SACCADE-E\d{3}: ", done.stderr), done.stderr
+    assert len(re.findall(r"^error SACCADE-E\d{3}: ", done.stderr, re.MULTILINE)) == 1
     assert "\n  fix:   " in done.stderr
     return done.exit_code, done.stderr
 

@@ -122,12 +122,27 @@ def test_predict_writes_json_lines_to_a_new_file_only(trained: Path, tmp_path: P
     assert "The output file exists already; nothing is ever overwritten." in again.stderr
 
 
-def test_eval_of_the_same_pictures_gives_numbers_with_n(trained: Path) -> None:
+def test_eval_counts_pictures_that_taught_the_model_as_such(trained: Path) -> None:
     done = cli("eval", "runs/pictures", "pictures", "--json", cwd=trained)
     assert done.returncode == 0, done.stderr
-    accuracy = json.loads(done.stdout)["test"]["accuracy"]
-    assert accuracy["n"] == 42
-    assert accuracy["method"] == "wilson"
+    metrics = json.loads(done.stdout)
+    counted = {part: numbers["accuracy"]["n"] for part, numbers in metrics.items()}
+    assert counted == {"train": 30, "validation": 6, "test": 6}
+    assert (
+        metrics["test"]
+        == json.loads((trained / "runs" / "pictures" / "metrics.json").read_text())["test"]
+    )
+    assert "warning: 36 of 42 pictures taught or chose this model (by content)" in done.stderr
+
+
+def test_eval_of_new_pictures_is_a_test(trained: Path, image_folder) -> None:
+    folder = image_folder(3, 5, side=20)
+    done = cli("eval", "runs/pictures", folder, "--json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)
+    assert list(metrics) == ["test"]
+    assert metrics["test"]["accuracy"]["n"] == 15
+    assert "warning" not in done.stderr
 
 
 def test_eval_of_a_table_needs_no_model_and_no_pictures(trained: Path) -> None:

@@ -437,8 +437,7 @@ class TestLoading:
     ) -> None:
         network, _ = build("test_resnet", weights=weights_of(pretrained))
         assert network.notes == (
-            "The classifier of the weights has 1,000 outputs and 3 are needed: it was dropped, "
-            "and a new one starts at random.",
+            "The weights' own head has 1,000 outputs; a new one is made for this task (3).",
         )
         state = network.body.state_dict()
         rest = [key for key in pretrained if not key.startswith("fc.")]
@@ -459,7 +458,7 @@ class TestLoading:
         del pretrained["fc.weight"], pretrained["fc.bias"]
         network, _ = build("test_resnet", weights=weights_of(pretrained))
         assert network.notes == (
-            "The weights have no classifier; one with 3 output(s) starts at random.",
+            "The weights come without a head; a new one is made for this task (3).",
         )
 
     def test_the_same_seed_gives_the_same_new_classifier(

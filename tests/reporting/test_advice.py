@@ -1,7 +1,5 @@
 import dataclasses
 
-import pytest
-
 from saccade.data.catalog import Finding
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, wilson
@@ -10,7 +8,6 @@ from saccade.reporting.facts import (
     Advice,
     DataFacts,
     Epoch,
-    HeadSearch,
     LearningFacts,
     Pair,
     ResultFacts,
@@ -95,15 +92,3 @@ def test_a_run_whose_last_epoch_was_best_should_go_on() -> None:
     assert own.sentence == "Train for longer: the last epoch was still the best."
     done = (*epochs, epoch(4, best=False))
     assert advice(learning=LearningFacts(score_name="accuracy", epochs=done)) == ()
-
-
-@pytest.mark.parametrize(("penalty", "told"), [(0.1, False), (0.01, True), (1.0, True)])
-def test_a_penalty_at_the_edge_of_its_range_is_told(penalty: float, told: bool) -> None:
-    head = HeadSearch(
-        penalty=penalty,
-        candidates=((0.01, 0.8), (0.1, 0.9), (1.0, 0.8)),
-        measured="score",
-        validation_score=0.9,
-        seconds=1,
-    )
-    assert bool(advice(learning=LearningFacts(head=head))) is told

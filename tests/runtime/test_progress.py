@@ -19,7 +19,7 @@ def test_a_pipe_gets_plain_lines_with_rate_and_time_left(monkeypatch: pytest.Mon
     own.say("done")
     assert stream.getvalue().splitlines() == [
         "train (100 pictures)",
-        "  train: 20/100 pictures, 24 s left loss 0.9",
+        "  train: 20/100 pictures, 24 s left; loss 0.9",
         "done",
     ]
 

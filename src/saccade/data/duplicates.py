@@ -86,7 +86,7 @@ def duplicate_findings(catalog: Catalog) -> list[Finding]:
                 paths=_paths(catalog, conflicts),
                 sentence=f"{len(conflicts)} {subject} two labels, in copies of equal bytes: "
                 f"{listed(_labelled(catalog, conflicts))}.",
-                action="keep the copy whose label is right",
+                action="keep the copy whose label is right; until then both are used, in one part",
             )
         )
     return findings

@@ -179,7 +179,7 @@ def no_such_place(path: Path) -> DataError:
         code="301",
         where=f"{encode_name(str(parent.resolve()))}"
         + (f" (holds {listed(map(encode_name, beside))})" if beside else " (not there either)"),
-        fix=f"{perhaps}give the folder that holds one folder of pictures per class, or a table",
+        fix=f"{perhaps}check the spelling of the path",
     )
 
 

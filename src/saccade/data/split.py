@@ -1,7 +1,7 @@
 """Which pictures teach, which choose, and which judge."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,8 @@ def make_split(
                 was_given = parts[row] == "train" == part
                 parts[row] = part
                 why[row] = "given" if was_given else _drawn(catalog, row, rows)
-        notes.append(_drawn_note(fractions, len(pool), from_train="train" in catalog.parts))
+        drawn = Counter(parts[row] for row in pool)
+        notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
     _check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
 
@@ -163,10 +164,12 @@ def _drawn(catalog: Catalog, row: int, rows: Sequence[int]) -> str:
     return "drawn with its group" if catalog.groups[row] else "drawn with its copies"
 
 
-def _drawn_note(fractions: dict[str, float], pool: int, *, from_train: bool) -> str:
-    shares = ", ".join(f"{share:.0%} for {part}" for part, share in fractions.items())
+def _drawn_note(fractions: dict[str, float], drawn: Mapping[str, int], *, from_train: bool) -> str:
+    shares = ", ".join(
+        f"{drawn[part]} for {part} ({share:.0%} asked for)" for part, share in fractions.items()
+    )
     source = "the given training part" if from_train else "all"
-    return f"Drawn from {source} ({pool} pictures): {shares}."
+    return f"Drawn from {source} ({sum(drawn.values())} pictures): {shares}."
 
 
 def _check_fractions(val_fraction: float, test_fraction: float) -> None:

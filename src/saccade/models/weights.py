@@ -225,10 +225,10 @@ def _dropped(
     new = wanted[f"{classifier}.weight"].shape[0]
     weight = found.get(f"{classifier}.weight")
     if weight is None:
-        return f"The weights have no classifier; one with {new} output(s) starts at random."
+        return f"The weights come without a head; a new one is made for this task ({new})."
     return (
-        f"The classifier of the weights has {weight.shape[0]:,} outputs and {new:,} are needed: "
-        "it was dropped, and a new one starts at random."
+        f"The weights' own head has {weight.shape[0]:,} outputs; a new one is made for this task "
+        f"({new:,})."
     )
 
 

@@ -113,14 +113,6 @@ def _about_curves(learning: LearningFacts) -> Iterator[Advice]:
             f"{decimals(epochs[-1].validation_score)} in epoch {epochs[-1].number} "
             f"of {len(epochs)}.",
         )
-    head = learning.head
-    if head and len(head.candidates) >= 3:
-        penalties = [penalty for penalty, _ in head.candidates]
-        if head.penalty in {penalties[0], penalties[-1]}:
-            yield Advice(
-                sentence="Try penalties beyond the range: the best one lies at its edge.",
-                evidence=f"{head.penalty:g}, with {penalties[0]:g} to {penalties[-1]:g} tried.",
-            )
 
 
 def _named(names: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import Self, TextIO
 
 
@@ -28,12 +27,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -61,8 +55,8 @@ class PlainProgress(Progress):
             return
         self._shown = now
         left = remaining(self._done, self._total, now - self._begun)
-        text = f"  {self._what}: {self._done}/{self._total} {self._unit}{left} {note}"
-        print(text.rstrip(), file=self.stream, flush=True)
+        text = f"  {self._what}: {self._done}/{self._total} {self._unit}{left}"
+        print(f"{text}; {note}" if note else text, file=self.stream, flush=True)
 
     def say(self, sentence: str) -> None:
         """Print the sentence."""

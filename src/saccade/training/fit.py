@@ -105,7 +105,9 @@ def fit(
     standing = loop.begin(resume)
     epochs = default_epochs(recipe, pretrained=pretrained)
     patience = recipe.patience or (5 if pretrained else 10)
-    surroundings.progress.start("train", epochs * len(material.train_rows), "pictures")
+    surroundings.progress.start(
+        f"learn, {epochs} epochs", epochs * len(material.train_rows), "pictures"
+    )
     surroundings.progress.advance((standing.epoch - 1) * len(material.train_rows))
     interrupted = False
     while standing.epoch <= epochs and standing.stale < patience:
@@ -287,6 +289,7 @@ class _Loop:
             seconds=seconds,
             best=better,
         )
+        self.around.progress.say(_epoch_line(standing.epoch, judgement, standing, better=better))
         if norms:  # none where a resumed epoch had no step left
             mean = {name: float(np.mean([n[name] for n in norms])) for name in norms[-1]}
             self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
@@ -338,6 +341,14 @@ class _Loop:
 
 def _copy(state: State) -> State:
     return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _epoch_line(epoch: int, judgement: Judgement, standing: _Standing, *, better: bool) -> str:
+    text = f"epoch {epoch}: training loss {standing.loss_sum / max(standing.pictures, 1):.3f}"
+    if math.isfinite(judgement.score):
+        text += f", validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
+        text += " (best so far)" if better else ""
+    return text
 
 
 def _told(standing: _Standing) -> str:

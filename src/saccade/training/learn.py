@@ -1,5 +1,6 @@
 """How a network learns a task: a head solved on frozen features, gradient descent, or both."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,12 +76,12 @@ def _solve_head(
     """Return the logits of all rows that features were computed of, training and validation."""
     begun = time.perf_counter()
     rows = [*material.train_rows, *material.validation_rows]
-    surroundings.progress.start("features", len(rows), "pictures")
+    surroundings.progress.start("frozen features", len(rows), "pictures")
     features_ND = extract_features(
         network, material.cache, rows, device=surroundings.device, progress=surroundings.progress
     )
     num = len(material.train_rows)
-    surroundings.progress.start("head")
+    surroundings.progress.start("solve the head")
     targets = material.targets[material.train_rows]
     head = fit_head(
         features_ND[:num],
@@ -109,6 +110,10 @@ def _solve_head(
         seconds=time.perf_counter() - begun,
     )
     surroundings.progress.close()
+    if math.isfinite(judgement.score):
+        surroundings.progress.say(
+            f"head: validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
+        )
     return dict(zip(rows, logits_NK, strict=True))
 
 
