@@ -53,7 +53,8 @@ def test_every_field_is_described() -> None:
         (
             {"epochs": "3"},
             "'epochs' should be a whole number, not \"3\".\n  where: r.toml\n"
-            "  fix:   Passes over the training part; 0 = 10 when pretrained, 30 from scratch.",
+            "  fix:   Passes over the training part; 0 = 10 when pretrained, else 30 to 200 "
+            "(at least 600 steps).",
         ),
         (
             {"opt": "adamm"},

@@ -103,8 +103,8 @@ def fit(
     """
     loop = _Loop(network, material, recipe, pretrained, surroundings)
     standing = loop.begin(resume)
-    epochs = default_epochs(recipe, pretrained=pretrained)
-    patience = recipe.patience or (5 if pretrained else 10)
+    epochs = epochs_of(recipe, pretrained=pretrained, steps_per_epoch=loop.steps_per_epoch)
+    patience = recipe.patience or (5 if pretrained else max(10, epochs // 3))
     surroundings.progress.start(
         f"learn, {epochs} epochs", epochs * len(material.train_rows), "pictures"
     )
@@ -123,9 +123,17 @@ def fit(
     )
 
 
-def default_epochs(recipe: Recipe, *, pretrained: bool) -> int:
-    """Return the number of epochs, as given or by default."""
-    return recipe.epochs or (10 if pretrained else 30)
+def epochs_of(recipe: Recipe, *, pretrained: bool, steps_per_epoch: int) -> int:
+    """Return the number of epochs, as given or by default.
+
+    From scratch a few pictures make few steps an epoch, and 30 epochs of two steps teach nothing.
+
+    >>> epochs_of(Recipe(), pretrained=False, steps_per_epoch=2)
+    200
+    """
+    if recipe.epochs or pretrained:
+        return recipe.epochs or 10
+    return min(max(30, math.ceil(600 / steps_per_epoch)), 200)
 
 
 class _Loop:

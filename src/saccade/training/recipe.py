@@ -61,7 +61,7 @@ class Recipe:
     unfreeze: str = "auto"
     "Stages that learn beside the head, from the end: 0, a number, all; auto = 0 when pretrained."
     epochs: int = 0
-    "Passes over the training part; 0 = 10 when pretrained, 30 from scratch."
+    "Passes over the training part; 0 = 10 when pretrained, else 30 to 200 (at least 600 steps)."
     batch_size: int = 32
     "Pictures a step, 1 or more."
     opt: str = "adamw"
@@ -85,7 +85,7 @@ class Recipe:
     class_weights: str = "none"
     "none or balanced (each class weighs the same in the loss)."
     patience: int = 0
-    "Epochs without gain before it stops; 0 = 5 when pretrained, 10 from scratch."
+    "Epochs without gain before it stops; 0 = 5 when pretrained, else 10 or a third of the epochs."
     tolerance: float = 1e-4
     "A smaller gain of the validation score does not count."
 
