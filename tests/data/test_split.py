@@ -254,6 +254,16 @@ def test_a_class_with_one_picture_is_one_clear_message() -> None:
     assert error(own).code == "SACCADE-E351"
 
 
+def test_without_the_guard_a_class_goes_untested_negative_control(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(splitting, "_check_enough", lambda *_args, **_given: None)
+    own = catalog(["dog"] * 9 + ["emu"] * 9 + ["lynx"])
+    task = choose_task(own)
+    found = make_split(own, task, targets(own, task), seed=0, val_fraction=0.15, test_fraction=0.15)
+    assert "lynx" not in {own.labels[row] for row in found.rows("test")}
+
+
 def test_copies_count_as_one_picture_of_their_class() -> None:
     own = catalog(["a"] * 5 + ["b"] * 3, hashes=[*"12345", "6", "6", "7"])
     assert error(own).message == (

@@ -297,7 +297,9 @@ class _Loop:
             seconds=seconds,
             best=better,
         )
-        self.around.progress.say(_epoch_line(standing.epoch, judgement, standing, better=better))
+        self.around.progress.say(
+            _epoch_line(standing, judgement, better=better, rate=self.num / seconds)
+        )
         if norms:  # none where a resumed epoch had no step left
             mean = {name: float(np.mean([n[name] for n in norms])) for name in norms[-1]}
             self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
@@ -351,8 +353,9 @@ def _copy(state: State) -> State:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def _epoch_line(epoch: int, judgement: Judgement, standing: _Standing, *, better: bool) -> str:
-    text = f"epoch {epoch}: training loss {standing.loss_sum / max(standing.pictures, 1):.3f}"
+def _epoch_line(standing: _Standing, judgement: Judgement, *, better: bool, rate: float) -> str:
+    loss = standing.loss_sum / max(standing.pictures, 1)
+    text = f"epoch {standing.epoch}: {rate:.0f} pictures/s, training loss {loss:.3f}"
     if math.isfinite(judgement.score):
         text += f", validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
         text += " (best so far)" if better else ""
