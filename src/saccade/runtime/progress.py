@@ -74,7 +74,7 @@ class LiveProgress(Progress):
         self._console = Console(stderr=True, highlight=False)
         self._bar = Bar(
             TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}{task.fields[note]}", markup=False),
@@ -97,9 +97,10 @@ class LiveProgress(Progress):
             return
         task = self._bar.tasks[-1]
         done = task.completed + count
-        left = remaining(int(done), int(task.total or 0), time.monotonic() - self._begun)
+        seconds = time.monotonic() - self._begun
+        left = remaining(int(done), int(task.total or 0), seconds).removeprefix(", ")
         step = task.id
-        shown = f" {note}" if note else task.fields["note"]
+        shown = f"  {note}" if note else task.fields["note"]
         self._bar.update(step, advance=count, left=left, note=shown)
 
     def say(self, sentence: str) -> None:

@@ -364,7 +364,4 @@ def _epoch_line(standing: _Standing, judgement: Judgement, *, better: bool, rate
 
 def _told(standing: _Standing) -> str:
     loss = standing.loss_sum / max(standing.pictures, 1)
-    text = f"epoch {standing.epoch}, loss {loss:.3f}"
-    if standing.best is not None and math.isfinite(standing.best.score):
-        text += f", best validation {standing.best.name} {standing.best.score:.3f}"
-    return text
+    return f"epoch {standing.epoch}, loss {loss:.3f}"
