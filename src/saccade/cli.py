@@ -186,6 +186,7 @@ def predict(
         from saccade.model import load
         from saccade.printing import write_answers
 
+        new = None if output is None else _new_file(output)
         with choose_progress(quiet=quiet) as progress:
             progress.start("load the model")
             loaded = load(model)
@@ -193,7 +194,7 @@ def predict(
                 progress.say("note: this model was never tested; its run was stopped before that")
             what = pictures[0] if len(pictures) == 1 else pictures
             answers = loaded.predict(what, progress=progress)
-        write_answers(answers, loaded.classes, kind=file_format, output=output)
+        write_answers(answers, loaded.classes, kind=file_format, output=new)
         for answer in answers:
             if answer.error:
                 typer.echo(f"not read: {encode_name(answer.path)}: {answer.error}", err=True)

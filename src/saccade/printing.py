@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def write_answers(
-    answers: "Sequence[Prediction]", classes: Sequence[str], *, kind: str, output: str | None
+    answers: "Sequence[Prediction]", classes: Sequence[str], *, kind: str, output: Path | None
 ) -> None:
     """Write predictions as CSV or JSON lines, to a new file or to standard output.
 
     Raises:
-        UsageError: the kind is unknown (E236), or the file exists (E240).
+        UsageError: the kind is unknown (E236).
     """
     if kind not in {"csv", "jsonl"}:
         raise UsageError(
@@ -35,14 +35,7 @@ def write_answers(
     if output is None:
         sys.stdout.write(text)
         return
-    if Path(output).exists():
-        raise UsageError(
-            "The output file exists already; nothing is ever overwritten.",
-            code="240",
-            where=output,
-            fix="choose another --output, or remove that file first",
-        )
-    write_text(Path(output), text)
+    write_text(output, text)
 
 
 def as_csv(answers: "Sequence[Prediction]", classes: Sequence[str]) -> str:

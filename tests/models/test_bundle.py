@@ -607,14 +607,14 @@ class TestRowC8:
             bundle.check_same(found, task=Task(kind="multilabel", classes=found.task.classes))
 
     def test_the_same_question_is_answered(self, saved: Path, task: Task) -> None:
-        bundle.check_same(bundle.load(saved), task=task, name="cnn")
+        assert bundle.check_same(bundle.load(saved), task=task, name="cnn") is None
 
     def test_another_order_is_refused_negative_control(
         self, saved: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(manifest, "class_difference", lambda *_: "")
         asked = Task(kind="multiclass", classes=("cat", "bee", "ant"))
-        bundle.check_same(bundle.load(saved), task=asked)
+        assert bundle.check_same(bundle.load(saved), task=asked) is None
 
 
 def test_a_model_folder_can_be_the_weights_of_the_next_training(
