@@ -277,6 +277,11 @@ NOTE_SENTENCES = {
     "alpha": ("note", "transparent in places, and laid on white"),
     "animated": ("warning", "several frames or pages, of which only the first is used"),
     "colour-profile": ("note", "a colour profile other than sRGB, which is not applied"),
+    "extra-bytes": (
+        "warning",
+        "bytes among the JPEG data that belong to no pixel: padding, or damage; look at them",
+    ),
+    "decoders-differ": ("note", "decoded by Pillow alone, for the quick decoder gave other pixels"),
 }
 
 
