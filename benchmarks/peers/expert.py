@@ -54,7 +54,8 @@ def main() -> None:
     answers = validate("epoch")
     total = asked.epochs * math.ceil(len(labels) / BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=asked.lr, weight_decay=0.01)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total, pct_start=0.25)
+    rise = max(0.25, 2 / total)  # at least two steps, which only a handful of pictures has not
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total, pct_start=rise)
     for epoch in range(asked.epochs):
         model.train()
         for rows in torch.randperm(len(labels)).split(BATCH):
