@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data import audit
-from saccade.data.cache import CacheWriter
+from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
 from saccade.lesson import Lesson, counts, data_facts, look, told
@@ -36,8 +36,8 @@ def check(
     if preview_path is None:
         lesson = look(recipe, recipe.data, None, progress=progress)
     else:
-        with CacheWriter(_preview_size(recipe)) as writer:
-            lesson = look(recipe, recipe.data, writer, progress=progress)
+        with PixelStore(_preview_size(recipe), shared=False, progress=progress) as pixels:
+            lesson = look(recipe, recipe.data, pixels, progress=progress)
             write_preview_page(_previews(lesson), preview_path)
     findings = audit.look(lesson.catalog, lesson.task, lesson.split)
     facts = data_facts(lesson.catalog, lesson.task, findings)

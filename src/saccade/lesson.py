@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from saccade.data.cache import CacheWriter, PixelCache, empty_cache, fill
+from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding
+from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
+from saccade.data.unpacking import fill
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
@@ -39,16 +41,16 @@ class Lesson:
 
 
 def look(
-    recipe: Recipe, data: str | Path | Catalog, writer: CacheWriter | None, *, progress: Progress
+    recipe: Recipe, data: str | Path | Catalog, pixels: PixelStore | None, *, progress: Progress
 ) -> Lesson:
     """Return the data, scanned and decoded once, with its task and its split.
 
-    Without a writer no pixels are kept, and the lesson's cache is empty.
+    Without a store no pixels are kept, and the lesson's cache is empty.
     """
     if isinstance(data, Catalog):
         catalog = data
-        if writer is not None:
-            fill(writer, catalog, progress=progress, threads=recipe.threads)
+        if pixels is not None:
+            fill(pixels, catalog, progress=progress, threads=recipe.threads)
     else:
         catalog = scan(
             data,
@@ -59,8 +61,7 @@ def look(
             exclude=recipe.exclude,
             follow_links=recipe.follow_links,
             progress=progress,
-            on_listed=writer.allocate if writer else None,
-            visit=writer.visit if writer else None,
+            pixels=pixels,
             threads=recipe.threads,
         )
     progress.close()
@@ -81,7 +82,7 @@ def look(
         task=standardise(task, truth[split.rows("train")].astype(np.float64)),
         targets=truth,
         split=split,
-        cache=empty_cache() if writer is None else writer.finish(catalog.positions),
+        cache=empty_cache() if pixels is None else pixels.finish(catalog),
     )
 
 

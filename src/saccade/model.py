@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.data.cache import CacheWriter, PixelCache
+from saccade.data.cache import PixelCache
 from saccade.data.catalog import Catalog
+from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
 from saccade.evaluation.predictions import Predictions
@@ -104,17 +105,17 @@ class Model:
             DataError: the data cannot be used, or hold classes that the model does not know.
         """
         progress = progress or Progress()
-        with CacheWriter(self.bundle.preprocess) as writer:
+        # Pictures to be predicted are rarely met again; labelled ones are tested more than once.
+        with PixelStore(self.bundle.preprocess, shared=labelled, progress=progress) as pixels:
             catalog = scan(
                 data,
                 labelled=labelled,
                 progress=progress,
-                on_listed=writer.allocate,
-                visit=writer.visit,
+                pixels=pixels,
                 **(columns or {}),  # type: ignore[arg-type]
             )
             truth = targets(catalog, self.task) if labelled else None
-            cache = writer.finish(catalog.positions)
+            cache = pixels.finish(catalog)
             logits_NK = self.logits(cache, range(len(catalog)), progress=progress)
         table = Predictions(
             task=self.task,

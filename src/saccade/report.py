@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.data.cache import CacheWriter
+from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.lesson import Lesson, look
 from saccade.reporting import collect, page
@@ -63,9 +63,14 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
     lesson = None
     if preprocess is not None:
         recipe = read_recipe(run.folder / "recipe.toml")
-        with CacheWriter(Preprocess.from_dict(preprocess)) as writer:
+        with PixelStore(
+            Preprocess.from_dict(preprocess),
+            folder=recipe.cache,
+            limit_gb=recipe.cache_gb,
+            progress=progress,
+        ) as pixels:
             try:
-                lesson = look(recipe, recipe.data, writer, progress=progress or Progress())
+                lesson = look(recipe, recipe.data, pixels, progress=progress or Progress())
             except DataError:
                 lesson = None
             if lesson is not None and lesson.fingerprint != facts["split"]["fingerprint"]:

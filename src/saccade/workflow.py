@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from saccade.data import audit
-from saccade.data.cache import CacheWriter
 from saccade.data.catalog import Catalog
 from saccade.data.folders import no_such_place
+from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
@@ -102,9 +102,16 @@ def _go(
     fetched = weights.fetch(recipe.model, weights=recipe.weights)
     ledger = Ledger(folder)
     with ExitStack() as stack:
-        writer = stack.enter_context(CacheWriter(_preprocess(recipe)))
+        pixels = stack.enter_context(
+            PixelStore(
+                _preprocess(recipe),
+                folder=recipe.cache,
+                limit_gb=recipe.cache_gb,
+                progress=progress,
+            )
+        )
         with ledger.timed("scan"):
-            lesson = look(recipe, data, writer, progress=progress)
+            lesson = look(recipe, data, pixels, progress=progress)
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
         try:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from saccade.data import decode as door
 from saccade.data.decode import Decoded
@@ -95,25 +94,6 @@ def test_every_row_says_what_the_file_is(photos: Photos) -> None:
     assert catalog.read(1) == contents[1]
 
 
-def test_visit_is_called_once_a_readable_picture_with_its_position(photos: Photos) -> None:
-    root = photos({"a": 40, "b": 40})
-    (root / "a" / "5.png").write_bytes(b"broken")
-    met: dict[int, tuple[int, ...]] = {}
-    announced: list[int] = []
-
-    def visit(position: int, pixels_HWC: NDArray[np.uint8]) -> None:
-        assert announced == [80]
-        assert position not in met
-        met[position] = pixels_HWC.shape
-
-    catalog = scan(root, visit=visit, on_listed=announced.append, threads=3)
-    assert set(met.values()) == {(10, 12, 3)}
-    assert sorted(met) == list(catalog.positions)
-    assert len(met) == 79
-    broken = sorted([*catalog.paths, "a/5.png"]).index("a/5.png")
-    assert broken not in met
-
-
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_the_catalogue_does_not_depend_on_the_number_of_threads(
     photos: Photos, threads: int
@@ -139,14 +119,6 @@ def test_progress_is_told_of_every_picture(photos: Photos) -> None:
     progress = Counting()
     scan(photos({"a": 40, "b": 10}), progress=progress)
     assert (progress.total, progress.done) == (50, 50)
-
-
-def test_an_error_in_visit_ends_the_scan(photos: Photos) -> None:
-    def visit(position: int, pixels_HWC: NDArray[np.uint8]) -> None:
-        raise ValueError("no room")
-
-    with pytest.raises(ValueError, match="no room"):
-        scan(photos({"a": 3, "b": 3}), visit=visit)
 
 
 def test_what_decoding_met_is_a_finding(photos: Photos) -> None:
@@ -225,7 +197,6 @@ def test_excluded_classes_are_left_out_and_counted(photos: Photos) -> None:
     assert Counter(catalog.labels) == {"a": 2, "c": 4}
     assert Counter(own.reason for own in catalog.skipped) == {"excluded": 3}
     assert catalog.num_files == 9
-    assert catalog.positions == tuple(range(6))
 
 
 def test_an_unknown_class_to_exclude_is_an_error(photos: Photos) -> None:
@@ -278,7 +249,12 @@ def test_a_single_picture_has_no_labels(photos: Photos) -> None:
 
 def test_a_file_that_vanishes_during_the_scan_is_listed(photos: Photos) -> None:
     root = photos({"a": 3, "b": 3})
-    catalog = scan(root, on_listed=lambda count: (root / "a" / "1.png").unlink())
+
+    class Removing(Progress):
+        def start(self, what: str, total: int = 0, unit: str = "") -> None:
+            (root / "a" / "1.png").unlink()  # it is listed by now
+
+    catalog = scan(root, progress=Removing())
     (lost,) = catalog.skipped
     assert lost.path == "a/1.png"
     assert lost.sentence == "A picture can no longer be read: No such file or directory."
@@ -314,16 +290,19 @@ def test_listing_and_cataloguing_grow_in_step_with_the_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Ten times the rows may take some thirty times as long, not a hundred times (quadratic).
-    from saccade.data.catalog import Candidate, Listing
+    from saccade.data.catalog import Candidate, Facts, Listing
     from saccade.data.folders import FolderSource
-    from saccade.data.scan import _catalog, _Seen
+    from saccade.data.scan import _catalog, _Look, _Seen
 
     def seconds(count: int) -> float:
         candidates = tuple(Candidate(path=f"{n % 97}/{n}", label=str(n % 97)) for n in range(count))
         listing = Listing(
             place=".", layout="", source=FolderSource(place="."), candidates=candidates
         )
-        seen = [_Seen(position=n, hash=str(n), format="JPEG") for n in range(count)]
+        seen = _Seen(count)
+        for n in range(count):
+            facts = Facts(width_px=1, height_px=1, format="JPEG")
+            seen.add(_Look(position=n, facts=facts, content=bytes(32)), "")
         begun = time.process_time()
         _catalog(listing, seen)
         return time.process_time() - begun

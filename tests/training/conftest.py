@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.data.cache import CacheWriter
+from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
 from saccade.models import network
 from saccade.models.network import Network, preprocess_for
@@ -25,9 +25,9 @@ def lesson_for(image_folder: Callable[..., Path], request: pytest.FixtureRequest
     folder = image_folder(3, 16)
 
     def make(recipe: Recipe) -> tuple[Network, Material]:
-        writer = CacheWriter(preprocess_for(recipe.model, img_size=recipe.img_size, fit=recipe.fit))
-        request.addfinalizer(lambda: writer.__exit__())
-        lesson = look(recipe, folder, writer, progress=Progress())
+        pixels = PixelStore(preprocess_for(recipe.model, img_size=recipe.img_size, fit=recipe.fit))
+        request.addfinalizer(lambda: pixels.__exit__())
+        lesson = look(recipe, folder, pixels.__enter__(), progress=Progress())
         net, _ = network.build(
             recipe.model, task=lesson.task, recipe=recipe, img_size=recipe.img_size
         )

@@ -7,6 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from saccade.runtime.errors import DataError
+from saccade.runtime.store import encode_name
+
 
 class Source(Protocol):
     """Where the bytes of the pictures are: a folder, or a column of a table."""
@@ -28,6 +31,18 @@ class Skipped:
     path: str
     reason: str  # a word: "unreadable", "empty", "not-an-image", "too-large", "hidden", "link", …
     sentence: str  # for a person: "truncated after 10 of 38 KB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What decoding found in one content, whatever it is called and wherever it lies."""
+
+    width_px: int = 0  # after EXIF turning
+    height_px: int = 0
+    format: str = ""  # "JPEG", "PNG", …; empty where it cannot be used
+    notes: tuple[str, ...] = ()  # as in `Decoded`
+    reason: str = ""  # why it cannot be used: a word, and
+    sentence: str = ""  # a sentence without its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +106,6 @@ class Catalog:
     skipped: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
     num_files: int  # everything that was met on disk: len(paths) + len(skipped)
-    positions: tuple[int, ...] = ()  # of each row among the candidates that `scan` decoded
     label_name: str = ""  # the table's column of labels; empty where folders are the labels
     lost_labels: tuple[str, ...] = ()  # labels of which not one picture could be read, sorted
 
@@ -101,6 +115,26 @@ class Catalog:
     def read(self, row: int) -> bytes:
         """Return the bytes of one picture."""
         return self.source.read(self.paths[row])
+
+    def read_again(self, row: int) -> bytes:
+        """Return the bytes of one picture, the same as when it was scanned.
+
+        Raises:
+            DataError: it can no longer be read (E316), or has changed (E345).
+        """
+        content = self.read(row)
+        if hashlib.sha256(content).hexdigest() != self.hashes[row]:
+            raise self.changed(row)
+        return content
+
+    def changed(self, row: int) -> DataError:
+        """Return the error for a picture that is no longer the one that was scanned."""
+        return DataError(
+            "A picture has changed since the folder was scanned.",
+            code="345",
+            where=f"{encode_name(self.place)}/{encode_name(self.paths[row])}",
+            fix="scan again",
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -115,7 +115,6 @@ _DAMAGE = (
     ZeroDivisionError,
     EOFError,
     RuntimeError,
-    MemoryError,
     struct.error,
     zlib.error,
     ImageCms.PyCMSError,
@@ -149,6 +148,8 @@ def decode(content: bytes) -> Decoded:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Unreadable("too-large", f"more than {MAX_PIXELS // 10**6} megapixels") from error
+    except MemoryError as error:
+        raise Unreadable("memory", "there is not enough memory to unpack it") from error
     except _DAMAGE as error:
         raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
 
@@ -318,8 +319,6 @@ def _damage_sentence(error: BaseException, content: bytes, kind: str) -> str:
         return f"it ends too early, after {size_text(len(content))}"
     if isinstance(error, UnidentifiedImageError):
         return f"its {kind} header is damaged"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory to unpack it"
     return f"its {kind} data are damaged"
 
 

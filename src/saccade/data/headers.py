@@ -39,7 +39,7 @@ class Unreadable(DataError):
     """A file that cannot be used as a picture.
 
     Args:
-        reason: one of "empty", "not-an-image", "unsupported", "too-large", "unreadable".
+        reason: one of "empty", "not-an-image", "unsupported", "too-large", "unreadable", "memory".
         sentence: for a person, without the file's name.
     """
 

@@ -1,6 +1,7 @@
 """One preprocessing for training, test, prediction and the shipped model."""
 
 import dataclasses
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -38,6 +39,21 @@ class Preprocess:
         if self.fit == "crop":
             return math.floor(self.size_px / self.crop_fraction)
         return self.size_px
+
+    @property
+    def canvas_bytes(self) -> int:
+        """Bytes of a canvas, uint8 RGB."""
+        return self.canvas_px**2 * 3
+
+    @property
+    def canvas_key(self) -> str:
+        """A digest of all that decides how a picture becomes a canvas, 16 hexadecimal digits.
+
+        Mean and spread are not among it, but for the mean that fills the bars of pad.
+        """
+        ground = _ground(self.mean) if self.fit == "pad" else ()
+        parts = (self.canvas_px, self.size_px, self.fit, self.interpolation, *ground)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def to_canvas(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the picture as a square of `canvas_px`, uint8 (canvas, canvas, 3).
@@ -110,10 +126,14 @@ class Preprocess:
         size_hw = (max(round(height / ratio), 1), max(round(width / ratio), 1))
         resized = decode.resize(pixels_HWC, size_hw=size_hw, interpolation=self.interpolation)
         canvas = np.empty((side, side, 3), dtype=np.uint8)
-        canvas[:] = [round(255 * value) for value in self.mean]
+        canvas[:] = _ground(self.mean)
         top, left = ((side - own) // 2 for own in size_hw)
         canvas[top : top + size_hw[0], left : left + size_hw[1]] = resized
         return canvas
+
+
+def _ground(mean: tuple[float, float, float]) -> tuple[int, ...]:
+    return tuple(round(255 * value) for value in mean)
 
 
 def _centre_offset(side_px: int, size_px: int) -> int:

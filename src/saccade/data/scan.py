@@ -1,43 +1,68 @@
 """The scan: every file is opened once, and either catalogued or listed with the reason."""
 
-import dataclasses
+import contextlib
+import functools
 import hashlib
-import os
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saccade.data import decode
-from saccade.data.catalog import Candidate, Catalog, Finding, Listing, Skipped, Source
-from saccade.data.folders import list_folder, list_paths, no_such_place, walk
-from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
-from saccade.data.tables import is_table
-from saccade.runtime.errors import DataError, listed, nearest
+from saccade.data.ahead import in_order
+from saccade.data.catalog import Catalog, Facts, Finding, Listing, Skipped
+from saccade.data.listing import list_data, without_classes
+from saccade.data.manifests import ColumnNames
+from saccade.data.pixel_store import PixelStore
+from saccade.data.unpacking import unpack
+from saccade.runtime.errors import DataError, listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
 
-CHUNK = 32  # pictures a work item: less and handing them over costs more than small pictures do
-
-Visit = Callable[[int, NDArray[np.uint8]], None]
+CHUNK = 32  # pictures a work item: with less, handing them over costs more than small pictures do
+CHUNK_BYTES = 4_000_000  # of canvases in a work item, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What was found in one candidate; `skipped` where it cannot be used."""
+class _Look:
+    """What one look at a candidate found."""
 
     position: int
-    skipped: Skipped | None = None
-    hash: str = ""
+    facts: Facts
+    content: bytes = b""  # SHA-256 of the bytes; empty where they could not be read
     num_bytes: int = 0
-    width_px: int = 0
-    height_px: int = 0
-    format: str = ""
-    notes: tuple[str, ...] = ()
+    canvas: np.ndarray | None = None
+    new: bool = False  # nothing was known of the content before
+
+
+class _Seen:
+    """What was found in all candidates, a column a property, so that a million are no trouble."""
+
+    def __init__(self, num: int) -> None:
+        self.hashes = [""] * num
+        self.num_bytes = np.zeros(num, np.int64)
+        self.widths_px = np.zeros(num, np.int32)
+        self.heights_px = np.zeros(num, np.int32)
+        self.formats = [""] * num
+        self.notes: dict[int, tuple[str, ...]] = {}
+        self.skipped: dict[int, Skipped] = {}
+
+    def add(self, look: _Look, path: str) -> None:
+        """Take what was found in the candidate of this path."""
+        position, facts = look.position, look.facts
+        if facts.reason:
+            own = Skipped(path=path, reason=facts.reason, sentence=facts.sentence)
+            self.skipped[position] = own
+            return
+        self.hashes[position] = look.content.hex()
+        self.num_bytes[position] = look.num_bytes
+        self.widths_px[position] = facts.width_px
+        self.heights_px[position] = facts.height_px
+        self.formats[position] = facts.format
+        if facts.notes:
+            self.notes[position] = facts.notes
 
 
 def scan(  # noqa: PLR0913 - the flags of `saccade check`
@@ -51,11 +76,10 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     follow_links: bool = False,
     labelled: bool = True,
     progress: Progress | None = None,
-    on_listed: Callable[[int], None] | None = None,
-    visit: Visit | None = None,
+    pixels: PixelStore | None = None,
     threads: int = 0,
 ) -> Catalog:
-    """Return the catalogue of a folder or table, after every picture was decoded once.
+    """Return the catalogue of a folder or table, after a look at every picture.
 
     Args:
         data: a folder, a table (CSV, JSON lines, Parquet) or, without labels, picture files.
@@ -67,16 +91,16 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         follow_links: follow symbolic links that lead out of the folder.
         labelled: whether labels are wanted; without them, all labels are "".
         progress: is told of every picture.
-        on_listed: called once with the number of candidates, before the first is opened.
-        visit: called once a readable picture, from several threads, with its position among
-            the candidates (see `Catalog.positions`) and its pixels, uint8 (H, W, 3).
+        pixels: keeps what was decoded; a content that it knows is read, but not decoded. Call its
+            `finish` with the catalogue.
         threads: 0 = one a core.
 
     Raises:
         DataError: nothing usable is there (E301-E349).
+        ResourceError: `pixels` has no room for them (E401, E402).
     """
     progress = progress or Progress()
-    listing = _list(
+    listing = list_data(
         data,
         names=ColumnNames(
             image=image_column, label=label_column, split=split_column, group=group_column
@@ -84,154 +108,78 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         follow_links=follow_links,
         labelled=labelled,
     )
-    listing = _without_excluded(listing, exclude)
-    if on_listed is not None:
-        on_listed(len(listing.candidates))
-    seen = _look_at_all(listing, visit=visit, progress=progress, threads=threads)
+    listing = without_classes(listing, exclude)
+    seen = _look_at_all(listing, pixels=pixels, progress=progress, threads=threads)
     return _catalog(listing, seen)
 
 
-def _list(
-    data: str | Path | Sequence[str | Path],
-    *,
-    names: ColumnNames,
-    follow_links: bool,
-    labelled: bool,
-) -> Listing:
-    if not isinstance(data, str | Path):
-        return list_paths([Path(path) for path in data])
-    place = Path(data)
-    if not place.exists():
-        raise no_such_place(place)
-    if is_table(place) and not place.is_dir():
-        return list_table(place, names=names, labelled=labelled)
-    if not place.is_dir():
-        return _single_file(place, labelled=labelled)
-    found = walk(place, follow_links=follow_links)
-    tables = metadata_files(found) if labelled else []
-    listing = list_metadata(place, found, tables=tables, names=names) if tables else None
-    return listing or list_folder(place, found, labelled=labelled)
-
-
-def _single_file(place: Path, *, labelled: bool) -> Listing:
-    if not labelled:
-        return list_paths([place])
-    raise DataError(
-        "A single file can only be a table, and this one is not called so.",
-        code="306",
-        where=encode_name(str(place)),
-        fix="give a folder of class folders, or a .csv, .tsv, .jsonl or .parquet file",
-    )
-
-
-def _without_excluded(listing: Listing, exclude: Sequence[str]) -> Listing:
-    """Move the candidates of the excluded classes to the skipped ones."""
-    if not exclude:
-        return listing
-    labels = sorted({candidate.label for candidate in listing.candidates})
-    unknown = [name for name in exclude if name not in labels]
-    if unknown:
-        close = [near for name in unknown for near in nearest(name, labels)] or labels
-        raise DataError(
-            f"Classes to leave out are not there: {listed(map(encode_name, unknown))}.",
-            code="305",
-            where=f"{encode_name(listing.place)} (--exclude)",
-            fix=f"choose among {listed(map(encode_name, close))}",
-        )
-    left_out = [own for own in listing.candidates if own.label in exclude]
-    skipped = [
-        Skipped(path=own.path, reason="excluded", sentence="its class was left out by --exclude")
-        for own in left_out
-    ]
-    kept = [row for row, own in enumerate(listing.candidates) if own.label not in exclude]
-    new_row = {row: new for new, row in enumerate(kept)}
-    return dataclasses.replace(
-        listing,
-        candidates=tuple(listing.candidates[row] for row in kept),
-        order=tuple(new_row[row] for row in listing.order if row in new_row),
-        skipped=(*listing.skipped, *skipped),
-    )
-
-
 def _look_at_all(
-    listing: Listing, *, visit: Visit | None, progress: Progress, threads: int
-) -> list[_Seen]:
-    """Look at every candidate, a few work items ahead of the slowest, so that memory stays flat."""
-    order = listing.order or range(len(listing.candidates))
-    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    num_threads = threads or _num_cores()
+    listing: Listing, *, pixels: PixelStore | None, progress: Progress, threads: int
+) -> _Seen:
+    candidates = listing.candidates
+    order = listing.order or range(len(candidates))
+    look = functools.partial(_look_at, listing=listing, pixels=pixels)
+    size = CHUNK
+    if pixels is not None:
+        size = max(1, min(CHUNK, CHUNK_BYTES // pixels.preprocess.canvas_bytes))
+        num_missing = functools.partial(_num_missing, listing, pixels)
+        pixels.begin(listing.place, len(order), count_missing=num_missing)
     progress.start("Looking at every picture", len(order), "pictures")
-    seen: list[_Seen] = []
-    # The warning filters are set once here, not once a picture.
-    with (
-        decode.pillow_warnings(),
-        ThreadPoolExecutor(num_threads, thread_name_prefix="scan") as pool,
-    ):
-        waiting: deque[Future[list[_Seen]]] = deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(_look_at, chunk, listing, visit))
-                if len(waiting) > 2 * num_threads:
-                    _collect(waiting.popleft(), seen, progress)
-            while waiting:
-                _collect(waiting.popleft(), seen, progress)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    seen.sort(key=lambda own: own.position)
+    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    seen = _Seen(len(candidates))
+    with decode.pillow_warnings():  # the warning filters are set once here, not once a picture
+        for looks in in_order(look, chunks, threads=threads):
+            for own in looks:
+                seen.add(own, candidates[own.position].path)
+                if pixels is not None and own.new:
+                    pixels.keep(own.content, own.facts, own.canvas)
+            progress.advance(len(looks))
     return seen
 
 
-def _num_cores() -> int:
-    """Return the cores we may use, where the system can say (Linux), else all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _look_at(chunk: Sequence[int], *, listing: Listing, pixels: PixelStore | None) -> list[_Look]:
+    return [_look_at_one(position, listing, pixels) for position in chunk]
 
 
-def _collect(work: Future[list[_Seen]], seen: list[_Seen], progress: Progress) -> None:
-    done = work.result()
-    seen.extend(done)
-    progress.advance(len(done))
-
-
-def _look_at(chunk: Sequence[int], listing: Listing, visit: Visit | None) -> list[_Seen]:
-    return [
-        _look_at_one(position, listing.candidates[position], listing.source, visit)
-        for position in chunk
-    ]
-
-
-def _look_at_one(position: int, candidate: Candidate, source: Source, visit: Visit | None) -> _Seen:
+def _look_at_one(position: int, listing: Listing, pixels: PixelStore | None) -> _Look:
     try:
-        content = source.read(candidate.path)
-        decoded = decode.decode(content)
+        read = listing.source.read(listing.candidates[position].path)
     except decode.Unreadable as error:
-        skipped = Skipped(path=candidate.path, reason=error.reason, sentence=error.sentence)
-        return _Seen(position=position, skipped=skipped)
+        facts = Facts(reason=error.reason, sentence=error.sentence)
+        return _Look(position=position, facts=facts)
     except DataError as error:
-        skipped = Skipped(path=candidate.path, reason="unreadable", sentence=error.message)
-        return _Seen(position=position, skipped=skipped)
-    if visit is not None:
-        visit(position, decoded.pixels_HWC)
-    height, width = decoded.pixels_HWC.shape[:2]
-    return _Seen(
+        facts = Facts(reason="unreadable", sentence=error.message)
+        return _Look(position=position, facts=facts)
+    content = hashlib.sha256(read).digest()
+    known = pixels.facts(content) if pixels is not None else None
+    facts, canvas = (known, None) if known is not None else unpack(read, pixels)
+    return _Look(
         position=position,
-        hash=hashlib.sha256(content).hexdigest(),
-        num_bytes=len(content),
-        width_px=width,
-        height_px=height,
-        format=decoded.format,
-        notes=decoded.notes,
+        facts=facts,
+        content=content,
+        num_bytes=len(read),
+        canvas=canvas,
+        new=known is None,
     )
 
 
-def _catalog(listing: Listing, seen: Sequence[_Seen]) -> Catalog:
-    used = [own for own in seen if own.skipped is None]
-    broken = [own.skipped for own in seen if own.skipped is not None]
-    skipped = tuple(sorted((*listing.skipped, *broken), key=lambda own: own.path))
+def _num_missing(listing: Listing, pixels: PixelStore) -> int:
+    """Read every candidate to say how many contents are new; only where room is scarce."""
+    new: set[bytes] = set()
+    for candidate in listing.candidates:
+        with contextlib.suppress(DataError):
+            content = hashlib.sha256(listing.source.read(candidate.path)).digest()
+            if pixels.facts(content) is None:
+                new.add(content)
+    return len(new)
+
+
+def _catalog(listing: Listing, seen: _Seen) -> Catalog:
+    used = [n for n in range(len(listing.candidates)) if n not in seen.skipped]
+    skipped = tuple(sorted((*listing.skipped, *seen.skipped.values()), key=lambda own: own.path))
     if not used:
         raise _nothing_readable(listing, skipped)
-    rows = [listing.candidates[own.position] for own in used]
+    rows = [listing.candidates[position] for position in used]
     labels = {own.label for own in rows}
     return Catalog(
         place=listing.place,
@@ -242,15 +190,14 @@ def _catalog(listing: Listing, seen: Sequence[_Seen]) -> Catalog:
         label_columns=listing.label_columns,
         parts=tuple(own.part for own in rows),
         groups=tuple(own.group for own in rows),
-        hashes=tuple(own.hash for own in used),
-        num_bytes=np.array([own.num_bytes for own in used], dtype=np.int64),
-        widths_px=np.array([own.width_px for own in used], dtype=np.int32),
-        heights_px=np.array([own.height_px for own in used], dtype=np.int32),
-        formats=tuple(own.format for own in used),
+        hashes=tuple(seen.hashes[position] for position in used),
+        num_bytes=seen.num_bytes[used],
+        widths_px=seen.widths_px[used],
+        heights_px=seen.heights_px[used],
+        formats=tuple(seen.formats[position] for position in used),
         skipped=skipped,
-        findings=(*listing.findings, *_findings(used, rows)),
+        findings=(*listing.findings, *_findings(seen, listing)),
         num_files=len(used) + len(skipped),
-        positions=tuple(own.position for own in used),
         label_name=listing.label_name,
         lost_labels=tuple(sorted({own.label for own in listing.candidates} - labels)),
     )
@@ -285,12 +232,12 @@ NOTE_SENTENCES = {
 }
 
 
-def _findings(used: Sequence[_Seen], rows: Sequence[Candidate]) -> Iterator[Finding]:
+def _findings(seen: _Seen, listing: Listing) -> Iterator[Finding]:
     """Yield what decoding met, one finding a kind."""
     paths_of: defaultdict[str, list[str]] = defaultdict(list)
-    for own, row in zip(used, rows, strict=True):
-        for note in own.notes:
-            paths_of[note].append(row.path)
+    for position, notes in sorted(seen.notes.items()):
+        for note in notes:
+            paths_of[note].append(listing.candidates[position].path)
     for note, paths in sorted(paths_of.items()):
         severity, text = NOTE_SENTENCES[note]
         subject = f"{len(paths)} picture{'s' if len(paths) > 1 else ''}"

@@ -59,9 +59,17 @@ class Recipe:
     "Dropout before the output layer, 0-0.95."
 
     unfreeze: str = "auto"
-    "Stages that learn beside the head, from the end: 0, a number, all; auto = 0 when pretrained."
+    "Stages that learn beside the head, from the end: 0, a number, all; auto = the freezing ladder."
+    budget: str = ""
+    "Time for everything, from Enter to the report: 90s, 15m, 2h; empty = until nothing helps."
+    rungs: tuple[str, ...] = ()
+    "The freezing ladder, stages:epochs:views a rung; empty = planned, and then written here."
+    views: int = 0
+    "Views kept of each picture for frozen stages, the plain one included; 0 = 4."
+    statistics: str = "auto"
+    "BatchNorm statistics of learning stages: moving, frozen; auto = frozen on the ladder's rungs."
     epochs: int = 0
-    "Passes over the training part; 0 = 10 when pretrained, else 30 to 200 (at least 600 steps)."
+    "Passes over the training part; 0 = 6 a rung, 10 for --unfreeze K, else 30 to 200."
     batch_size: int = 32
     "Pictures a step, 1 or more."
     opt: str = "adamw"
@@ -108,6 +116,10 @@ class Recipe:
     noise: float = 0.01
     "Standard deviation of Gaussian noise up to this share of the full range, 0-0.5."
 
+    cache: str = ""
+    "Folder of the shared cache; empty = SACCADE_CACHE, else the user's cache folder."
+    cache_gb: float = 20.0
+    "What the cache may keep after a run, in 10^9 bytes; pictures unused for longest go first."
     device: str = "auto"
     "auto, cpu, cuda or mps."
     threads: int = 0

@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 import math
+import re
 import tomllib
 import types
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from saccade.runtime.budget import parse_seconds
 from saccade.runtime.errors import UsageError, listed, nearest
 from saccade.runtime.store import write_text
 from saccade.training.recipe import Recipe
@@ -26,6 +28,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
         "opt": ("sgd", "adam", "adamw"),
         "schedule": ("cosine", "step", "constant"),
         "class_weights": ("none", "balanced"),
+        "statistics": ("auto", "moving", "frozen"),
         "device": ("auto", "cpu", "cuda", "mps"),
     }
 )
@@ -39,6 +42,7 @@ RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "kernel": (1, 11),
         "drop": (0, 0.95),
         "epochs": (0, 100_000),
+        "views": (0, 64),
         "batch_size": (1, 65_536),
         "lr": (0, math.inf),
         "body_lr": (0, math.inf),
@@ -56,6 +60,7 @@ RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "brightness": (0, 1),
         "contrast": (0, 1),
         "noise": (0, 0.5),
+        "cache_gb": (0, math.inf),
         "threads": (0, 4096),
     }
 )
@@ -143,6 +148,10 @@ def check(recipe: Recipe, *, where: str) -> None:
         _refuse("widths", list(recipe.widths), "1 or more each", where)
     if recipe.unfreeze not in {"auto", "all"} and not recipe.unfreeze.isdecimal():
         _refuse("unfreeze", recipe.unfreeze, "auto, all, or a number of stages from 0", where)
+    parse_seconds(recipe.budget)
+    for rung in recipe.rungs:
+        if not re.fullmatch(r"[1-9]\d*:[1-9]\d*:[1-9]\d*", rung):
+            _refuse("rungs", rung, "stages:epochs:views, each 1 or more", where)
     if recipe.val_fraction + recipe.test_fraction >= 1:
         _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
 

@@ -1,0 +1,89 @@
+"""What there is to scan: the candidates of a folder, a table or a list of files."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from saccade.data.catalog import Listing, Skipped
+from saccade.data.folders import list_folder, list_paths, no_such_place, walk
+from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
+from saccade.data.tables import is_table
+from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.store import encode_name
+
+
+def list_data(
+    data: str | Path | Sequence[str | Path],
+    *,
+    names: ColumnNames,
+    follow_links: bool,
+    labelled: bool,
+) -> Listing:
+    """Return what may be pictures, before any is opened.
+
+    Args:
+        data: a folder, a table or, without labels, picture files.
+        names: the table's columns, where they were named.
+        follow_links: follow symbolic links that lead out of the folder.
+        labelled: whether labels are wanted.
+
+    Raises:
+        DataError: there is nothing, or nothing with labels (E301-E319).
+    """
+    if not isinstance(data, str | Path):
+        return list_paths([Path(path) for path in data])
+    place = Path(data)
+    if not place.exists():
+        raise no_such_place(place)
+    if is_table(place) and not place.is_dir():
+        return list_table(place, names=names, labelled=labelled)
+    if not place.is_dir():
+        return _single_file(place, labelled=labelled)
+    found = walk(place, follow_links=follow_links)
+    tables = metadata_files(found) if labelled else []
+    listing = list_metadata(place, found, tables=tables, names=names) if tables else None
+    return listing or list_folder(place, found, labelled=labelled)
+
+
+def _single_file(place: Path, *, labelled: bool) -> Listing:
+    if not labelled:
+        return list_paths([place])
+    raise DataError(
+        "A single file can only be a table, and this one is not called so.",
+        code="306",
+        where=encode_name(str(place)),
+        fix="give a folder of class folders, or a .csv, .tsv, .jsonl or .parquet file",
+    )
+
+
+def without_classes(listing: Listing, exclude: Sequence[str]) -> Listing:
+    """Return a listing whose candidates of some classes are among the skipped.
+
+    Raises:
+        DataError: there is no such class (E305).
+    """
+    if not exclude:
+        return listing
+    labels = sorted({candidate.label for candidate in listing.candidates})
+    unknown = [name for name in exclude if name not in labels]
+    if unknown:
+        close = [near for name in unknown for near in nearest(name, labels)] or labels
+        raise DataError(
+            f"Classes to leave out are not there: {listed(map(encode_name, unknown))}.",
+            code="305",
+            where=f"{encode_name(listing.place)} (--exclude)",
+            fix=f"choose among {listed(map(encode_name, close))}",
+        )
+    left_out = [own for own in listing.candidates if own.label in exclude]
+    skipped = [
+        Skipped(path=own.path, reason="excluded", sentence="its class was left out by --exclude")
+        for own in left_out
+    ]
+    kept = [row for row, own in enumerate(listing.candidates) if own.label not in exclude]
+    new_row = {row: new for new, row in enumerate(kept)}
+    return dataclasses.replace(
+        listing,
+        candidates=tuple(listing.candidates[row] for row in kept),
+        order=tuple(new_row[row] for row in listing.order if row in new_row),
+        skipped=(*listing.skipped, *skipped),
+    )
