@@ -193,8 +193,7 @@ def read_shard(path: Path, *, preprocess: str) -> Shard:
             raise Damaged("it is cut short, or its end was changed")
         file.seek(size - _FOOTER.size - num_index)
         index = file.read(num_index)
-    if _name(index) != path.stem:
-        raise Damaged("its index is not what its name says")
+    _check_name(path, index)
     entries = np.frombuffer(index[:num_entries], ENTRY)
     shard = _shard(path, entries, json.loads(index[num_entries:]))
     if shard.preprocess != preprocess:
@@ -222,6 +221,11 @@ def map_canvases(shard: Shard, *, check: bool) -> NDArray[np.uint8]:
     if check and hashlib.sha256(canvases.reshape(-1).data).hexdigest() != shard.pixels_sha256:
         raise Damaged("its canvases are not those that were written")
     return canvases
+
+
+def _check_name(path: Path, index: bytes) -> None:
+    if _name(index) != path.stem:
+        raise Damaged("its index is not what its name says")
 
 
 def _name(index: bytes) -> str:
