@@ -1,19 +1,24 @@
 """The engine of torch: channels_last, BatchNorm folded, bf16 on CUDA."""
 
 import contextlib
+import copy
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from saccade.models.engine import MAX_ERROR, Engine, OfCanvas, noise, relative_error
+from saccade.models.engine import MAX_ERROR, Engine, OfCanvas, noise, one_thread, relative_error
 from saccade.models.fused import fused
 
-BATCH = 16  # small batches stay in the processor's cache; fixed, so that answers are repeatable
+BATCH = 8  # small batches stay in the processor's cache; fixed, so that answers are repeatable
 BATCH_ON_ACCELERATOR = 128
+BATCHES_A_THREAD = 4  # in one call, so that few threads wait for the last one
 
 
 def open_torch(asked: OfCanvas, *, device: str, exact: bool, fuse: bool) -> Engine:
@@ -25,20 +30,22 @@ def open_torch(asked: OfCanvas, *, device: str, exact: bool, fuse: bool) -> Engi
     """
     begun = time.perf_counter()
     bf16 = device == "cuda" and not exact
+    threads = torch.get_num_threads()
     plain = Asker(asked, device=device)
     network: nn.Module = asked
     notes: tuple[str, ...] = ()
     error = 0.0
     if fuse or bf16:
-        probes = noise(asked.preprocess)
-        expected = plain(probes)
-        if fuse:
-            network, notes = _fused_if_right(asked, probes, expected, device)
-        error = relative_error(Asker(network, device=device, bf16=bf16)(probes), expected)
+        with one_thread():
+            probes = noise(asked.preprocess)
+            expected = plain(probes)
+            if fuse:
+                network, notes = _fused_if_right(asked, probes, expected, device)
+            error = relative_error(Asker(network, device=device, bf16=bf16)(probes), expected)
     return Engine(
         name=f"torch {'bf16' if bf16 else 'fp32'}{'' if network is asked else ' fused'}",
         ask=Asker(network, device=device, bf16=bf16),
-        batch=plain.batch,
+        batch=plain.batch * (threads * BATCHES_A_THREAD if device == "cpu" else 1),
         notes=notes,
         relative_error=error,
         seconds_to_open=time.perf_counter() - begun,
@@ -64,31 +71,67 @@ def _fused_if_right(
 
 
 class Asker:
-    """Asks a network on a device, in batches of one size, and brings the answers back."""
+    """Asks a network on a device, in batches of one size, and brings the answers back.
+
+    On the processor each batch is computed by one thread alone, in as many threads as torch has
+    been told. Threads that share a batch wait for each other at every layer, and where one of them
+    must wait for its core all of them do (docs/log.md). So answers do not depend on the number of
+    threads either.
+    """
 
     def __init__(self, network: nn.Module, *, device: str, bf16: bool = False) -> None:
         self.batch = BATCH if device == "cpu" else BATCH_ON_ACCELERATOR
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self._bf16 = bf16
+        self._pool: ThreadPoolExecutor | None = None
+        self._free: SimpleQueue[nn.Module] = SimpleQueue()
 
     def __call__(self, canvases_BHWC: np.ndarray) -> np.ndarray:
         """Return float32 answers (B, …)."""
-        answers = []
-        with torch.inference_mode(), self._precision():
-            for start in range(0, len(canvases_BHWC), self.batch):
-                pixels = torch.from_numpy(canvases_BHWC[start : start + self.batch])
-                answers.append(self._network(pixels.to(self._device)).float().cpu().numpy())
-        return np.concatenate(answers)
+        starts = range(0, len(canvases_BHWC), self.batch)
+        pieces = [canvases_BHWC[start : start + self.batch] for start in starts]
+        if self._device != "cpu":
+            return np.concatenate([self._answer(self._network, piece) for piece in pieces])
+        threads = torch.get_num_threads()
+        with one_thread():
+            if threads == 1 or len(pieces) == 1:
+                return np.concatenate([self._answer(self._network, piece) for piece in pieces])
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="torch")
+                for _ in range(threads):
+                    self._free.put(_twin(self._network))
+            return np.concatenate(list(self._pool.map(self._in_a_thread, pieces)))
 
-    @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
-        if self._bf16:
-            with torch.autocast("cuda", dtype=torch.bfloat16):
-                yield
-        elif self._device == "cuda":
-            # By default cuDNN rounds what it convolves to TF32, which is right to 1e-3 only.
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                yield
-        else:
+    def _in_a_thread(self, pixels_BHWC: np.ndarray) -> np.ndarray:
+        torch.set_num_threads(1)  # of this thread
+        network = self._free.get()
+        try:
+            return self._answer(network, pixels_BHWC)
+        finally:
+            self._free.put(network)
+
+    def _answer(self, network: nn.Module, pixels_BHWC: np.ndarray) -> np.ndarray:
+        with torch.inference_mode(), _precision(self._device, bf16=self._bf16):
+            pixels = torch.from_numpy(pixels_BHWC).to(self._device)
+            answer: np.ndarray = network(pixels).float().cpu().numpy()
+            return answer
+
+
+def _twin(network: nn.Module) -> nn.Module:
+    """Return a copy that shares every tensor, so that hooks of two threads cannot meet."""
+    shared: dict[int, Any] = {id(t): t for t in [*network.parameters(), *network.buffers()]}
+    return copy.deepcopy(network, shared)
+
+
+@contextlib.contextmanager
+def _precision(device: str, *, bf16: bool) -> Iterator[None]:
+    if bf16:
+        with torch.autocast(device, dtype=torch.bfloat16):
             yield
+    elif device == "cuda":
+        # By default cuDNN rounds what it convolves to TF32, which is right to 1e-3 only.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    else:
+        yield

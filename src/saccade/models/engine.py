@@ -1,10 +1,12 @@
 """An engine: a network that will not change any more, made ready to be asked quickly."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from saccade.data.batches import normalise
@@ -53,6 +55,21 @@ class OfCanvas(nn.Module):
         centre: Any = self.preprocess.centre  # it only slices: as good for tensors as for arrays
         answer: Tensor = self.ask(normalise(centre(canvases_BHWC), self.preprocess))
         return answer
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in this thread alone: quickest for a picture or two.
+
+    Threads that share one picture wait for each other at every layer; beside other processes two
+    of them took twenty times as long as one (docs/log.md).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def noise(preprocess: Preprocess) -> np.ndarray:

@@ -17,13 +17,14 @@ from saccade.data.cache import PixelCache
 from saccade.data.preprocess import Preprocess
 from saccade.models import converted, kept
 from saccade.models.converted import Converted, NotConverted
-from saccade.models.eager import BATCH, Asker, open_torch
+from saccade.models.eager import Asker, open_torch
 from saccade.models.engine import (
     MAX_ERROR,
     MAX_ERROR_BF16,
     Engine,
     OfCanvas,
     noise,
+    one_thread,
     relative_error,
 )
 from saccade.models.network import Network
@@ -33,6 +34,7 @@ WORTH_CONVERTING = 200
 """Pictures from which OpenVINO wins back the 2 s that loading and converting cost (docs/log.md)."""
 WORTH_FUSING = 48
 """Pictures from which folding BatchNorms wins back the forward passes that it costs."""
+PICTURES_A_THREAD = 16  # given to OpenVINO at once, so that few threads wait for the last one
 
 Kind = Literal["auto", "openvino", "torch"]
 
@@ -76,7 +78,8 @@ def open_engine(
             return _open_openvino(asked, exact=exact, key=key, cache_dir=cache_dir)
         except NotConverted as error:
             notes = (f"torch computes what is frozen, OpenVINO does not: {error}.",)
-    engine = open_torch(asked, device=device, exact=exact, fuse=num_pictures >= WORTH_FUSING)
+    fuse = num_pictures >= WORTH_FUSING
+    engine = open_torch(asked, device=device, exact=exact, fuse=fuse)
     seconds = time.perf_counter() - begun
     return dataclasses.replace(engine, notes=notes + engine.notes, seconds_to_open=seconds)
 
@@ -91,8 +94,9 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
     begun, threads = time.perf_counter(), torch.get_num_threads()
     probes = noise(asked.preprocess)
     converted.load()
-    content, note = _content(asked, probes, key=key, cache_dir=cache_dir)
-    expected = Asker(asked, device="cpu")(probes)
+    with one_thread():
+        content, note = _content(asked, probes, key=key, cache_dir=cache_dir)
+        expected = Asker(asked, device="cpu")(probes)
     error = math.inf
     for bf16 in (False,) if exact or not converted.has_bf16() else (True, False):
         engine = Converted(content, threads=threads, bf16=bf16)
@@ -101,7 +105,7 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
             return Engine(
                 name=f"openvino {'bf16' if bf16 else 'fp32'}",
                 ask=engine,
-                batch=BATCH * threads,
+                batch=PICTURES_A_THREAD * threads,
                 notes=(note,) if note else (),
                 relative_error=error,
                 seconds_to_open=time.perf_counter() - begun,
