@@ -97,6 +97,8 @@ def table(runs: Sequence[Run]) -> list[str]:
         lines += _rows(own, cold)
         if warm := [key for key in own.methods if METHODS[key].warm]:
             lines += ["", "A second run on the cache of the first:", "", *_rows(own, warm)]
+        load = max((run["load_before"] for key in own.methods for run in own.runs[key]), default=0)
+        lines += ["", f"Highest load average before a run: {load:.1f} (0 = nothing else ran)."]
         if own.failed:
             lines += ["", f"{own.failed} runs failed and are not counted; see runs.jsonl."]
         base = sets.get(name.split("_x", 1)[0])
