@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,9 @@ from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, 
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import choose_progress
 from saccade.runtime.store import encode_name, json_text
+
+BEGUN = time.monotonic() - 0.2
+"""When the user pressed Enter, as budgets count: Python itself takes 0.2 s to come here."""
 
 app = typer.Typer(
     name="saccade",
@@ -125,7 +129,7 @@ def train(
             progress.start("load torch")
             from saccade.workflow import train as train_run
 
-            run = train_run(recipe.data, recipe, output=output, progress=progress)
+            run = train_run(recipe.data, recipe, output=output, progress=progress, begun=BEGUN)
         _end(run, as_json=as_json)
     _leave()
 
@@ -143,7 +147,7 @@ def resume(
             progress.start("load torch")
             from saccade.workflow import resume as resume_run
 
-            finished = resume_run(run, progress=progress)
+            finished = resume_run(run, progress=progress, begun=BEGUN)
         _end(finished, as_json=as_json)
     _leave()
 

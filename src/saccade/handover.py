@@ -12,24 +12,23 @@ from saccade.models.network import Network
 from saccade.reporting import card
 from saccade.run import Ledger
 from saccade.runtime.store import write_text
-from saccade.training.learn import Learned
 
 MAX_GOLDEN = 8
 MAX_GOLDEN_BYTES = 1_000_000
 
 
 def model_facts(
-    net: Network, lesson: Lesson, fetched: weights.Weights | None, learned: Learned
+    net: Network, lesson: Lesson, fetched: weights.Weights | None, num_stages: int
 ) -> dict[str, Any]:
     """Return what the run records of its network."""
-    net.set_stage_trainable(learned.num_stages)
+    net.set_stage_trainable(num_stages)
     rows = layers.layer_table(net, lesson.cache.preprocess.size_px)
     return {
         "name": lesson.recipe.model,
         "num_parameters": net.num_parameters,
         "num_trainable": net.num_trainable,
         "num_stages": len(net.stages),
-        "num_stages_learned": learned.num_stages,
+        "num_stages_learned": num_stages,
         "weights": {
             "source": fetched.source if fetched else "none: from scratch",
             "licence": fetched.licence if fetched else "",

@@ -1,6 +1,7 @@
 """The whole road, from a folder of labelled pictures to a run with a tested model."""
 
 import contextlib
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data import audit
+from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
 from saccade.data.folders import no_such_place
 from saccade.data.pixel_store import PixelStore
@@ -17,11 +19,12 @@ from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
 from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
 from saccade.models import network, weights
-from saccade.models.inference import predict_logits
-from saccade.models.network import Network
+from saccade.models.engine import relative_error
+from saccade.models.inference import open_engine, predict_logits
 from saccade.report import write_report
 from saccade.run import Ledger, Run, new_folder, open_run
 from saccade.runtime import device, machine
+from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
 from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
@@ -38,6 +41,9 @@ DEFAULT_MODEL = "mobilenetv2_100"
 
 CHECKPOINT = "checkpoint.safetensors"
 
+MAX_DIFFERENCE = 1e-3
+"""Relative difference of logits up to which the parts of a network answer as the whole does."""
+
 
 def train(
     data: str | Path | Catalog,
@@ -45,6 +51,7 @@ def train(
     *,
     output: str | Path | None = None,
     progress: Progress | None = None,
+    begun: float | None = None,
 ) -> Run:
     """Return a finished run: data looked at and split, a network trained, tested and kept.
 
@@ -53,6 +60,7 @@ def train(
         recipe: every choice; its `data` field is taken from `data`.
         output: folder to write, which must not exist; None = runs/<name of the data>.
         progress: is told how far it is.
+        begun: when the budget began, on the monotonic clock; None = now.
 
     Raises:
         SaccadeError: whatever stopped it, by kind: usage, data, resource, artefact, interrupted.
@@ -64,13 +72,15 @@ def train(
     if recipe.model == "auto":
         recipe = recipe.replace(model=DEFAULT_MODEL)
     folder = new_folder(output, data=place)
-    return _go(folder, recipe, data, progress=progress or Progress(), before=None)
+    return _go(folder, recipe, data, progress=progress or Progress(), begun=begun)
 
 
-def resume(folder: str | Path, *, progress: Progress | None = None) -> Run:
+def resume(
+    folder: str | Path, *, progress: Progress | None = None, begun: float | None = None
+) -> Run:
     """Return the run in `folder`, continued from where it stopped and finished.
 
-    The final weights are those of a run that was never stopped.
+    The final weights are those of a run that was never stopped. A budget begins anew.
 
     Raises:
         UsageError: it is finished already (E241).
@@ -85,7 +95,9 @@ def resume(folder: str | Path, *, progress: Progress | None = None) -> Run:
             fix=f"read its report.html, or train again with --config {run.folder / 'recipe.toml'}",
         )
     recipe = read_recipe(run.folder / "recipe.toml")
-    return _go(run.folder, recipe, recipe.data, progress=progress or Progress(), before=run)
+    return _go(
+        run.folder, recipe, recipe.data, progress=progress or Progress(), begun=begun, before=run
+    )
 
 
 def _go(
@@ -94,9 +106,13 @@ def _go(
     data: str | Path | Catalog,
     *,
     progress: Progress,
-    before: Run | None,
+    begun: float | None,
+    before: Run | None = None,
 ) -> Run:
     machine.keep_pages()
+    budget = Budget(
+        seconds=parse_seconds(recipe.budget), begun=time.monotonic() if begun is None else begun
+    )
     device_name = device.choose_device(recipe.device)
     device.set_threads(recipe.threads)
     fetched = weights.fetch(recipe.model, weights=recipe.weights)
@@ -115,7 +131,7 @@ def _go(
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
         try:
-            _learn_and_test(ledger, lesson, fetched, device_name, progress)
+            _Road(ledger, lesson, fetched, device_name, progress, budget).go()
         except BaseException as error:
             _close_early(ledger, error)
             raise
@@ -156,117 +172,173 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
         progress.say(sentence)
 
 
-def _learn_and_test(
-    ledger: Ledger,
-    lesson: Lesson,
-    fetched: weights.Weights | None,
-    device_name: str,
-    progress: Progress,
-) -> None:
-    recipe, folder = lesson.recipe, ledger.folder
-    with ledger.timed("build"):
-        net, _ = network.build(
-            recipe.model,
-            task=lesson.task,
-            recipe=recipe,
-            weights=fetched,
-            img_size=recipe.img_size,
-        )
-    for note in net.notes:
-        progress.say(note)
-    checkpoint = _checkpoint(folder)
-    history = History(
-        folder / "history.jsonl", keep=checkpoint.counters["events"] if checkpoint else 0
-    )
-    with ledger.timed("learn"), Interrupts() as interrupts:
-        learned = learn(
-            net,
-            _material(lesson),
-            recipe=recipe,
-            pretrained=fetched is not None,
-            surroundings=Surroundings(
-                device=device_name,
-                history=history,
-                progress=progress,
-                asked_to_stop=interrupts.asked_to_stop,
-                checkpoint_path=folder / CHECKPOINT,
-            ),
-            resume=checkpoint,
-        )
-    ledger.facts["model"] = model_facts(net, lesson, fetched, learned)
-    if learned.interrupted:
-        keep_model(ledger, lesson, net, table=None, metrics=None)
-        raise InterruptedRun(
-            f"Stopped by {interrupts.signal_name}; the best model so far is kept, untested.",
-            code="601",
-            where=str(folder / "model"),
-            fix=f"go on with: saccade resume {folder}",
-        )
-    _test(ledger, lesson, net, learned, device_name=device_name, progress=progress)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-
-
 def _checkpoint(folder: Path) -> Checkpoint | None:
     path = folder / CHECKPOINT
     return read_checkpoint(path) if path.is_file() else None
 
 
-def _material(lesson: Lesson) -> Material:
-    return Material(
-        cache=lesson.cache,
-        targets=lesson.targets,
-        train_rows=lesson.split.rows("train"),
-        validation_rows=lesson.split.rows("validation"),
-        task=lesson.task,
-    )
+class _Road:
+    """From a lesson to a tested model: learn, test, keep, report."""
 
+    def __init__(
+        self,
+        ledger: Ledger,
+        lesson: Lesson,
+        fetched: weights.Weights | None,
+        device_name: str,
+        progress: Progress,
+        budget: Budget,
+    ) -> None:
+        self.ledger, self.lesson, self.fetched = ledger, lesson, fetched
+        self.recipe, self.folder = lesson.recipe, ledger.folder
+        self.device, self.progress, self.budget = device_name, progress, budget
 
-def _test(
-    ledger: Ledger,
-    lesson: Lesson,
-    net: Network,
-    learned: Learned,
-    *,
-    device_name: str,
-    progress: Progress,
-) -> None:
-    """Ask the network about every picture, once, and keep what it said and how good that is.
+    def go(self) -> None:
+        """Do all of it."""
+        with self.ledger.timed("build"):
+            self.net, _ = network.build(
+                self.recipe.model,
+                task=self.lesson.task,
+                recipe=self.recipe,
+                weights=self.fetched,
+                img_size=self.recipe.img_size,
+            )
+        for note in self.net.notes:
+            self.progress.say(note)
+        learned = self._learn()
+        self._note_model(learned.num_stages)
+        if learned.interrupted:
+            keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
+            raise InterruptedRun(
+                f"Stopped by {self.stopped_by}; the best model so far is kept, untested.",
+                code="601",
+                where=str(self.folder / "model"),
+                fix=f"go on with: saccade resume {self.folder}",
+            )
+        self._test(learned)
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
-    Pictures whose features a frozen network has computed already are not shown to it again: the
-    solved head is its last layer, and their logits are known.
-    """
-    folder = ledger.folder
-    num, known = len(lesson.catalog), learned.known_logits
-    new = [row for row in range(num) if row not in known]
-    with ledger.timed("predict"):
-        progress.start("predict", len(new), "pictures")
-        asked = predict_logits(net, lesson.cache, new, device=device_name, progress=progress)
-        logits_NK = np.empty((num, lesson.task.num_outputs), np.float32)
-        for row, logits_K in [*known.items(), *zip(new, asked, strict=True)]:
-            logits_NK[row] = logits_K
-    table = Predictions(
-        task=lesson.task,
-        paths=lesson.catalog.paths,
-        hashes=lesson.catalog.hashes,
-        parts=lesson.split.parts,
-        truth=lesson.targets,
-        scores=lesson.task.scores(logits_NK),
-    )
-    with ledger.timed("evaluate"):
-        table.write_csv(folder / "predictions.csv")
-        grouped = any(lesson.split.groups)
-        metrics = evaluate(
-            table, seed=lesson.recipe.seed, groups=_own_groups(lesson) if grouped else None
+    def _learn(self) -> Learned:
+        checkpoint = _checkpoint(self.folder)
+        keep = checkpoint.counters["events"] if checkpoint else 0
+        lesson = self.lesson
+        with self.ledger.timed("learn"), Interrupts() as interrupts:
+            learned = learn(
+                self.net,
+                Material(
+                    cache=lesson.cache,
+                    targets=lesson.targets,
+                    train_rows=lesson.split.rows("train"),
+                    validation_rows=lesson.split.rows("validation"),
+                    task=lesson.task,
+                ),
+                recipe=self.recipe,
+                pretrained=self.fetched is not None,
+                surroundings=Surroundings(
+                    device=self.device,
+                    history=History(self.folder / "history.jsonl", keep=keep),
+                    progress=self.progress,
+                    asked_to_stop=interrupts.asked_to_stop,
+                    checkpoint_path=self.folder / CHECKPOINT,
+                    budget=self.budget,
+                    started=self.budget.begun,
+                    cache_folder=cache_folder(self.recipe.cache),
+                    weights_key=self.fetched.sha256 if self.fetched else "",
+                    on_model=self._keep_so_far if self.budget.limited else None,
+                    on_plan=self._keep_plan,
+                ),
+                reserve=self._reserve,
+                resume=checkpoint,
+            )
+        self.stopped_by = interrupts.signal_name
+        return learned
+
+    def _note_model(self, num_stages: int) -> None:
+        self.ledger.facts["model"] = model_facts(self.net, self.lesson, self.fetched, num_stages)
+
+    def _keep_so_far(self, num_stages: int) -> None:
+        """Write the model as it is, untested, so that there is one whatever happens next."""
+        self._note_model(num_stages)
+        keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
+
+    def _keep_plan(self, rungs: tuple[str, ...]) -> None:
+        write_recipe(self.folder / "recipe.toml", self.recipe.replace(rungs=rungs))
+
+    def _reserve(self, seconds_a_picture: float) -> float:
+        """Return the seconds that the end of the run takes: test, intervals, report, saving."""
+        num_test = len(self.lesson.split.rows("test"))
+        return 3.0 + num_test * seconds_a_picture * 1.2 + 5e-4 * len(self.lesson.catalog)
+
+    def _test(self, learned: Learned) -> None:
+        """Ask the network about every picture, once; keep what it said and how good that is."""
+        lesson, folder = self.lesson, self.folder
+        with self.ledger.timed("predict"):
+            logits_NK = self._all_logits(learned)
+        table = Predictions(
+            task=lesson.task,
+            paths=lesson.catalog.paths,
+            hashes=lesson.catalog.hashes,
+            parts=lesson.split.parts,
+            truth=lesson.targets,
+            scores=lesson.task.scores(logits_NK),
         )
-        write_json(folder / "metrics.json", as_json(metrics))
-        ledger.facts["summary"] = headline(metrics, lesson.task)
-    with ledger.timed("save"):
-        keep_model(ledger, lesson, net, table=table, metrics=metrics)
-    with ledger.timed("report"):
-        ledger.write("finished")
-        write_report(folder, lesson)
-    ledger.write("finished")
-    progress.close()
+        with self.ledger.timed("evaluate"):
+            table.write_csv(folder / "predictions.csv")
+            groups = _own_groups(lesson) if any(lesson.split.groups) else None
+            metrics = evaluate(table, seed=self.recipe.seed, groups=groups)
+            write_json(folder / "metrics.json", as_json(metrics))
+            self.ledger.facts["summary"] = headline(metrics, lesson.task)
+        with self.ledger.timed("save"):
+            keep_model(self.ledger, lesson, self.net, table=table, metrics=metrics)
+        with self.ledger.timed("report"):
+            self.ledger.write("finished")
+            write_report(folder, lesson)
+        self.ledger.write("finished")
+        self.progress.close()
+
+    def _all_logits(self, learned: Learned) -> np.ndarray:
+        """Return logits_NK of every picture, by the network as it ships.
+
+        Where the frozen stages were asked in fp32, what they said is not asked again. The whole
+        network is asked about a few pictures all the same: should it say anything else, it is
+        asked about every one.
+        """
+        num, known = len(self.lesson.catalog), learned.known_logits
+        new = [row for row in range(num) if row not in known]
+        self.progress.start("predict", len(new), "pictures")
+        if learned.ask is None:
+            return self._asked_whole(list(range(num)))
+        logits_NK = np.empty((num, self.lesson.task.num_outputs), np.float32)
+        for row, logits_K in known.items():
+            logits_NK[row] = logits_K
+        logits_NK[new] = learned.ask(new)
+        probes = [*new[:4], *list(known)[:4]]
+        whole = predict_logits(self.net, self.lesson.cache, probes, device=self.device)
+        error = relative_error(logits_NK[probes], whole)
+        if error <= MAX_DIFFERENCE:
+            return logits_NK
+        self.progress.say(
+            f"The parts of the network answer otherwise than the whole (by {error:.1e}); "
+            "the whole is asked about every picture."
+        )
+        return self._asked_whole(list(range(num)))
+
+    def _asked_whole(self, rows: list[int]) -> np.ndarray:
+        engine = open_engine(
+            self.net,
+            preprocess=self.lesson.cache.preprocess,
+            device=self.device,
+            num_pictures=len(rows),
+            exact=True,
+        )
+        return predict_logits(
+            self.net,
+            self.lesson.cache,
+            rows,
+            device=self.device,
+            progress=self.progress,
+            engine=engine,
+        )
 
 
 def _own_groups(lesson: Lesson) -> list[str]:

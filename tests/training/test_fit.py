@@ -10,6 +10,7 @@ from tests.training.conftest import SMALL, surroundings
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
 from saccade.training import fit as fit_module
+from saccade.training import step as step_module
 from saccade.training.checkpoint import read_checkpoint
 from saccade.training.fit import fit
 from saccade.training.recipe import Recipe
@@ -178,13 +179,13 @@ def test_a_rate_that_explodes_stops_with_the_layer_and_keeps_finite_weights(less
 
 
 def poison_once(monkeypatch: pytest.MonkeyPatch, *, at_call: int) -> None:
-    loss, calls = fit_module.training_loss, iter(range(10**6))
+    loss, calls = step_module.training_loss, iter(range(10**6))
 
     def poisoned(*args: object, **kwargs: object) -> torch.Tensor:
         value = loss(*args, **kwargs)
         return value * math.nan if next(calls) == at_call else value
 
-    monkeypatch.setattr(fit_module, "training_loss", poisoned)
+    monkeypatch.setattr(step_module, "training_loss", poisoned)
 
 
 def test_one_bad_step_goes_back_and_on_at_a_tenth_of_the_rate(
@@ -210,7 +211,7 @@ def test_without_the_guard_a_bad_step_spoils_the_weights_negative_control(
 ) -> None:
     net, material = lesson_for(SMALL)
     poison_once(monkeypatch, at_call=7)
-    monkeypatch.setattr(fit_module.math, "isfinite", lambda _value: True)
+    monkeypatch.setattr(step_module.math, "isfinite", lambda _value: True)
     spoiled: list[bool] = []
     monkeypatch.setattr(
         fit_module._Loop,

@@ -75,6 +75,7 @@ class Network(nn.Module):
         self.spec = spec  # None for timm's
         self.notes = notes  # sentences for the user
         self.licence = ""  # of the weights it began with
+        self.statistics_move = True  # of BatchNorm in stages that learn; set before train()
         self._num_trainable_stages = len(stages)
 
     @property
@@ -156,6 +157,10 @@ class Network(nn.Module):
             for stage in self.stages[: len(self.stages) - self._num_trainable_stages]:
                 for module in stage.modules:
                     module.training = False
+            if not self.statistics_move:
+                for layer in self.modules():
+                    if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the only common parent
+                        layer.training = False
         return self
 
 

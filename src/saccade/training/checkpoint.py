@@ -1,7 +1,7 @@
 """Everything that training needs to go on as if it had never stopped, in one file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Checkpoint:
     network: State
     best: State
     optimizer: State  # "<position of the parameter>.<name>"
+    start: State = field(default_factory=dict)  # what a rung of the ladder began with
     counters: dict[str, Any]  # epoch, step, best score, stale epochs, …
 
     def write(self, path: Path) -> None:
@@ -35,7 +36,12 @@ class Checkpoint:
         tensors.write(path, table)
 
     def _parts(self) -> tuple[tuple[str, State], ...]:
-        return (("network", self.network), ("best", self.best), ("optimizer", self.optimizer))
+        return (
+            ("network", self.network),
+            ("best", self.best),
+            ("optimizer", self.optimizer),
+            ("start", self.start),
+        )
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -54,7 +60,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             where=str(path),
             fix="train again; the run folder can be removed",
         ) from error
-    states: dict[str, State] = {"network": {}, "best": {}, "optimizer": {}}
+    states: dict[str, State] = {"network": {}, "best": {}, "optimizer": {}, "start": {}}
     for name, value in table.items():
         part, _, rest = name.partition(".")
         states[part][rest] = value
@@ -62,6 +68,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         network=states["network"],
         best=states["best"],
         optimizer=states["optimizer"],
+        start=states["start"],
         counters=counters,
     )
 

@@ -5,32 +5,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from saccade.data.batches import as_seen, normalise, shuffled
+from saccade.data.batches import shuffled
 from saccade.data.cache import PixelCache
 from saccade.data.task import Task
-from saccade.models.inference import predict_logits
 from saccade.models.network import Network
+from saccade.runtime.budget import NO_BUDGET, Budget
 from saccade.runtime.progress import Progress
-from saccade.runtime.seeds import generator
-from saccade.training.augment import Augmenter, augment_of
 from saccade.training.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
-from saccade.training.gradients import NotFinite, blame, stage_norms
+from saccade.training.gradients import NotFinite, stage_norms
 from saccade.training.history import History
-from saccade.training.objective import (
-    Judgement,
-    batch_targets,
-    class_weights_of,
-    judge,
-    training_loss,
-)
-from saccade.training.optimizer import make_optimizer, set_rate, total_norm
+from saccade.training.inputs import Inputs, Pictures
+from saccade.training.objective import Judgement, judge
+from saccade.training.optimizer import make_optimizer, set_rate
 from saccade.training.recipe import Recipe
 from saccade.training.schedule import rate_factor
+from saccade.training.step import Updater
 
+OUT_OF_TIME = "its time was up"
 RATE_CUT = 0.1  # what the rate is multiplied with, once, after a loss that is not finite
 
 
@@ -55,6 +51,16 @@ class Surroundings:
     asked_to_stop: Callable[[], bool] = bool  # called after every step; False = go on
     checkpoint_path: Path | None = None
     checkpoint_seconds: float = 15.0  # at least this long between two, but for an interruption
+    budget: Budget = NO_BUDGET
+    cache_folder: Path | None = None  # for activations and converted networks
+    weights_key: str = ""  # a hash of the pretrained weights; "" = converted anew each time
+    started: float = field(default_factory=time.monotonic)  # when the run began
+    on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
+    on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs` as far as planned
+
+    def seconds_since_start(self) -> float:
+        """Return how long the run has been going on."""
+        return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,21 @@ class Fitted:
     judgement: Judgement | None
     epochs: int  # finished ones
     interrupted: bool
+    failed: str = ""  # why the last epoch is not to be used; "" = it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """What a fit needs to know when it is one rung of a ladder.
+
+    Its last epoch is what counts: the rate has come down to zero there, and choosing among epochs
+    by the pictures that then decide about the rung would flatter it.
+    """
+
+    start: State  # the weights to return to, kept in each checkpoint
+    counters: dict[str, Any]  # where on the ladder it is, kept in each checkpoint
+    hopeless_loss: float  # a validation loss above this ends the rung
+    seconds: float = math.inf  # ends the rung unfinished
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +101,7 @@ class _Standing:
     best_epoch: int = 0
     best: Judgement | None = None
     best_state: State = field(default_factory=dict)
+    failed: str = ""  # why a rung ended early; not kept, for it is not gone on with
 
 
 def fit(
@@ -89,7 +111,9 @@ def fit(
     recipe: Recipe,
     pretrained: bool,
     surroundings: Surroundings,
+    inputs: Inputs | None = None,
     resume: Checkpoint | None = None,
+    rung: Rung | None = None,
 ) -> Fitted:
     """Train whatever of the network is not frozen; leave the best epoch's weights in it.
 
@@ -98,10 +122,21 @@ def fit(
     kept. With the same recipe, data and machine the weights are the same to the last bit,
     also when the fit was interrupted and resumed.
 
+    Args:
+        network: changed in place.
+        material: pixels, answers and rows.
+        recipe: rates, epochs, …
+        pretrained: whether it knows something already.
+        surroundings: who watches, and where checkpoints go.
+        inputs: what the network is given; None = the pictures.
+        resume: where a fit with the same arguments stopped.
+        rung: as a part of a ladder: no patience, and the last epoch is kept.
+
     Raises:
         ResourceError: loss or gradients were not finite even after the rate was cut (E440).
     """
-    loop = _Loop(network, material, recipe, pretrained, surroundings)
+    inputs = inputs or Pictures(material.cache, recipe, device=surroundings.device)
+    loop = _Loop(network, material, recipe, pretrained, surroundings, inputs, rung)
     standing = loop.begin(resume)
     epochs = epochs_of(recipe, pretrained=pretrained, steps_per_epoch=loop.steps_per_epoch)
     patience = recipe.patience or (5 if pretrained else max(10, epochs // 3))
@@ -110,16 +145,18 @@ def fit(
     )
     surroundings.progress.advance((standing.epoch - 1) * len(material.train_rows))
     interrupted = False
-    while standing.epoch <= epochs and standing.stale < patience:
-        interrupted = not loop.run_epoch(standing, total_steps=epochs * loop.steps_per_epoch)
-        if interrupted:
-            break
+    with inputs.opened():
+        while standing.epoch <= epochs and standing.stale < patience and not standing.failed:
+            interrupted = not loop.run_epoch(standing, total_steps=epochs * loop.steps_per_epoch)
+            if interrupted:
+                break
     loop.end(standing, interrupted=interrupted)
     return Fitted(
         best_epoch=standing.best_epoch,
         judgement=standing.best,
         epochs=standing.epoch - 1,
         interrupted=interrupted,
+        failed=standing.failed,
     )
 
 
@@ -146,7 +183,10 @@ class _Loop:
         recipe: Recipe,
         pretrained: bool,
         surroundings: Surroundings,
+        inputs: Inputs,
+        rung: Rung | None,
     ) -> None:
+        self.rung = rung
         self.network = network
         self.material = material
         self.recipe = recipe
@@ -154,19 +194,22 @@ class _Loop:
         self.around = surroundings
         self.device = surroundings.device
         self.num = len(material.train_rows)
-        self._kept_at = time.monotonic()
+        self._begun = self._kept_at = time.monotonic()
         # Equal shares instead of a small last batch, whose BatchNorm statistics would be wild.
         self.steps_per_epoch = math.ceil(self.num / recipe.batch_size)
         network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(network, recipe, pretrained=pretrained)
-        self.augmenter = Augmenter(
-            augment_of(recipe), material.cache.preprocess, seed=recipe.seed, device=self.device
-        )
-        weights = class_weights_of(
-            material.targets[material.train_rows], task=material.task, kind=recipe.class_weights
-        )
-        self.class_weights = (
-            None if weights is None else torch.from_numpy(weights).float().to(self.device)
+        self.inputs = inputs
+        self.update = Updater(
+            network,
+            inputs,
+            self.optimizer,
+            recipe=recipe,
+            task=material.task,
+            targets=material.targets,
+            train_rows=material.train_rows,
+            device=self.device,
+            history=surroundings.history,
         )
 
     def begin(self, resume: Checkpoint | None) -> _Standing:
@@ -177,11 +220,13 @@ class _Loop:
             counters = dict(resume.counters)
             best = counters.pop("best")
             del counters["events"]
+            for name in self.rung.counters if self.rung else ():
+                del counters[name]
             return _Standing(
                 **counters, best=Judgement(**best) if best else None, best_state=resume.best
             )
         standing = _Standing()
-        if self.pretrained and self.material.validation_rows:
+        if self.pretrained and self.material.validation_rows and self.rung is None:
             standing.best = self._judge()
         standing.best_state = _copy(self.network.state_dict())
         return standing
@@ -195,10 +240,15 @@ class _Loop:
         try:
             finished = self._steps(standing, total_steps, norms)
         except NotFinite as error:
+            if standing.cut < 1 and self.rung is not None:
+                standing.failed = f"{error.what} twice"
+                return True
             if standing.cut < 1:
                 self.network.load_state_dict(good[0])
                 raise error.as_user_error() from None
             self._roll_back(standing, good, at, error)
+            return True
+        if standing.failed:
             return True
         if not finished:
             return False
@@ -221,7 +271,7 @@ class _Loop:
             )
             set_rate(self.optimizer, factor * standing.cut)
             rows = shares[standing.step]
-            loss = self._step(rows, epoch=standing.epoch, step=standing.step)
+            loss = self.update(rows, epoch=standing.epoch, step=standing.step)
             standing.step += 1
             standing.loss_sum += loss * len(rows)
             standing.pictures += len(rows)
@@ -230,40 +280,14 @@ class _Loop:
             if self.around.asked_to_stop():
                 self._keep(standing)
                 return False
+            if self.rung is not None and time.monotonic() - self._begun > self.rung.seconds:
+                standing.failed = OUT_OF_TIME
+                break
         return True
-
-    def _step(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
-        """Do one update on some rows; return the loss before it."""
-        canvases = self.material.cache.canvases(rows)
-        preprocess = self.material.cache.preprocess
-        if self.augmenter.augment.active:
-            images = normalise(self.augmenter(canvases, rows, epoch=epoch), preprocess)
-        else:
-            images = as_seen(canvases, preprocess, self.device)
-        wanted = batch_targets(
-            self.material.targets[rows], task=self.material.task, device=self.device
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
-            draws = generator(self.recipe.seed, "dropout", epoch, step)
-            torch.manual_seed(int(draws.integers(2**62)))
-            loss = training_loss(
-                self.network(images),
-                wanted,
-                task=self.material.task,
-                smoothing=self.recipe.smoothing,
-                class_weights=self.class_weights,
-            )
-            loss.backward()  # type: ignore[no-untyped-call]
-        value, norm = float(loss.detach()), total_norm(self.network.parameters())
-        if not (math.isfinite(value) and math.isfinite(norm)):
-            raise NotFinite(blame(self.network, images), epoch=epoch, step=step)
-        self.optimizer.step()
-        return value
 
     def _judge(self) -> Judgement:
         rows = self.material.validation_rows
-        logits = predict_logits(self.network, self.material.cache, rows, device=self.device)
+        logits = self.inputs.logits(self.network, rows)
         return judge(logits, self.material.targets[rows], task=self.material.task)
 
     def _note(
@@ -276,8 +300,10 @@ class _Loop:
     ) -> None:
         task = self.material.task
         tolerance = self.recipe.tolerance * (task.target_std if task.kind == "regression" else 1)
-        judged = bool(self.material.validation_rows)
+        judged = bool(self.material.validation_rows) and self.rung is None
         better = not judged or judgement.beats(standing.best, tolerance=tolerance)
+        if self.rung is not None and judgement.loss > self.rung.hopeless_loss:
+            standing.failed = f"validation loss {judgement.loss:.3g}: it forgot what it knew"
         if better:
             standing.best, standing.best_epoch, standing.stale = judgement, standing.epoch, 0
             standing.best_state = _copy(self.network.state_dict())
@@ -296,9 +322,12 @@ class _Loop:
             images_per_second=self.num / seconds,
             seconds=seconds,
             best=better,
+            **({"rung": self.rung.counters["ladder_number"]} if self.rung else {}),
         )
         self.around.progress.say(
-            _epoch_line(standing, judgement, better=better, rate=self.num / seconds)
+            _epoch_line(
+                standing, judgement, better=better and self.rung is None, rate=self.num / seconds
+            )
         )
         if norms:  # none where a resumed epoch had no step left
             mean = {name: float(np.mean([n[name] for n in norms])) for name in norms[-1]}
@@ -337,7 +366,8 @@ class _Loop:
             network=self.network.state_dict(),
             best=standing.best_state,
             optimizer=optimizer_state(self.optimizer),
-            counters=counters,
+            start=self.rung.start if self.rung else {},
+            counters=counters | (self.rung.counters if self.rung else {}),
         ).write(self.around.checkpoint_path)
         self._kept_at = time.monotonic()
 

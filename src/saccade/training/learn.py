@@ -2,38 +2,35 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from saccade.models.inference import extract_features
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
 from saccade.training.fit import Fitted, Material, Surroundings, fit
+from saccade.training.frozen import FrozenStages
 from saccade.training.head import Head, fit_head
+from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
+from saccade.training.plan import VIEWS, PlannedRung, depths, read_rungs
 from saccade.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What was done to the network, and whether it was stopped on the way."""
+    """What was done to the network, and whether it was stopped on the way.
+
+    Where its frozen stages were asked in fp32, their answers are those of the network as it
+    ships: `known_logits` of the pictures that taught it, and `ask` for others, such as the test's.
+    """
 
     num_stages: int  # stages that learned beside the head
-    fitted: Fitted | None  # None where only the head was solved
     interrupted: bool
     known_logits: Mapping[int, np.ndarray] = field(default_factory=dict)  # row -> logits (K,)
-
-
-def stages_to_learn(recipe: Recipe, network: Network, *, pretrained: bool) -> int:
-    """Return how many stages learn beside the head, counted from the end."""
-    if recipe.unfreeze == "auto":
-        return 0 if pretrained else len(network.stages)
-    if recipe.unfreeze == "all":
-        return len(network.stages)
-    return min(int(recipe.unfreeze), len(network.stages))
+    ask: Callable[[Sequence[int]], np.ndarray] | None = None  # rows -> logits_NK
 
 
 def learn(
@@ -43,62 +40,134 @@ def learn(
     recipe: Recipe,
     pretrained: bool,
     surroundings: Surroundings,
+    reserve: Callable[[float], float] = lambda _: 0.0,
     resume: Checkpoint | None = None,
 ) -> Learned:
     """Train the network in place.
 
-    With pretrained weights the head is solved on the frozen features first; fine-tuning then
-    starts from a network that already answers well, and is kept only where it answers better.
+    With pretrained weights the head is solved on the frozen features first. Then the freezing
+    ladder is climbed (`--unfreeze auto`), or the stages asked for are fine-tuned, which is kept
+    only where it answers better.
+
+    Args:
+        network: with its first weights.
+        material: pixels, answers and rows.
+        recipe: every choice.
+        pretrained: whether the weights know something.
+        surroundings: who watches, and where checkpoints go.
+        reserve: from the seconds that a picture costs to the seconds that must be left at the end.
+        resume: where learning with the same arguments stopped.
     """
-    num_stages = stages_to_learn(recipe, network, pretrained=pretrained)
-    known: Mapping[int, np.ndarray] = {}
-    if (pretrained or num_stages == 0) and resume is None:
-        known = _solve_head(network, material, recipe, surroundings)
-        if surroundings.asked_to_stop():
-            return Learned(num_stages=0, fitted=None, interrupted=True)
-    if num_stages == 0:
-        return Learned(num_stages=0, fitted=None, interrupted=False, known_logits=known)
-    network.set_stage_trainable(num_stages)
-    fitted = fit(
+    last = len(network.stages)
+    if not pretrained and recipe.unfreeze != "0":
+        count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
+        network.set_stage_trainable(count)
+        fitted = fit(
+            network,
+            material,
+            recipe=recipe,
+            pretrained=False,
+            surroundings=surroundings,
+            resume=resume,
+        )
+        return Learned(num_stages=count, interrupted=fitted.interrupted)
+    tried = _depths(recipe, last)
+    frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
+    if not frozen.look():
+        return Learned(num_stages=0, interrupted=True)
+    if resume is None:
+        _solve_head(network, material, frozen, recipe, surroundings)
+    if tried and surroundings.asked_to_stop():
+        return Learned(num_stages=0, interrupted=True)
+    if recipe.unfreeze == "auto" and tried:
+        climbed = climb(
+            network,
+            material,
+            frozen,
+            recipe=recipe,
+            surroundings=surroundings,
+            reserve=reserve(frozen.seconds_a_picture),
+            resume=resume,
+        )
+        return _learned(frozen, depth=climbed.depth, interrupted=climbed.interrupted)
+    if not tried:
+        return _learned(frozen, depth=0, interrupted=False)
+    found = _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume)
+    if found is None or found.interrupted:
+        return Learned(num_stages=tried[0], interrupted=True)
+    return _learned(frozen, depth=tried[0], interrupted=False)
+
+
+def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
+    """Return the freezing depths that a recipe asks for, beside 0."""
+    if recipe.unfreeze == "auto":
+        named = sorted({rung.num_last for rung in read_rungs(recipe.rungs)})
+        return tuple(min(d, num_stages) for d in named) or depths(num_stages)
+    count = num_stages if recipe.unfreeze == "all" else min(int(recipe.unfreeze), num_stages)
+    return (count,) if count else ()
+
+
+def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
+    frozen.network.eval()
+    if interrupted or depth not in frozen.cuts or not frozen.exact:
+        return Learned(num_stages=depth, interrupted=interrupted)
+    logits_NK = frozen.logits(depth, frozen.rows)
+    return Learned(
+        num_stages=depth,
+        interrupted=False,
+        known_logits=dict(zip(frozen.rows, logits_NK, strict=True)),
+        ask=lambda rows: frozen.ask(depth, rows),
+    )
+
+
+def _fine_tune(
+    network: Network,
+    material: Material,
+    frozen: FrozenStages,
+    depth: int,
+    recipe: Recipe,
+    surroundings: Surroundings,
+    resume: Checkpoint | None,
+) -> Fitted | None:
+    """Train the last stages as asked for; None if asked to stop before it began."""
+    network.set_stage_trainable(depth)
+    network.statistics_move = recipe.statistics != "frozen"
+    views = PlannedRung(num_last=depth, epochs=1, views=recipe.views or VIEWS)
+    inputs = frozen.inputs(views)
+    if inputs is None:
+        return None
+    return fit(
         network,
         material,
         recipe=recipe,
-        pretrained=pretrained,
+        pretrained=True,
         surroundings=surroundings,
+        inputs=inputs,
         resume=resume,
     )
-    return Learned(num_stages=num_stages, fitted=fitted, interrupted=fitted.interrupted)
 
 
 def _solve_head(
-    network: Network, material: Material, recipe: Recipe, surroundings: Surroundings
-) -> Mapping[int, np.ndarray]:
-    """Return the logits of all rows that features were computed of, training and validation."""
+    network: Network,
+    material: Material,
+    frozen: FrozenStages,
+    recipe: Recipe,
+    surroundings: Surroundings,
+) -> None:
+    """Give the network a solved head, and tell how well it does."""
     begun = time.perf_counter()
-    rows = [*material.train_rows, *material.validation_rows]
-    surroundings.progress.start("frozen features", len(rows), "pictures")
-    features_ND = extract_features(
-        network, material.cache, rows, device=surroundings.device, progress=surroundings.progress
-    )
-    num = len(material.train_rows)
     surroundings.progress.start("solve the head")
     targets = material.targets[material.train_rows]
     head = fit_head(
-        features_ND[:num],
+        frozen.features(material.train_rows),
         targets,
         task=material.task,
         seed=recipe.seed,
         class_weights=class_weights_of(targets, task=material.task, kind=recipe.class_weights),
     )
     set_head(network, head)
-    with torch.inference_mode():
-        features = torch.from_numpy(features_ND).to(surroundings.device)
-        logits_NK = network.classifier(features).cpu().numpy()
-    judgement = judge(
-        logits_NK[num:],
-        material.targets[material.validation_rows],
-        task=material.task,
-    )
+    rows = material.validation_rows
+    judgement = judge(frozen.logits(0, rows), material.targets[rows], task=material.task)
     surroundings.history.add(
         "head",
         penalty=head.penalty,
@@ -106,15 +175,17 @@ def _solve_head(
         validation_score=judgement.score,
         validation_loss=judgement.loss,
         score_name=judgement.name,
-        num_validation=len(material.validation_rows),
+        num_validation=len(rows),
         seconds=time.perf_counter() - begun,
+        at_seconds=surroundings.seconds_since_start(),
     )
     surroundings.progress.close()
     if math.isfinite(judgement.score):
         surroundings.progress.say(
             f"head: validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
         )
-    return dict(zip(rows, logits_NK, strict=True))
+    if surroundings.on_model is not None:
+        surroundings.on_model(0)
 
 
 def set_head(network: Network, head: Head) -> None:

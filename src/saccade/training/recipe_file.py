@@ -149,9 +149,8 @@ def check(recipe: Recipe, *, where: str) -> None:
     if recipe.unfreeze not in {"auto", "all"} and not recipe.unfreeze.isdecimal():
         _refuse("unfreeze", recipe.unfreeze, "auto, all, or a number of stages from 0", where)
     parse_seconds(recipe.budget)
-    for rung in recipe.rungs:
-        if not re.fullmatch(r"[1-9]\d*:[1-9]\d*:[1-9]\d*", rung):
-            _refuse("rungs", rung, "stages:epochs:views, each 1 or more", where)
+    if wrong := [r for r in recipe.rungs if not re.fullmatch(r"([1-9]\d*:){2}[1-9]\d*", r)]:
+        _refuse("rungs", wrong[0], "stages:epochs:views, each 1 or more", where)
     if recipe.val_fraction + recipe.test_fraction >= 1:
         _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
 

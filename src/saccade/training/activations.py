@@ -1,0 +1,172 @@
+"""What a frozen prefix says about each picture, computed once and kept for every epoch."""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from saccade.data.batches import batches
+from saccade.data.cache import PixelCache
+from saccade.models.cuts import Cut
+from saccade.models.engine import Engine
+from saccade.runtime.progress import Progress
+from saccade.runtime.store import disk_error
+from saccade.training.augment import Augmenter
+
+IN_MEMORY_BYTES = 2**30
+"""Activations beyond this lie in a file that the system pages in and out."""
+
+_LARGEST_HALF = 6e4  # float16 ends at 65504
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activations:
+    """One view of some pictures at one cut."""
+
+    cut: Cut
+    values: np.ndarray  # (M, *cut.shape), float32 (exact) or float16
+    place_N: np.ndarray  # int64: where a catalogue row lies in `values`; -1 = not held
+    error: float  # largest rounding error, relative to the largest value; 0 in float32
+
+    def of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the activations of some rows, float32 (B, *shape), copied."""
+        found: np.ndarray = self.values[self.place_N[np.asarray(rows, np.int64)]]
+        return found.astype(np.float32)
+
+
+def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to keep it
+    engine: Engine,
+    cuts: Sequence[Cut],
+    pixels: PixelCache,
+    rows: Sequence[int],
+    *,
+    num_rows: int,
+    view: int = 0,
+    augmenter: Augmenter | None = None,
+    folder: Path | None = None,
+    progress: Progress,
+    asked_to_stop: Callable[[], bool] = bool,
+) -> tuple[Activations, ...] | None:
+    """Return the activations of `rows` at each cut, all from one pass; None if asked to stop.
+
+    View 0 is the picture as the network sees it when tested, kept in float32, so that answers
+    computed from it are those of the network that ships. Any other view is one draw of the
+    augmentation, the one that epoch `view` would see without a cache, kept in float16.
+
+    Args:
+        engine: of `cuts.Taps(network, cuts)`.
+        cuts: in the order of the engine's answer.
+        pixels: canvases of the pictures.
+        rows: catalogue rows.
+        num_rows: rows of the catalogue.
+        view: 0, or the number of an augmented view.
+        augmenter: needed for views other than 0.
+        folder: where large activations are kept while they are needed.
+        progress: is advanced by a picture at a time.
+        asked_to_stop: asked between batches.
+    """
+    kind = np.float32 if view == 0 else np.float16
+    stores = [_room(len(rows), cut.shape, kind, folder) for cut in cuts]
+    largest, wrong = np.zeros(len(cuts)), np.zeros(len(cuts))
+    done = 0
+    for piece, canvases in _read_ahead(pixels, rows, engine.batch, view, augmenter):
+        answers = engine(canvases)
+        start = 0
+        for number, cut in enumerate(cuts):
+            width = math.prod(cut.shape)
+            values = answers[:, start : start + width]
+            start += width
+            largest[number] = max(largest[number], float(np.abs(values).max(initial=0)))
+            clipped = values.clip(-_LARGEST_HALF, _LARGEST_HALF) if view else values
+            kept = clipped.astype(kind)
+            if view:
+                error = float(np.abs(values - kept.astype(np.float32)).max(initial=0))
+                wrong[number] = max(wrong[number], error)
+            stores[number][done : done + len(piece)] = kept.reshape(len(piece), *cut.shape)
+        done += len(piece)
+        progress.advance(len(piece))
+        if asked_to_stop():
+            return None
+    place_N = np.full(num_rows, -1, np.int64)
+    place_N[np.asarray(rows, np.int64)] = np.arange(len(rows))
+    return tuple(
+        Activations(cut=cut, values=store, place_N=place_N, error=float(w / max(top, 1e-30)))
+        for cut, store, w, top in zip(cuts, stores, wrong, largest, strict=True)
+    )
+
+
+def _read_ahead(
+    pixels: PixelCache,
+    rows: Sequence[int],
+    size: int,
+    view: int,
+    augmenter: Augmenter | None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (rows, canvases) in order; the next canvases are read while the engine works."""
+
+    def read(piece: np.ndarray) -> np.ndarray:
+        canvases = pixels.canvases(piece)
+        if view and augmenter is not None:
+            changed = augmenter(canvases, piece, epoch=view).round().byte().cpu().numpy()
+            pixels.preprocess.centre(canvases)[:] = changed
+        return canvases
+
+    pieces = list(batches(rows, size))
+    with ThreadPoolExecutor(1) as reader:
+        following = [reader.submit(read, piece) for piece in pieces[:1]]
+        for number, piece in enumerate(pieces):
+            canvases = following.pop().result()
+            following = [reader.submit(read, one) for one in pieces[number + 1 : number + 2]]
+            yield piece, canvases
+
+
+def _room(num: int, shape: tuple[int, ...], kind: type, folder: Path | None) -> np.ndarray:
+    """Return an array to fill: in memory, or in a nameless file that ends with the process."""
+    if folder is None or num_bytes(num, shape, kind) <= IN_MEMORY_BYTES:
+        return np.empty((num, *shape), kind)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, kind, "w+", shape=(num, *shape))
+    except OSError as error:
+        raise disk_error(error, folder) from error
+
+
+def num_bytes(num: int, shape: Iterable[int], kind: type = np.float32) -> int:
+    """Return the bytes that activations of `num` pictures take."""
+    return num * math.prod(shape) * np.dtype(kind).itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewsOfPictures:
+    """Every view of the training pictures at one cut; view 0 also of those that are judged."""
+
+    cut: Cut
+    views: tuple[Activations, ...]
+    seed: int
+
+    def drawn(self, rows: np.ndarray, *, draws: np.random.Generator) -> torch.Tensor:
+        """Return activations for a step, float32 (B, …): for each picture one of its views."""
+        if len(self.views) == 1:
+            return self.plain(rows)
+        chosen = draws.integers(len(self.views), size=len(rows))
+        batch = np.empty((len(rows), *self.cut.shape), np.float32)
+        for number, view in enumerate(self.views):
+            own = chosen == number
+            if own.any():
+                batch[own] = view.of(rows[own])
+        return _as_tensor(batch)
+
+    def plain(self, rows: Sequence[int] | np.ndarray) -> torch.Tensor:
+        """Return the activations of pictures as they are, float32 (B, …)."""
+        return _as_tensor(self.views[0].of(rows))
+
+
+def _as_tensor(batch: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(batch)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor

@@ -1,0 +1,177 @@
+"""The frozen part of a network, asked once about every picture and never again."""
+
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from saccade.models.cuts import Cut, Taps, find_cut
+from saccade.models.engine import Engine
+from saccade.models.inference import open_engine
+from saccade.models.network import Network
+from saccade.runtime.store import free_bytes
+from saccade.training.activations import Activations, ViewsOfPictures, compute, num_bytes
+from saccade.training.augment import Augmenter, augment_of
+from saccade.training.fit import Material, Surroundings
+from saccade.training.inputs import FrozenAnswers, Inputs, Pictures
+from saccade.training.plan import PlannedRung
+from saccade.training.recipe import Recipe
+
+SHARE_OF_DISK = 0.25  # of the free space, for activations
+
+
+class FrozenStages:
+    """Activations at the cuts of one network, for the pictures that train and judge it.
+
+    The network's weights behind a cut may change; those before it must stay as they were given.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        material: Material,
+        recipe: Recipe,
+        surroundings: Surroundings,
+        *,
+        depths: Sequence[int],
+    ) -> None:
+        """Cut the network before the head, and at each depth that can be cut and kept.
+
+        Depths without a cut, or whose activations would take too much room, learn from whole
+        pictures; a note says so.
+        """
+        self.network, self.material, self.recipe = network, material, recipe
+        self.around = surroundings
+        self.rows = [*material.train_rows, *material.validation_rows]
+        head = find_cut(network, 0)
+        if head is None:  # cannot be: the classifier is one layer with one input
+            raise RuntimeError("the network has no classifier to cut before")
+        self.cuts: dict[int, Cut] = {0: head}
+        partial = [depth for depth in depths if 0 < depth < len(network.stages)]
+        for depth in partial:
+            cut = find_cut(network, depth)
+            if cut is not None and self._has_room(cut):
+                self.cuts[depth] = cut
+        left_out = [depth for depth in partial if depth not in self.cuts]
+        if left_out:
+            surroundings.progress.say(
+                f"{network.name} cannot be cut, or its answers not be kept, before its last "
+                f"{', '.join(map(str, left_out))} stages; there the whole network runs each epoch."
+            )
+        self.seconds_a_picture = 0.0  # of one pass, measured by the latest
+        self._engine: Engine | None = None
+        self._views: list[dict[int, Activations]] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that answers for the frozen part, opened when it is first needed."""
+        if self._engine is None:
+            depths = "-".join(map(str, self.cuts))
+            key = self.around.weights_key
+            self._engine = open_engine(
+                Taps(self.network, tuple(self.cuts.values())),
+                preprocess=self.material.cache.preprocess,
+                device=self.around.device,
+                num_pictures=len(self.rows),
+                exact=False,
+                key=f"{key}-{self.network.architecture}-{depths}" if key else "",
+                cache_dir=self.around.cache_folder,
+            )
+            for note in self._engine.notes:
+                self.around.progress.say(note)
+        return self._engine
+
+    @property
+    def exact(self) -> bool:
+        """Whether its answers are those of the network as it ships, in fp32."""
+        return "fp32" in self.engine.name
+
+    def look(self) -> bool:
+        """Ask about every picture as it is; False if asked to stop."""
+        return self._add_view(0)
+
+    def features(self, rows: Sequence[int]) -> np.ndarray:
+        """Return what the classifier is given, float32 (B, D)."""
+        found = self._views[0][0].of(rows)
+        return found.reshape(len(found), -1)
+
+    def inputs(self, planned: PlannedRung) -> Inputs | None:
+        """Return what a rung learns from; None if asked to stop while views were computed."""
+        if planned.num_last not in self.cuts:
+            return Pictures(self.material.cache, self.recipe, device=self.around.device)
+        active = augment_of(self.recipe).active
+        while len(self._views) < (planned.views if active else 1):
+            if not self._add_view(len(self._views)):
+                return None
+        return FrozenAnswers(self._pictures(planned), device=self.around.device)
+
+    def logits(self, depth: int, rows: Sequence[int]) -> np.ndarray:
+        """Return logits_NK of rows that were looked at, by the network as it is now."""
+        plain = PlannedRung(num_last=depth, epochs=1, views=1)
+        answers = FrozenAnswers(self._pictures(plain), device=self.around.device)
+        return answers.logits(self.network, rows)
+
+    def ask(self, depth: int, rows: Sequence[int]) -> np.ndarray:
+        """Return logits_NK of pictures that were not looked at before, such as the test's."""
+        found = compute(
+            self.engine,
+            tuple(self.cuts.values()),
+            self.material.cache,
+            rows,
+            num_rows=len(self.material.targets),
+            folder=self.around.cache_folder,
+            progress=self.around.progress,
+        )
+        kept = dict(zip(self.cuts, found or (), strict=True))
+        view = ViewsOfPictures(cut=self.cuts[depth], views=(kept[depth],), seed=self.recipe.seed)
+        return FrozenAnswers(view, device=self.around.device).logits(self.network, rows)
+
+    def _pictures(self, planned: PlannedRung) -> ViewsOfPictures:
+        views = tuple(view[planned.num_last] for view in self._views[: planned.views])
+        cut = self.cuts[planned.num_last]
+        return ViewsOfPictures(cut=cut, views=views, seed=self.recipe.seed)
+
+    def _add_view(self, view: int) -> bool:
+        rows = self.material.train_rows if view else self.rows
+        augmenter = Augmenter(
+            augment_of(self.recipe),
+            self.material.cache.preprocess,
+            seed=self.recipe.seed,
+            device="cpu",
+        )
+        what = f"augmented view {view} of the frozen stages" if view else "frozen stages"
+        engine = self.engine
+        self.around.progress.start(what, len(rows), "pictures")
+        begun = time.perf_counter()
+        found = compute(
+            engine,
+            tuple(self.cuts.values()),
+            self.material.cache,
+            rows,
+            num_rows=len(self.material.targets),
+            view=view,
+            augmenter=augmenter,
+            folder=self.around.cache_folder,
+            progress=self.around.progress,
+            asked_to_stop=self.around.asked_to_stop,
+        )
+        if found is None:
+            return False
+        self.seconds_a_picture = (time.perf_counter() - begun) / max(len(rows), 1)
+        self._views.append(dict(zip(self.cuts, found, strict=True)))
+        return True
+
+    def _has_room(self, cut: Cut) -> bool:
+        folder = self.around.cache_folder
+        num = len(self.rows)
+        taken = num_bytes(num, cut.shape) + sum(num_bytes(num, c.shape) for c in self.cuts.values())
+        taken = round(taken * (1 + (self.recipe.views or 4) / 2))
+        return taken <= (SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory())
+
+
+def _half_of_memory() -> float:
+    try:
+        return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 2.0**31

@@ -1,0 +1,92 @@
+"""What the network is given in a step: pictures, or what a frozen prefix said about them."""
+
+import contextlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from saccade.data.batches import as_seen, batches, normalise
+from saccade.data.cache import PixelCache
+from saccade.models.cuts import passing_over
+from saccade.models.inference import predict_logits
+from saccade.models.network import Network
+from saccade.runtime.seeds import generator
+from saccade.training.activations import ViewsOfPictures
+from saccade.training.augment import Augmenter, augment_of
+from saccade.training.recipe import Recipe
+
+BATCH = 64  # pictures a forward pass through a suffix; fixed, so that answers are repeatable
+
+
+class Inputs(Protocol):
+    """Where a fit takes its batches from."""
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Return what must hold while the network is given these inputs."""
+
+    def batch(self, rows: np.ndarray, *, epoch: int, step: int) -> torch.Tensor:
+        """Return what the network learns from in this step, on its device."""
+
+    def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
+        """Return logits_NK, float32, of pictures as they are."""
+
+
+class Pictures:
+    """Whole pictures from the pixel cache, augmented in batches; the whole network runs."""
+
+    def __init__(self, cache: PixelCache, recipe: Recipe, *, device: str) -> None:
+        self.cache = cache
+        self.device = device
+        self.augmenter = Augmenter(
+            augment_of(recipe), cache.preprocess, seed=recipe.seed, device=device
+        )
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Return a context in which nothing changes."""
+        return contextlib.nullcontext()
+
+    def batch(self, rows: np.ndarray, *, epoch: int, step: int) -> torch.Tensor:
+        """Return images_BCHW; how they are augmented depends on epoch and picture alone."""
+        del step
+        canvases = self.cache.canvases(rows)
+        if self.augmenter.augment.active:
+            changed = self.augmenter(canvases, rows, epoch=epoch)
+            return normalise(changed, self.cache.preprocess)
+        return as_seen(canvases, self.cache.preprocess, self.device)
+
+    def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
+        """Return logits_NK of the whole network, asked by torch: its weights change."""
+        return predict_logits(network, self.cache, rows, device=self.device)
+
+
+class FrozenAnswers:
+    """Activations at a cut, kept for every epoch; only what lies behind the cut runs."""
+
+    def __init__(self, pictures: ViewsOfPictures, *, device: str) -> None:
+        self.pictures = pictures
+        self.device = device
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Return a context in which the network takes activations of this cut."""
+        return passing_over(self.pictures.cut)
+
+    def batch(self, rows: np.ndarray, *, epoch: int, step: int) -> torch.Tensor:
+        """Return activations; which view is drawn depends on epoch and step alone."""
+        draws = generator(self.pictures.seed, "views", epoch, step)
+        return self.pictures.drawn(rows, draws=draws).to(self.device)
+
+    def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
+        """Return logits_NK of the suffix, in evaluation mode, from exact activations."""
+        was_training = network.training
+        network.eval()
+        network.to(self.device)
+        found = []
+        with torch.inference_mode(), self.opened():
+            for piece in batches(rows, BATCH):
+                answer = network(self.pictures.plain(piece).to(self.device))
+                found.append(answer.float().cpu().numpy())
+        network.train(was_training)
+        return np.concatenate(found) if found else np.zeros((0, 0), np.float32)

@@ -1,0 +1,309 @@
+"""The freezing ladder: head, last stage, last two, …, all; each step only if it is seen to help."""
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from saccade.evaluation.comparison import PairedGain, paired_gain
+from saccade.models.network import Network
+from saccade.training.checkpoint import Checkpoint, State
+from saccade.training.fit import OUT_OF_TIME, Fitted, Material, Rung, Surroundings, fit
+from saccade.training.frozen import FrozenStages
+from saccade.training.inputs import Inputs
+from saccade.training.objective import loss_of_knowing_nothing, picture_losses
+from saccade.training.plan import (
+    Costs,
+    PlannedRung,
+    fitted_to,
+    read_rungs,
+    seconds_a_step,
+    whole_ladder,
+)
+from saccade.training.recipe import Recipe
+
+FAILURES = 2
+"""Rungs that may fail in a row before the climb ends."""
+FEWEST_TO_JUDGE = 8
+"""Validation pictures below which no rung can be judged, so that none is tried."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Climb:
+    """Where on the ladder a run stands."""
+
+    depth: int = 0  # stages that learned in the network as it is; 0 = only the head was solved
+    number: int = 0  # rungs that were tried
+    failures: int = 0  # in a row
+    interrupted: bool = False
+    planned: tuple[str, ...] = ()  # as `Recipe.rungs`
+    given: bool = False  # whether the recipe named the rungs
+
+    @property
+    def counters(self) -> dict[str, object]:
+        """What a checkpoint keeps of it."""
+        return {f"ladder_{name}": getattr(self, name) for name in _KEPT}
+
+
+_KEPT = ("depth", "number", "failures", "planned", "given")
+
+
+def climb_from(checkpoint: Checkpoint) -> Climb:
+    """Return where on the ladder a checkpoint stands."""
+    kept = {name: checkpoint.counters[f"ladder_{name}"] for name in _KEPT}
+    return Climb(**{**kept, "planned": tuple(kept["planned"])})
+
+
+def ladder_of(recipe: Recipe, num_stages: int, standing: Climb) -> tuple[PlannedRung, ...]:
+    """Return the rungs to try, from the first: as planned so far, then as by default."""
+    if standing.given:
+        return read_rungs(recipe.rungs)
+    whole = whole_ladder(recipe, num_stages)
+    return (*read_rungs(standing.planned), *whole[len(standing.planned) :])
+
+
+def climb(
+    network: Network,
+    material: Material,
+    frozen: FrozenStages,
+    *,
+    recipe: Recipe,
+    surroundings: Surroundings,
+    reserve: float,
+    resume: Checkpoint | None = None,
+) -> Climb:
+    """Train the network in place, rung by rung; it ends as the best rung left it.
+
+    A rung begins with the best network so far, lets one stage (then two, four, …, all) learn
+    beside the head, and is taken only if the paired comparison on the validation part says, with
+    90 % certainty, that the losses of the same pictures became smaller (`paired_gain` of
+    `picture_losses`). A rung that fails is undone. It does not end the climb by itself: one
+    stage may be too little room where two are enough, or a rate too high for one stage may suit
+    more of them. Two in a row do: the next ones cost more and rarely bring what two could not.
+
+    With a budget every rung is fitted to what is left of it, by timing its steps first; a rung
+    that would not fit ends the climb, and one whose time runs out is undone.
+
+    Args:
+        network: knows a solved head already.
+        material: pixels, answers and rows.
+        frozen: what its frozen stages say, looked at already.
+        recipe: rates, batch size, rungs if they are given, …
+        surroundings: who watches, and where checkpoints go.
+        reserve: seconds that must be left for the test, the report and saving.
+        resume: where a climb with the same arguments stopped.
+    """
+    standing = climb_from(resume) if resume else Climb(given=bool(recipe.rungs))
+    if len(material.validation_rows) < FEWEST_TO_JUDGE:
+        surroundings.progress.say(
+            f"The validation part has {len(material.validation_rows)} pictures, too few to judge "
+            "a rung by; only the head is trained. Choose --unfreeze K to train more."
+        )
+        return standing
+    if resume is not None:
+        network.load_state_dict(resume.start or resume.network)
+    ladder = ladder_of(recipe, len(network.stages), standing)
+    for planned in ladder[standing.number :]:
+        rung = _Climber(network, material, frozen, planned, recipe, surroundings, reserve)
+        going_on = resume if resume is not None and resume.start else None
+        resume = None
+        if not rung.tried(standing, going_on) or standing.failures >= FAILURES:
+            break
+    return standing
+
+
+class _Climber:
+    """One rung: prepared, planned, trained, compared, taken or undone."""
+
+    def __init__(
+        self,
+        network: Network,
+        material: Material,
+        frozen: FrozenStages,
+        planned: PlannedRung,
+        recipe: Recipe,
+        around: Surroundings,
+        reserve: float,
+    ) -> None:
+        self.network, self.material, self.frozen = network, material, frozen
+        self.planned, self.recipe, self.around, self.reserve = planned, recipe, around, reserve
+        self.begun = time.perf_counter()
+
+    def tried(self, standing: Climb, resume: Checkpoint | None) -> bool:
+        """Try the rung; False where the climb ends with it, for want of time or by a signal."""
+        start = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.set_stage_trainable(self.planned.num_last)
+        self.network.statistics_move = self.recipe.statistics == "moving"
+        planned = self._planned(standing, resume)
+        if planned is None:
+            return False
+        inputs = self.frozen.inputs(planned)
+        if inputs is None:
+            standing.interrupted = True
+            return False
+        before = self._losses(inputs)
+        fitted = self._fit(planned, inputs, start, standing, resume)
+        if fitted.interrupted:
+            self.network.load_state_dict(start)
+            standing.interrupted = True
+            return False
+        gain = paired_gain(before, self._losses(inputs))
+        taken = gain.helps and not fitted.failed
+        if not taken:
+            self.network.load_state_dict(start)
+        standing.depth = planned.num_last if taken else standing.depth
+        standing.failures = 0 if taken else standing.failures + 1
+        standing.number += 1
+        self._note(planned, fitted, inputs, gain, taken=taken)
+        if fitted.failed == OUT_OF_TIME:  # undone, so the plan is the same without it
+            self._plan(standing, standing.planned[:-1])
+            return False
+        self._keep(standing)
+        if taken and self.around.on_model is not None:
+            self.around.on_model(standing.depth)
+        return self.around.budget.left > self.reserve
+
+    def _planned(self, standing: Climb, resume: Checkpoint | None) -> PlannedRung | None:
+        """Return the rung as it fits into the budget, after telling what is planned."""
+        planned: PlannedRung | None = self.planned
+        if self.around.budget.limited and not standing.given and resume is None:
+            planned = self._fitted()
+            if planned is None:
+                self.around.progress.say(
+                    f"The next rung ({self._name}) would not fit into the budget; it is left out."
+                )
+                return None
+        if planned is not None and len(standing.planned) <= standing.number:
+            self._plan(standing, (*standing.planned, str(planned)))
+        return planned
+
+    def _plan(self, standing: Climb, rungs: tuple[str, ...]) -> None:
+        standing.planned = rungs
+        if self.around.on_plan is not None:
+            self.around.on_plan(rungs)
+
+    def _fitted(self) -> PlannedRung | None:
+        plain = dataclasses.replace(self.planned, views=1)
+        inputs = self.frozen.inputs(plain)
+        if inputs is None:
+            return self.planned  # a signal came; `tried` meets it again
+        rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
+        step = seconds_a_step(self.network, inputs, rows)
+        num = len(self.material.train_rows)
+        steps = math.ceil(num / self.recipe.batch_size)
+        judging = step / len(rows) * len(self.material.validation_rows) * 0.5
+        costs = Costs(
+            view=self.frozen.seconds_a_picture * num,
+            epoch=1.15 * (steps * step + judging),  # reading, updating and noting come on top
+            opening=2 * judging + 0.3,
+        )
+        return fitted_to(self.planned, costs, self.around.budget.left - self.reserve)
+
+    def _fit(
+        self,
+        planned: PlannedRung,
+        inputs: Inputs,
+        start: State,
+        standing: Climb,
+        resume: Checkpoint | None,
+    ) -> Fitted:
+        self.around.progress.say(f"rung: {self._name}, {planned.epochs} epochs")
+        return fit(
+            self.network,
+            self.material,
+            recipe=rung_recipe(self.recipe, planned),
+            pretrained=True,
+            surroundings=self.around,
+            inputs=inputs,
+            resume=resume,
+            rung=Rung(
+                start=start,
+                counters=dict(standing.counters),
+                hopeless_loss=2 * loss_of_knowing_nothing(self.material.task),
+                seconds=self.around.budget.left - self.reserve,
+            ),
+        )
+
+    def _losses(self, inputs: Inputs) -> np.ndarray:
+        rows = self.material.validation_rows
+        logits = inputs.logits(self.network, rows)
+        if not np.isfinite(logits).all():
+            return np.full(len(rows), np.inf)
+        return picture_losses(logits, self.material.targets[rows], task=self.material.task)
+
+    def _note(
+        self,
+        planned: PlannedRung,
+        fitted: Fitted,
+        inputs: Inputs,
+        gain: PairedGain,
+        *,
+        taken: bool,
+    ) -> None:
+        judged = fitted.judgement
+        verdict = "taken" if taken else f"undone ({fitted.failed or 'no sure gain'})"
+        self.around.history.add(
+            "rung",
+            stages=planned.num_last,
+            name=self._name,
+            epochs=planned.epochs,
+            views=planned.views,
+            cached=type(inputs).__name__ == "FrozenAnswers",
+            validation_score=judged.score if judged else None,
+            validation_loss=judged.loss if judged else None,
+            score_name=judged.name if judged else "",
+            num_validation=gain.n,
+            gain=gain.value,
+            gain_low=gain.low,
+            gain_high=gain.high,
+            p=gain.p,
+            taken=taken,
+            why=fitted.failed,
+            seconds=time.perf_counter() - self.begun,
+            at_seconds=self.around.seconds_since_start(),
+        )
+        score = f"{judged.name} {judged.score:.3f}, " if judged else ""
+        self.around.progress.say(
+            f"rung {self._name}: {score}loss of the same pictures {-gain.value:+.3f} "
+            f"(p = {gain.p:.2g}, n = {gain.n}): {verdict}"
+        )
+
+    def _keep(self, standing: Climb) -> None:
+        if self.around.checkpoint_path is None:
+            return
+        counters = {**standing.counters, "events": len(self.around.history.events)}
+        state = self.network.state_dict()
+        Checkpoint(network=state, best={}, optimizer={}, counters=counters).write(
+            self.around.checkpoint_path
+        )
+
+    @property
+    def _name(self) -> str:
+        return rung_name(self.planned.num_last, len(self.network.stages))
+
+
+def rung_name(num_last: int, num_stages: int) -> str:
+    """Return what to call a freezing depth.
+
+    >>> rung_name(0, 5), rung_name(1, 5), rung_name(2, 5), rung_name(5, 5)
+    ('head', 'last stage', 'last 2 stages', 'all')
+    """
+    if num_last == 0:
+        return "head"
+    if num_last == num_stages:
+        return "all"
+    return "last stage" if num_last == 1 else f"last {num_last} stages"
+
+
+def rung_recipe(recipe: Recipe, planned: PlannedRung) -> Recipe:
+    """Return the recipe of one rung: its epochs, and a lower rate the more stages learn.
+
+    Source: measured on flowers and on ants and bees (docs/log.md): 1e-3 suits the last stage and
+    is too much for all.
+    """
+    head_lr = recipe.lr or (1e-2 if recipe.opt == "sgd" else 1e-3)
+    return recipe.replace(
+        epochs=planned.epochs, lr=head_lr, body_lr=recipe.body_lr or head_lr / planned.num_last
+    )

@@ -1,0 +1,117 @@
+"""Which rungs to climb, for how many epochs, on how many views: here seconds become steps."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from saccade.models.network import Network
+from saccade.training.inputs import Inputs
+from saccade.training.recipe import Recipe
+
+EPOCHS = 6
+"""Epochs of a rung with its own rate schedule. Flowers, last stage: 3 gain less, 12 no more."""
+FEWEST_EPOCHS = 2  # below, the rate has no time to rise and fall
+VIEWS = 4  # the plain one and three augmented
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRung:
+    """A freezing depth to try, and how long."""
+
+    num_last: int  # stages that learn beside the head
+    epochs: int
+    views: int  # 1 = only the plain one; without meaning where the whole network learns
+
+    def __str__(self) -> str:
+        """Return the text of `Recipe.rungs`."""
+        return f"{self.num_last}:{self.epochs}:{self.views}"
+
+
+def read_rungs(texts: Sequence[str]) -> tuple[PlannedRung, ...]:
+    """Return the rungs that texts such as 2:6:4 mean.
+
+    >>> read_rungs(["2:6:4"])[0].epochs
+    6
+    """
+    numbers = [[int(piece) for piece in text.split(":")] for text in texts]
+    return tuple(PlannedRung(num_last=d, epochs=e, views=v) for d, e, v in numbers)
+
+
+def depths(num_stages: int) -> tuple[int, ...]:
+    """Return the freezing depths to try: the last stage, the last two, four, …, all.
+
+    The first steps are the cheap ones and the likely ones. Doubling keeps the ladder of a network
+    with thirteen stages as short as that of one with five.
+
+    >>> depths(8), depths(5), depths(1)
+    ((1, 2, 4, 8), (1, 2, 4, 5), (1,))
+    """
+    powers = [2**n for n in range(num_stages.bit_length()) if 2**n < num_stages]
+    return (*powers, num_stages) if num_stages else ()
+
+
+def whole_ladder(recipe: Recipe, num_stages: int) -> tuple[PlannedRung, ...]:
+    """Return the rungs of a run without a budget; they depend on no clock."""
+    epochs, views = recipe.epochs or EPOCHS, recipe.views or VIEWS
+    return tuple(
+        PlannedRung(num_last=depth, epochs=epochs, views=views if recipe.augment else 1)
+        for depth in depths(num_stages)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Seconds, measured on this machine in this run."""
+
+    view: float  # one more view of all training pictures
+    epoch: float  # one epoch of this rung, judging included
+    opening: float  # what comes before the first step
+
+
+def fitted_to(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung | None:
+    """Return the rung with as many epochs and views as fit into `seconds`; None if too few do.
+
+    Epochs come first. Views are thinned out before a third of the epochs is, for a rung on the
+    plain view alone is still a rung.
+
+    >>> rung = PlannedRung(num_last=1, epochs=6, views=4)
+    >>> str(fitted_to(rung, Costs(view=2.0, epoch=1.0, opening=1.0), 10.0))
+    '1:5:3'
+    >>> fitted_to(rung, Costs(view=2.0, epoch=9.0, opening=1.0), 10.0) is None
+    True
+    """
+    free = seconds - costs.opening
+    epochs = min(wanted.epochs, int(free / max(costs.epoch, 1e-9)))
+    if epochs < FEWEST_EPOCHS:
+        return None
+    fewest = max(FEWEST_EPOCHS, math.ceil(epochs * 2 / 3))
+    for views in range(wanted.views, 0, -1):
+        fit = int((free - (views - 1) * costs.view) / max(costs.epoch, 1e-9))
+        if fit >= fewest:
+            return PlannedRung(
+                num_last=wanted.num_last, epochs=min(fit, wanted.epochs), views=views
+            )
+    return None
+
+
+def seconds_a_step(network: Network, inputs: Inputs, rows: np.ndarray, *, steps: int = 2) -> float:
+    """Return the seconds of a forward and a backward pass on `rows`, after one to warm up.
+
+    Nothing is updated: the caller's weights, statistics and gradients are as before.
+    """
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.train()
+    taken = []
+    with inputs.opened():
+        for number in range(steps + 1):
+            begun = time.perf_counter()
+            given = inputs.batch(rows, epoch=0, step=number)
+            network(given).square().mean().backward()
+            taken.append(time.perf_counter() - begun)
+    network.zero_grad(set_to_none=True)
+    network.load_state_dict(before)
+    network.eval()
+    return min(taken[1:])

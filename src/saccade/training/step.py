@@ -1,0 +1,129 @@
+"""One update: forward, loss, backward, update; in smaller pieces where memory runs out."""
+
+import math
+
+import numpy as np
+import torch
+
+from saccade.data.task import Task
+from saccade.models.network import Network
+from saccade.runtime.errors import ResourceError
+from saccade.runtime.seeds import generator
+from saccade.training.gradients import NotFinite, blame
+from saccade.training.history import History
+from saccade.training.inputs import Inputs
+from saccade.training.objective import batch_targets, class_weights_of, training_loss
+from saccade.training.optimizer import total_norm
+from saccade.training.recipe import Recipe
+
+
+class Updater:
+    """Does updates of one fit; remembers in how many pieces a batch fits into memory."""
+
+    def __init__(  # noqa: PLR0913 - what one fit is about
+        self,
+        network: Network,
+        inputs: Inputs,
+        optimizer: torch.optim.Optimizer,
+        *,
+        recipe: Recipe,
+        task: Task,
+        targets: np.ndarray,
+        train_rows: list[int],
+        device: str,
+        history: History,
+    ) -> None:
+        self.network, self.inputs, self.optimizer = network, inputs, optimizer
+        self.recipe, self.task, self.device, self.history = recipe, task, device, history
+        self.targets = targets
+        weights = class_weights_of(targets[train_rows], task=task, kind=recipe.class_weights)
+        self.class_weights = (
+            None if weights is None else torch.from_numpy(weights).float().to(device)
+        )
+        self.pieces = 1  # a batch is computed in so many, and updated from once
+
+    def __call__(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
+        """Do one update on some rows; return the loss before it.
+
+        Where memory does not hold the batch, it is computed in halves, quarters, … whose
+        gradients are added up, so that the update stays the same (but for BatchNorm, which then
+        normalises over fewer pictures).
+
+        Raises:
+            NotFinite: loss or gradients are not finite; nothing was updated.
+            ResourceError: a single picture does not fit into memory (E404).
+        """
+        value = None
+        while value is None:
+            try:
+                value = self._gradients(rows, epoch=epoch, step=step)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._halve(len(rows), error)
+        norm = total_norm(self.network.parameters())
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            images = self.inputs.batch(rows, epoch=epoch, step=step)
+            raise NotFinite(blame(self.network, images), epoch=epoch, step=step)
+        self.optimizer.step()
+        return value
+
+    def _gradients(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
+        """Compute the gradients of the mean loss of these rows; return that loss."""
+        given = self.inputs.batch(rows, epoch=epoch, step=step)
+        wanted = batch_targets(self.targets[rows], task=self.task, device=self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        draws = generator(self.recipe.seed, "dropout", epoch, step)
+        total = 0.0
+        with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
+            torch.manual_seed(int(draws.integers(2**62)))
+            for part, answers in zip(
+                given.tensor_split(self.pieces), wanted.tensor_split(self.pieces), strict=True
+            ):
+                if not len(part):
+                    continue
+                loss = training_loss(
+                    self.network(part),
+                    answers,
+                    task=self.task,
+                    smoothing=self.recipe.smoothing,
+                    class_weights=self.class_weights,
+                )
+                share = self._share(answers, wanted)
+                (loss * share if share != 1 else loss).backward()  # type: ignore[no-untyped-call]
+                total += float(loss.detach()) * share
+        return total
+
+    def _share(self, part: torch.Tensor, whole: torch.Tensor) -> float:
+        """Return the weight of a piece's mean loss in the batch's."""
+        if len(part) == len(whole):
+            return 1.0
+        if self.class_weights is None:
+            return len(part) / len(whole)
+        weights = self.class_weights
+        return float(weights[part.long()].sum() / weights[whole.long()].sum())
+
+    def _halve(self, num_rows: int, error: BaseException) -> None:
+        if self.pieces >= num_rows:
+            raise ResourceError(
+                "The memory does not hold one training step of a single picture.",
+                code="404",
+                where=f"{self.network.name}, {self.device}",
+                fix="choose a smaller --img-size or --model, fewer stages with --unfreeze, "
+                "or close other programs",
+            ) from error
+        self.pieces = min(self.pieces * 2, num_rows)
+        sentence = (
+            f"Memory does not hold {num_rows} pictures at once; each step is now computed in "
+            f"{self.pieces} pieces and updated from once, as before."
+        )
+        self.history.add("note", sentence=sentence)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        text in str(error).lower() for text in ("can't allocate memory", "out of memory")
+    )
