@@ -72,11 +72,8 @@ def _run(budget: int, slowed: str, asked: argparse.Namespace) -> dict[str, Any]:
         shutil.rmtree(own, ignore_errors=True)
     cache.mkdir(parents=True)
     saccade = [sys.executable, "-m", "saccade"]
-    slow = (
-        [sys.executable, Path(__file__).with_name("slowed.py"), f"{slowed}={PAUSES[slowed]}"]
-        if (slowed)
-        else saccade
-    )
+    wrapper = [sys.executable, Path(__file__).with_name("slowed.py")]
+    slow = [*wrapper, f"{slowed}={PAUSES[slowed]}"] if slowed else saccade
     told = ["--model", MODEL, "--weights", asked.weights, "--output", output, "--json"]
     child = run_child(
         [*slow, "train", asked.data, "--budget", f"{budget}s", *told],
