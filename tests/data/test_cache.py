@@ -880,3 +880,42 @@ def test_the_folder_is_the_one_named_else_the_variables_else_the_users(
     assert cache_folder.cache_folder() == tmp_path / "saccade"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder.cache_folder() == Path.home() / ".cache" / "saccade"
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_pictures_take_little_more_than_a_kilobyte_each(tmp_path: Path) -> None:
+    # So a million stay below two gigabytes. A process of its own has a peak of its own.
+    code = """
+import io, resource
+import numpy as np
+from PIL import Image
+from saccade.data.catalog import Candidate, Listing
+from saccade.data.scan import _catalog, _look_at_all
+
+buffer = io.BytesIO()
+Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(buffer, "BMP")
+
+class Numbers:
+    place = "numbers"
+
+    def read(self, key):
+        return buffer.getvalue()[:-4] + int(key).to_bytes(4, "little")
+
+num = 100_000
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+candidates = tuple(Candidate(path=str(n), label=str(n % 7)) for n in range(num))
+listing = Listing(place="numbers", layout="", source=Numbers(), candidates=candidates)
+with PixelStore(PREPROCESS, folder=sys.argv[2]) as pixels:
+    seen = _look_at_all(listing, pixels=pixels, progress=Told(), threads=2)
+    catalog = _catalog(listing, seen)
+    built = pixels.finish(catalog)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        assert built.canvases(rng.integers(0, num, 64)).shape == (64, 16, 16, 3)
+    shards_bytes = sum(path.stat().st_size for path in Path(sys.argv[2]).rglob("*.shard"))
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((after - before) * 1024 - shards_bytes, flush=True)
+"""
+    with child(code, tmp_path, tmp_path / "cache") as process:
+        grown = int(line(process))
+    assert grown < 1_500 * 100_000 + 128_000_000  # and two shards on their way to the disk
