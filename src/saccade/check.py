@@ -36,7 +36,7 @@ def check(
     if preview_path is None:
         lesson = look(recipe, recipe.data, None, progress=progress)
     else:
-        with PixelStore(_preview_size(recipe), shared=False, progress=progress) as pixels:
+        with PixelStore(_preview_size(recipe), folder=recipe.cache, shared=False) as pixels:
             lesson = look(recipe, recipe.data, pixels, progress=progress)
             write_preview_page(_previews(lesson), preview_path)
     findings = audit.look(lesson.catalog, lesson.task, lesson.split)

@@ -537,6 +537,18 @@ def test_damage_after_the_opening_is_met_at_the_first_reading(
     assert digests(tmp_path) == whole
 
 
+def test_a_cache_that_was_cleared_while_it_is_read_is_built_anew(
+    photos: Photos, tmp_path: Path
+) -> None:
+    root = photos({"a": 20, "b": 15})
+    _, right = build(root, tmp_path / "cache")
+    with opened(root, tmp_path / "cache") as (_, built):
+        shutil.rmtree(tmp_path / "cache")
+        np.testing.assert_array_equal(built.canvases(range(35)), right)
+    assert len(shard_paths(tmp_path)) == 4
+    assert leftovers(tmp_path / "cache") == []
+
+
 def test_opening_a_cache_reads_no_canvases(
     photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

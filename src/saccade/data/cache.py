@@ -64,9 +64,10 @@ class PixelCache:
         side = self.preprocess.canvas_px
         found = np.empty((len(wanted), side, side, 3), np.uint8)
         for shard in np.unique(self._shard_of[wanted]).tolist():
-            mapped = self._canvases_of(shard)
             here = np.flatnonzero(self._shard_of[wanted] == shard)
-            slots = self._slot_of[wanted[here]]
+            with self._lock:  # slots change with the shard where it is built anew
+                mapped = self._canvases_of(shard)
+                slots = self._slot_of[wanted[here]]
             for place, slot in zip(here.tolist(), slots.tolist(), strict=True):
                 found[place] = mapped[slot]
         return found
@@ -77,20 +78,19 @@ class PixelCache:
         return seen
 
     def _canvases_of(self, number: int) -> np.ndarray:
-        with self._lock:
-            if number in self._mapped:
-                self._mapped.move_to_end(number)
-                return self._mapped[number]
-            try:
-                mapped = map_canvases(self._shards[number], check=number not in self._checked)
-            except Damaged as damage:
-                self._mend(number, str(damage))
-                mapped = map_canvases(self._shards[number], check=False)
-            self._checked.add(number)
-            self._mapped[number] = mapped
-            while len(self._mapped) > 1 and self._mapped_bytes() > MAPPED_BYTES:
-                self._mapped.popitem(last=False)
-            return mapped
+        if number in self._mapped:
+            self._mapped.move_to_end(number)
+            return self._mapped[number]
+        try:
+            mapped = map_canvases(self._shards[number], check=number not in self._checked)
+        except Damaged as damage:
+            self._mend(number, str(damage))
+            mapped = map_canvases(self._shards[number], check=False)
+        self._checked.add(number)
+        self._mapped[number] = mapped
+        while len(self._mapped) > 1 and self._mapped_bytes() > MAPPED_BYTES:
+            self._mapped.popitem(last=False)
+        return mapped
 
     def _mapped_bytes(self) -> int:
         return sum(canvases.nbytes for canvases in self._mapped.values())

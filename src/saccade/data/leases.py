@@ -64,6 +64,7 @@ def living(root: Path) -> dict[str, list[str]]:
 @contextlib.contextmanager
 def guarded(root: Path) -> Iterator[None]:
     """Be the only process that changes leases or removes shards; held for moments only."""
+    root.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache
     with (root / GUARD).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

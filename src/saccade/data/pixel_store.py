@@ -7,6 +7,7 @@ a file than its row in the catalogue.
 import contextlib
 import hashlib
 import itertools
+import math
 import os
 import shutil
 import tempfile
@@ -26,8 +27,6 @@ from saccade.data.shards import REFUSED, Shard
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
 
-LIMIT_GB = 20.0
-
 
 class PixelStore:
     """Keeps the canvases that a scan makes, and says which contents need not be decoded again.
@@ -40,7 +39,8 @@ class PixelStore:
         preprocess: how a picture becomes a canvas.
         folder: of the cache; "" = SACCADE_CACHE, else the user's cache folder. Where it cannot be
             written, a temporary one takes its place, and that is told.
-        limit_gb: what may be left behind, in 10⁹ bytes; the shards unused for longest go first.
+        limit_gb: what the folder may hold afterwards, in 10⁹ bytes; the shards unused for longest
+            go first.
         shared: whether other runs may use the canvases; else they are removed at the end.
         progress: is told of damage, of waiting and of a temporary folder.
         shard_bytes: of canvases in a shard.
@@ -51,7 +51,7 @@ class PixelStore:
         preprocess: Preprocess,
         *,
         folder: str = "",
-        limit_gb: float = LIMIT_GB,
+        limit_gb: float = math.inf,
         shared: bool = True,
         progress: Progress | None = None,
         shard_bytes: int = SHARD_BYTES,

@@ -145,6 +145,7 @@ def write_shard(
     """
     digest = hashlib.sha256()
     try:
+        folder.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache
         with temporary.open("wb") as file:
             for canvas in canvases:
                 flat = np.ascontiguousarray(canvas).reshape(-1)
