@@ -126,7 +126,7 @@ def train(
                 fix="saccade train photos/",
             )
         with choose_progress(quiet=quiet or as_json) as progress:
-            progress.start("load torch")
+            progress.start("begin")
             from saccade.workflow import train as train_run
 
             run = train_run(recipe.data, recipe, output=output, progress=progress, begun=BEGUN)
@@ -144,7 +144,7 @@ def resume(
     """Go on with a run that was interrupted, to the same result as if it had not been."""
     with told_plainly(debug=debug, as_json=as_json):
         with choose_progress(quiet=quiet or as_json) as progress:
-            progress.start("load torch")
+            progress.start("begin")
             from saccade.workflow import resume as resume_run
 
             finished = resume_run(run, progress=progress, begun=BEGUN)

@@ -4,45 +4,29 @@ import contextlib
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from saccade.data import audit
-from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
 from saccade.data.folders import no_such_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
-from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import as_json, evaluate, headline
-from saccade.handover import keep_model, model_facts
 from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
-from saccade.models import network, weights
-from saccade.models.engine import relative_error
-from saccade.models.inference import open_engine, predict_logits
-from saccade.report import write_report
+from saccade.models.known import known_preprocess
 from saccade.run import Ledger, Run, new_folder, open_run
-from saccade.runtime import device, machine
+from saccade.runtime import machine
+from saccade.runtime.background import Background, Checking
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
-from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
-from saccade.runtime.store import write_json
-from saccade.training.checkpoint import Checkpoint, read_checkpoint
-from saccade.training.fit import Material, Surroundings
-from saccade.training.history import History
-from saccade.training.learn import Learned, learn
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import read_recipe, write_recipe
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The backbone behind `--model auto`: small, quick on a laptop, and its weights are free to use."""
 
-CHECKPOINT = "checkpoint.safetensors"
-
-MAX_DIFFERENCE = 1e-3
-"""Relative difference of logits up to which the parts of a network answer as the whole does."""
+if TYPE_CHECKING:
+    from saccade.road import Prepared
 
 
 def train(
@@ -113,34 +97,64 @@ def _go(
     budget = Budget(
         seconds=parse_seconds(recipe.budget), begun=time.monotonic() if begun is None else begun
     )
-    device_name = device.choose_device(recipe.device)
-    device.set_threads(recipe.threads)
-    fetched = weights.fetch(recipe.model, weights=recipe.weights)
     ledger = Ledger(folder)
     with ExitStack() as stack:
-        pixels = stack.enter_context(
-            PixelStore(
-                _preprocess(recipe),
-                folder=recipe.cache,
-                limit_gb=recipe.cache_gb,
-                progress=progress,
-            )
-        )
-        with ledger.timed("scan"):
-            lesson = look(recipe, data, pixels, progress=progress)
+        prepared, lesson = _look_and_prepare(recipe, data, stack, ledger, progress)
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
         try:
-            _Road(ledger, lesson, fetched, device_name, progress, budget).go()
+            from saccade.road import Road  # noqa: PLC0415 - loaded beside the scan
+
+            Road(ledger, lesson, prepared, progress, budget).go()
         except BaseException as error:
             _close_early(ledger, error)
             raise
     return Run(folder=folder)
 
 
-def _preprocess(recipe: Recipe) -> Preprocess:
+def _look_and_prepare(
+    recipe: Recipe,
+    data: str | Path | Catalog,
+    stack: ExitStack,
+    ledger: Ledger,
+    progress: Progress,
+) -> tuple["Prepared", Lesson]:
+    """Return what is known of network and data; they are looked at side by side.
+
+    Importing torch and timm takes seconds in which the second core would be idle, so pictures
+    are decoded meanwhile, for networks whose input is known beforehand.
+    """
     fit: Any = recipe.fit
-    return network.preprocess_for(recipe.model, img_size=recipe.img_size, fit=fit)
+    with Background(lambda: _prepare(recipe)) as loading:
+        guess = known_preprocess(recipe.model, img_size=recipe.img_size, fit=fit)
+        preprocess = guess or loading.result().preprocess
+        with ledger.timed("scan"):
+            lesson = _look(recipe, data, preprocess, stack, Checking(progress, loading))
+        with ledger.timed("load"):
+            prepared = loading.result()
+    if prepared.preprocess != preprocess:  # timm knows better than our table
+        with ledger.timed("scan"):
+            lesson = _look(recipe, data, prepared.preprocess, stack, progress)
+    return prepared, lesson
+
+
+def _prepare(recipe: Recipe) -> "Prepared":
+    from saccade import road  # noqa: PLC0415 - torch and timm, which take seconds
+
+    return road.prepare(recipe)
+
+
+def _look(
+    recipe: Recipe,
+    data: str | Path | Catalog,
+    preprocess: Preprocess,
+    stack: ExitStack,
+    progress: Progress,
+) -> Lesson:
+    pixels = PixelStore(
+        preprocess, folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
+    )
+    return look(recipe, data, stack.enter_context(pixels), progress=progress)
 
 
 def _check_same(lesson: Lesson, before: Run | None) -> None:
@@ -170,180 +184,6 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
     write_split(ledger.folder / "split.csv", lesson.catalog, lesson.split)
     for sentence in told(lesson, findings):
         progress.say(sentence)
-
-
-def _checkpoint(folder: Path) -> Checkpoint | None:
-    path = folder / CHECKPOINT
-    return read_checkpoint(path) if path.is_file() else None
-
-
-class _Road:
-    """From a lesson to a tested model: learn, test, keep, report."""
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        lesson: Lesson,
-        fetched: weights.Weights | None,
-        device_name: str,
-        progress: Progress,
-        budget: Budget,
-    ) -> None:
-        self.ledger, self.lesson, self.fetched = ledger, lesson, fetched
-        self.recipe, self.folder = lesson.recipe, ledger.folder
-        self.device, self.progress, self.budget = device_name, progress, budget
-
-    def go(self) -> None:
-        """Do all of it."""
-        with self.ledger.timed("build"):
-            self.net, _ = network.build(
-                self.recipe.model,
-                task=self.lesson.task,
-                recipe=self.recipe,
-                weights=self.fetched,
-                img_size=self.recipe.img_size,
-            )
-        for note in self.net.notes:
-            self.progress.say(note)
-        learned = self._learn()
-        self._note_model(learned.num_stages)
-        if learned.interrupted:
-            keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
-            raise InterruptedRun(
-                f"Stopped by {self.stopped_by}; the best model so far is kept, untested.",
-                code="601",
-                where=str(self.folder / "model"),
-                fix=f"go on with: saccade resume {self.folder}",
-            )
-        self._test(learned)
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)
-
-    def _learn(self) -> Learned:
-        checkpoint = _checkpoint(self.folder)
-        keep = checkpoint.counters["events"] if checkpoint else 0
-        lesson = self.lesson
-        with self.ledger.timed("learn"), Interrupts() as interrupts:
-            learned = learn(
-                self.net,
-                Material(
-                    cache=lesson.cache,
-                    targets=lesson.targets,
-                    train_rows=lesson.split.rows("train"),
-                    validation_rows=lesson.split.rows("validation"),
-                    task=lesson.task,
-                ),
-                recipe=self.recipe,
-                pretrained=self.fetched is not None,
-                surroundings=Surroundings(
-                    device=self.device,
-                    history=History(self.folder / "history.jsonl", keep=keep),
-                    progress=self.progress,
-                    asked_to_stop=interrupts.asked_to_stop,
-                    checkpoint_path=self.folder / CHECKPOINT,
-                    budget=self.budget,
-                    started=self.budget.begun,
-                    cache_folder=cache_folder(self.recipe.cache),
-                    weights_key=self.fetched.sha256 if self.fetched else "",
-                    on_model=self._keep_so_far if self.budget.limited else None,
-                    on_plan=self._keep_plan,
-                ),
-                reserve=self._reserve,
-                resume=checkpoint,
-            )
-        self.stopped_by = interrupts.signal_name
-        return learned
-
-    def _note_model(self, num_stages: int) -> None:
-        self.ledger.facts["model"] = model_facts(self.net, self.lesson, self.fetched, num_stages)
-
-    def _keep_so_far(self, num_stages: int) -> None:
-        """Write the model as it is, untested, so that there is one whatever happens next."""
-        self._note_model(num_stages)
-        keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
-
-    def _keep_plan(self, rungs: tuple[str, ...]) -> None:
-        write_recipe(self.folder / "recipe.toml", self.recipe.replace(rungs=rungs))
-
-    def _reserve(self, seconds_a_picture: float) -> float:
-        """Return the seconds that the end of the run takes: test, intervals, report, saving."""
-        num_test = len(self.lesson.split.rows("test"))
-        return 3.0 + num_test * seconds_a_picture * 1.2 + 5e-4 * len(self.lesson.catalog)
-
-    def _test(self, learned: Learned) -> None:
-        """Ask the network about every picture, once; keep what it said and how good that is."""
-        lesson, folder = self.lesson, self.folder
-        with self.ledger.timed("predict"):
-            logits_NK = self._all_logits(learned)
-        table = Predictions(
-            task=lesson.task,
-            paths=lesson.catalog.paths,
-            hashes=lesson.catalog.hashes,
-            parts=lesson.split.parts,
-            truth=lesson.targets,
-            scores=lesson.task.scores(logits_NK),
-        )
-        with self.ledger.timed("evaluate"):
-            table.write_csv(folder / "predictions.csv")
-            groups = _own_groups(lesson) if any(lesson.split.groups) else None
-            metrics = evaluate(table, seed=self.recipe.seed, groups=groups)
-            write_json(folder / "metrics.json", as_json(metrics))
-            self.ledger.facts["summary"] = headline(metrics, lesson.task)
-        with self.ledger.timed("save"):
-            keep_model(self.ledger, lesson, self.net, table=table, metrics=metrics)
-        with self.ledger.timed("report"):
-            self.ledger.write("finished")
-            write_report(folder, lesson)
-        self.ledger.write("finished")
-        self.progress.close()
-
-    def _all_logits(self, learned: Learned) -> np.ndarray:
-        """Return logits_NK of every picture, by the network as it ships.
-
-        Where the frozen stages were asked in fp32, what they said is not asked again. The whole
-        network is asked about a few pictures all the same: should it say anything else, it is
-        asked about every one.
-        """
-        num, known = len(self.lesson.catalog), learned.known_logits
-        new = [row for row in range(num) if row not in known]
-        self.progress.start("predict", len(new), "pictures")
-        if learned.ask is None:
-            return self._asked_whole(list(range(num)))
-        logits_NK = np.empty((num, self.lesson.task.num_outputs), np.float32)
-        for row, logits_K in known.items():
-            logits_NK[row] = logits_K
-        logits_NK[new] = learned.ask(new)
-        probes = [*new[:4], *list(known)[:4]]
-        whole = predict_logits(self.net, self.lesson.cache, probes, device=self.device)
-        error = relative_error(logits_NK[probes], whole)
-        if error <= MAX_DIFFERENCE:
-            return logits_NK
-        self.progress.say(
-            f"The parts of the network answer otherwise than the whole (by {error:.1e}); "
-            "the whole is asked about every picture."
-        )
-        return self._asked_whole(list(range(num)))
-
-    def _asked_whole(self, rows: list[int]) -> np.ndarray:
-        engine = open_engine(
-            self.net,
-            preprocess=self.lesson.cache.preprocess,
-            device=self.device,
-            num_pictures=len(rows),
-            exact=True,
-        )
-        return predict_logits(
-            self.net,
-            self.lesson.cache,
-            rows,
-            device=self.device,
-            progress=self.progress,
-            engine=engine,
-        )
-
-
-def _own_groups(lesson: Lesson) -> list[str]:
-    """Return a group for every picture; one that is alone is its own."""
-    return [group or f"\0{row}" for row, group in enumerate(lesson.split.groups)]
 
 
 def _close_early(ledger: Ledger, error: BaseException) -> None:
