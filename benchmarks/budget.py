@@ -7,7 +7,6 @@ the process is started until it is gone, with a model that `saccade predict` acc
 import argparse
 import csv
 import io
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,8 +18,10 @@ from methods import MODEL
 from records import (
     add_run,
     last_json,
-    machine_facts,
     open_record,
+    parsed,
+    parser,
+    places,
     read_runs,
     record_folder,
     run_child,
@@ -38,10 +39,8 @@ PAUSES = {"decode": 0.02, "evaluate": 0.2}  # seconds a picture, seconds a batch
 def main() -> None:
     """Measure, and write the table."""
     asked = _arguments()
-    folder = record_folder("budget", name=asked.resume)
-    known = {"DATA": asked.data, "WORK": asked.work, "WEIGHTS": asked.weights}
-    facts = machine_facts({"saccade": sys.executable})
-    open_record(folder, command=scrub(shlex.join(sys.argv), known), facts=facts)
+    folder, known = record_folder("budget", asked), places(asked)
+    open_record(folder, {"saccade": sys.executable}, known)
     for number in range(len(read_runs(folder)), len(PLAN[: asked.runs])):
         budget, slowed = PLAN[number]
         run = {"budget": budget, "slowed": slowed, **_run(budget, slowed, asked)}
@@ -54,16 +53,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
-    words.add_argument("--weights", type=Path, required=True)
-    words.add_argument("--work", type=Path, required=True)
+    words = parser(__doc__, data="folder with train/ and val/")
     words.add_argument("--runs", type=int, default=len(PLAN), help="only the first of the ten")
-    words.add_argument("--resume", default="", help="name of a record to continue")
-    asked = words.parse_args()
-    for name in ("data", "weights", "work"):
-        setattr(asked, name, getattr(asked, name).resolve())
-    return asked
+    return parsed(words)
 
 
 def _run(budget: int, slowed: str, asked: argparse.Namespace) -> dict[str, Any]:

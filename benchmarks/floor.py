@@ -5,7 +5,6 @@ table holds medians. Goal: the whole run within 1.6 times decoding + forward + i
 """
 
 import argparse
-import shlex
 import shutil
 import statistics
 import sys
@@ -19,8 +18,10 @@ from records import (
     add_run,
     has_bf16,
     last_json,
-    machine_facts,
     open_record,
+    parsed,
+    parser,
+    places,
     read_runs,
     record_folder,
     run_child,
@@ -52,10 +53,8 @@ WHY: dict[str, str] = {}
 def main() -> None:
     """Measure, and write the table."""
     asked = _arguments()
-    folder = record_folder("floor", name=asked.resume)
-    known = {"DATA": asked.data, "WORK": asked.work, "WEIGHTS": asked.weights}
-    facts = machine_facts({"saccade": sys.executable})
-    open_record(folder, command=scrub(shlex.join(sys.argv), known), facts=facts)
+    folder, known = record_folder("floor", asked), places(asked)
+    open_record(folder, {"saccade": sys.executable}, known)
     begun = len({run["repeat"] for run in read_runs(folder)})
     for repeat in range(begun, asked.repeats):
         for run in _all(asked):
@@ -68,16 +67,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
-    words.add_argument("--weights", type=Path, required=True)
-    words.add_argument("--work", type=Path, required=True)
+    words = parser(__doc__, data="folder with train/ and val/")
     words.add_argument("--repeats", type=int, default=5)
-    words.add_argument("--resume", default="", help="name of a record to add repeats to")
-    asked = words.parse_args()
-    for name in ("data", "weights", "work"):
-        setattr(asked, name, getattr(asked, name).resolve())
-    return asked
+    return parsed(words)
 
 
 def _all(asked: argparse.Namespace) -> list[dict[str, Any]]:

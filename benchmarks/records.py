@@ -1,9 +1,11 @@
 """What every benchmark needs: timed processes, facts about the machine, and a record folder."""
 
+import argparse
 import contextlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,14 +28,10 @@ PACKAGES = (
 )  # fmt: skip
 _VERSIONS = """
 import json, platform, sys
-from importlib import metadata
-found = {"python": platform.python_version()}
-for name in sys.argv[1:]:
-    try:
-        found[name] = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        pass
-print(json.dumps(found))
+from importlib.metadata import distributions
+found = {str(own.name).lower(): own.version for own in distributions()} | {
+    "python": platform.python_version()}
+print(json.dumps({name: found[name] for name in ("python", *sys.argv[1:]) if name in found}))
 """
 
 
@@ -132,14 +130,13 @@ def scrub(text: str, places: Mapping[str, str | Path | None]) -> str:
 def machine_facts(pythons: Mapping[str, str | Path]) -> dict[str, Any]:
     """Return processor, memory, package versions of the Pythons that take part, and commit."""
     told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    cpu = dict(line.split("\t: ", 1) for line in reversed(told) if "\t: " in line)
-    cpu = {key.strip(): value for key, value in cpu.items()}
+    cpu = {key.strip(): own.strip() for key, _, own in (line.partition(":") for line in told)}
     flags = set(cpu.get("flags", "").split())
     return {
         "processor": cpu.get("model name", platform.machine()),
         "cores": len(os.sched_getaffinity(0)),
         "flags": [own for own in FLAGS if own in flags],
-        "bf16": bool({"avx512_bf16", "amx_bf16"} & flags),
+        "bf16": has_bf16(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.system(),
         "versions": {name: versions(own) for name, own in pythons.items()},
@@ -165,28 +162,66 @@ def has_bf16() -> bool:
 def _git(*words: str) -> str:
     if shutil.which("git") is None:
         return ""
-    told = subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True, check=False)
-    return told.stdout.strip()
+    words = ("git", "-C", str(HERE), *words)
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def record_folder(what: str, *, name: str = "") -> Path:
-    """Return a record's folder: the one named, or a new one of today."""
-    if name:
-        return RECORDS / Path(name).name
+def parser(description: str | None, *, data: str = "") -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark is told; `data` says what --data should hold."""
+    words = argparse.ArgumentParser(description=description)
+    if data:
+        words.add_argument("--data", type=Path, required=True, help=data)
+    words.add_argument("--weights", type=Path, required=True, help="mobilenetv2_100.safetensors")
+    words.add_argument("--work", type=Path, required=True, help="folder for what is written")
+    words.add_argument("--records", type=Path, default=RECORDS, help="folder of records")
+    words.add_argument("--resume", default="", help="name of a record to continue")
+    return words
+
+
+def parsed(words: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return what was told, with absolute paths.
+
+    Raises:
+        SystemExit: the data or the weights are not there.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that run_child ends its child
+    asked = words.parse_args()
+    for name in {"data", "weights", "work", "records"} & set(vars(asked)):
+        setattr(asked, name, getattr(asked, name).resolve())
+    for needed in (asked.weights, getattr(asked, "data", asked.weights)):
+        if not needed.exists():
+            sys.exit(f"there is no {needed}")
+    return asked
+
+
+def places(asked: argparse.Namespace) -> dict[str, Path | None]:
+    """Return what the folders of this machine are called in a record."""
+    told = vars(asked)
+    return {name.upper(): told.get(name) for name in ("data", "weights", "work", "records")}
+
+
+def record_folder(what: str, asked: argparse.Namespace) -> Path:
+    """Return a record's folder: the one to continue, which must be there, or one of today."""
+    if asked.resume:
+        if not (known := asked.records / Path(asked.resume).name).is_dir():
+            sys.exit(f"there is no record {known.name}")
+        return known
     stem = f"{datetime.now(UTC):%Y-%m-%d}_{what}"
-    folder, number = RECORDS / stem, 2
+    folder, number = asked.records / stem, 2
     while folder.exists():
-        folder, number = RECORDS / f"{stem}_{number}", number + 1
+        folder, number = asked.records / f"{stem}_{number}", number + 1
     return folder
 
 
-def open_record(folder: Path, *, command: str, facts: Mapping[str, Any]) -> None:
+def open_record(
+    folder: Path, pythons: Mapping[str, str | Path], known: Mapping[str, Path | None]
+) -> None:
     """Create a record's folder with machine.json; a session that continues one adds to it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "machine.json"
+    (path := folder / "machine.json").parent.mkdir(parents=True, exist_ok=True)
     sessions = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    begun = f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"
-    sessions.append({"begun": begun, "command": command, **facts})
+    command = scrub(shlex.join(["python", *sys.argv]), known)
+    begun = {"begun": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", "command": command}
+    sessions.append(begun | machine_facts(pythons))
     path.write_text(json.dumps(sessions, indent=1) + "\n", encoding="utf-8")
 
 
@@ -199,18 +234,18 @@ def add_run(folder: Path, run: Mapping[str, Any]) -> None:
 def read_runs(folder: Path) -> list[dict[str, Any]]:
     """Return the raw runs of a record; none where there is no such file yet."""
     path = folder / "runs.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def write_table(folder: Path, lines: Sequence[str], *, sentence: str) -> None:
-    """Write table.md, print it, and keep the record's one line in RECORDS.md."""
-    text = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(text, encoding="utf-8")
-    print(text)
+    """Write table.md, print it, and keep the record's line in RECORDS.md where it is kept."""
+    (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(*lines, sep="\n")
+    if folder.parent != RECORDS:
+        return
     index = HERE / "RECORDS.md"
-    head = "# Records\n\nOne line a record, newest last; each folder holds its raw runs.\n"
-    known = index.read_text(encoding="utf-8") if index.exists() else head + "\n"
     mark = f"- [{folder.name}](records/{folder.name}/table.md): "
-    kept = [line for line in known.splitlines() if not line.startswith(mark)]
+    known = index.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in known if not line.startswith(mark)]
     index.write_text("\n".join([*kept, mark + sentence]) + "\n", encoding="utf-8")

@@ -7,7 +7,6 @@ table's, and no process above 2 GB.
 
 import argparse
 import csv
-import shlex
 import shutil
 import sys
 from collections import defaultdict
@@ -21,8 +20,10 @@ from methods import MODEL
 from records import (
     add_run,
     last_json,
-    machine_facts,
     open_record,
+    parsed,
+    parser,
+    places,
     read_runs,
     record_folder,
     run_child,
@@ -50,12 +51,10 @@ STAGES = {
 def main() -> None:
     """Measure, and write the table."""
     asked = _arguments()
-    folder = record_folder("scale", name=asked.resume)
+    folder, known = record_folder("scale", asked), places(asked)
     runs = [run for run in read_runs(folder) if not run["code"]]
     done = {(run["stage"], run["rows"], run["repeat"]) for run in runs}
-    known = {"WORK": asked.work, "WEIGHTS": asked.weights}
-    facts = machine_facts({"saccade": sys.executable})
-    open_record(folder, command=scrub(shlex.join(sys.argv), known), facts=facts)
+    open_record(folder, {"saccade": sys.executable}, known)
     for stage, rows, repeat in _plan(asked):
         if (stage, rows, repeat) not in done:
             run = {"stage": stage, "rows": rows, "repeat": repeat, **_run(stage, rows, asked)}
@@ -68,17 +67,12 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--work", type=Path, required=True, help="folder for pictures and tables")
-    words.add_argument("--weights", type=Path, required=True)
+    words = parser(__doc__)
     words.add_argument("--rows", type=_numbers, default=(10_000, 100_000, 1_000_000))
     words.add_argument("--train-rows", type=int, default=100_000, help="train with at most these")
     words.add_argument("--repeats", type=int, default=3, help="up to 100,000 rows")
     words.add_argument("--stages", type=lambda own: own.split(","), default=list(STAGES))
-    words.add_argument("--resume", default="", help="name of a record to continue")
-    asked = words.parse_args()
-    asked.work, asked.weights = asked.work.resolve(), asked.weights.resolve()
-    return asked
+    return parsed(words)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ counts. See benchmarks/README.md for what counts as cold, and for the commands.
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -22,8 +21,10 @@ from methods import METHODS, Method, Setting, answers, command, curve, environme
 from records import (
     Child,
     add_run,
-    machine_facts,
     open_record,
+    parsed,
+    parser,
+    places,
     read_runs,
     record_folder,
     run_child,
@@ -33,32 +34,24 @@ from records import (
 
 WHAT = "time_to_accuracy"
 SETS = ("flowers", "antsbees", "cifar")
-IMPORTS = {"saccade": "import saccade.workflow", "peers": "import fastai.vision.all, timm"}
 
 
 def main() -> None:
     """Measure what is asked for and not there yet, then write the table and the curves."""
     asked = _arguments()
-    for needed in (asked.data, asked.weights, asked.peers_python):
-        if not needed.exists():
-            sys.exit(f"there is no {needed}")
     setting = Setting(weights=asked.weights, work=asked.work, peers_python=asked.peers_python)
     sets = _sets(asked)
-    folder = record_folder(WHAT, name=asked.resume)
+    folder = record_folder(WHAT, asked)
     done = {(r["set"], r["method"], r["seed"]) for r in read_runs(folder) if not r["code"]}
     todo = [unit for unit in _plan(list(sets), asked) if unit not in done]
     for name, method, seed in todo:
         print(f"to run: {name}, {METHODS[method].title}, seed {seed}")
     if asked.dry:
         return
+    known = {**places(asked), "PEERS": asked.peers_python.parents[1]}
     if todo:
-        known = {"DATA": asked.data, "WORK": asked.work, "WEIGHTS": asked.weights}
-        known |= {"PEERS_PYTHON": asked.peers_python, "PEERS": asked.peers_python.parents[1]}
-        pythons = {"saccade": sys.executable, "peers": asked.peers_python}
-        open_record(
-            folder, command=scrub(shlex.join(sys.argv), known), facts=machine_facts(pythons)
-        )
-        _rehearse(pythons)
+        open_record(folder, {"saccade": sys.executable, "peers": asked.peers_python}, known)
+        _rehearse(sets[todo[0][0]], setting)
     for number, (name, method, seed) in enumerate(todo):
         run = _run(sets[name], METHODS[method], seed, setting)
         run = {"set": name, "method": method, "seed": seed, **run}
@@ -66,30 +59,21 @@ def main() -> None:
         add_run(folder, run)
         print(f"{number + 1}/{len(todo)}: {name}, {method}, seed {seed}: ", end="")
         print(run["error"][-400:] or f"{run['seconds']:.1f} s, {run['accuracy']:.3f}", flush=True)
-    runs = read_runs(folder)
-    if runs:
+    if runs := read_runs(folder):
         write_table(folder, comparison.table(runs), sentence=comparison.sentence(runs))
         (folder / "curves.svg").write_text(curves.draw(runs), encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument(
-        "--data", type=Path, required=True, help="holds flowers/, antsbees/, cifar10.parquet"
-    )
-    words.add_argument("--weights", type=Path, required=True, help="mobilenetv2_100.safetensors")
+    words = parser(__doc__, data="holds flowers/, antsbees/, cifar10.parquet")
     words.add_argument("--peers-python", type=Path, required=True, help="its python executable")
-    words.add_argument("--work", type=Path, required=True, help="folder for sets and caches")
     words.add_argument("--sets", type=_names(SETS), default=SETS, help="some of: " + ",".join(SETS))
     words.add_argument("--only", type=_names(tuple(METHODS)), default=tuple(METHODS))
     words.add_argument("--seeds", type=_numbers, default=(0, 1, 2))
     words.add_argument("--times", type=int, default=1, help="each picture so many times, timing")
     words.add_argument("--limit", type=int, default=0, help="pictures a part, to try the script")
-    words.add_argument("--resume", default="", help="name of a record to continue")
     words.add_argument("--dry", action="store_true", help="say what would be run")
-    asked = words.parse_args()
-    for name in ("data", "weights", "work"):
-        setattr(asked, name, getattr(asked, name).resolve())
+    asked = parsed(words)
     asked.peers_python = asked.peers_python.absolute()  # a link whose target knows no packages
     return asked
 
@@ -142,12 +126,14 @@ def _plan(sets: Sequence[str], asked: argparse.Namespace) -> Iterator[tuple[str,
             yield from ((name, own, seed) for own in order if own in asked.only)
 
 
-def _rehearse(pythons: dict[str, str | Path]) -> None:
-    """Import everything once, so that no method is the one that compiles or caches a package."""
-    for name, python in pythons.items():
-        told = run_child([python, "-c", IMPORTS[name]])
-        if told.code:
-            sys.exit(f"the {name} packages cannot be imported:\n{told.err[-1000:]}")
+def _rehearse(place: Path, setting: Setting) -> None:
+    """Use everything once, so that no method is the one that compiles or caches a package."""
+    for child in (
+        run_child([setting.peers_python, "-c", "import fastai.vision.all, timm"]),
+        _start(place, METHODS["saccade_head"], 0, setting, cold=True),
+    ):
+        if child.code:
+            sys.exit(f"the rehearsal failed:\n{child.err[-1000:]}")
 
 
 def _run(place: Path, method: Method, seed: int, setting: Setting) -> dict[str, Any]:

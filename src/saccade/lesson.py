@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.pixel_store import PixelStore
+from saccade.data.sampling import Limit
 from saccade.data.scan import scan
 from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
@@ -41,11 +43,18 @@ class Lesson:
 
 
 def look(
-    recipe: Recipe, data: str | Path | Catalog, pixels: PixelStore | None, *, progress: Progress
+    recipe: Recipe,
+    data: str | Path | Catalog,
+    pixels: PixelStore | None,
+    *,
+    progress: Progress,
+    deadline: float = math.inf,
 ) -> Lesson:
     """Return the data, scanned and decoded once, with its task and its split.
 
-    Without a store no pixels are kept, and the lesson's cache is empty.
+    Without a store no pixels are kept, and the lesson's cache is empty. After the deadline, on
+    the monotonic clock, no more pictures are looked at than a split needs; the lesson's recipe
+    then has their number as its limit, so that it means the same pictures again.
     """
     if isinstance(data, Catalog):
         catalog = data
@@ -62,6 +71,7 @@ def look(
             follow_links=recipe.follow_links,
             progress=progress,
             pixels=pixels,
+            limit=Limit(num=recipe.limit, deadline=deadline, seed=recipe.seed),
             threads=recipe.threads,
         )
     progress.close()
@@ -76,6 +86,9 @@ def look(
         test_fraction=recipe.test_fraction,
         keep_val=recipe.keep_val,
     )
+    left_out = sum(own.reason == "limit" for own in catalog.skipped)
+    if left_out and not recipe.limit:
+        recipe = recipe.replace(limit=catalog.num_looked_at)
     return Lesson(
         recipe=recipe,
         catalog=catalog,

@@ -1,5 +1,6 @@
 """From a lesson to a tested model: learn, test, keep, report; the part of the road with torch."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ from saccade.training.recipe_file import write_recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 
+SECONDS_TO_END = 3.5  # tables, intervals, saving, report, whatever the size
+SECONDS_A_PICTURE = 1e-3  # head, tables and report
+SECONDS_TO_CONVERT = 4.0
+FASTER = 0.7  # of torch's time is what an engine takes, to be on the safe side: 0.4 was measured
+PROBES = 8  # pictures to measure on
+FEWEST = 100  # pictures that are used whatever the budget
+
 MAX_DIFFERENCE = 1e-3
 """Relative difference of logits up to which the parts of a network answer as the whole does."""
 
@@ -57,6 +65,32 @@ def prepare(recipe: Recipe) -> Prepared:
         fetched=weights.fetch(recipe.model, weights=recipe.weights),
         preprocess=network.preprocess_for(recipe.model, img_size=recipe.img_size, fit=fit),
     )
+
+
+def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
+    """Return how many pictures there is time for: to ask the network once, and to end the run.
+
+    Measured on a few of them with torch. All of them without a budget, or from scratch, where the
+    epochs are what takes time.
+    """
+    num = len(lesson.catalog)
+    if not budget.limited or prepared.fetched is None or num <= FEWEST:
+        return num
+    net, _ = network.build(
+        lesson.recipe.model,
+        task=lesson.task,
+        recipe=lesson.recipe,
+        weights=prepared.fetched,
+        img_size=lesson.recipe.img_size,
+    )
+    rows, taken = list(range(PROBES)), []
+    for _ in range(2):  # the first one is slower, for it is the first
+        begun = time.perf_counter()
+        predict_logits(net, lesson.cache, rows, device=prepared.device)
+        taken.append(time.perf_counter() - begun)
+    left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
+    possible = int(left / (taken[-1] / PROBES * FASTER + SECONDS_A_PICTURE))
+    return min(num, max(possible, FEWEST))
 
 
 class Road:
@@ -150,7 +184,8 @@ class Road:
     def _reserve(self, seconds_a_picture: float) -> float:
         """Return the seconds that the end of the run takes: test, intervals, report, saving."""
         num_test = len(self.lesson.split.rows("test"))
-        return 3.0 + num_test * seconds_a_picture * 1.2 + 5e-4 * len(self.lesson.catalog)
+        num = len(self.lesson.catalog)
+        return SECONDS_TO_END + 1.2 * num_test * seconds_a_picture + SECONDS_A_PICTURE * num
 
     def _test(self, learned: Learned) -> None:
         """Ask the network about every picture, once; keep what it said and how good that is."""

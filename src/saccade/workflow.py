@@ -1,6 +1,7 @@
 """The whole road, from a folder of labelled pictures to a run with a tested model."""
 
 import contextlib
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,9 @@ from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, Usag
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import read_recipe, write_recipe
+
+SHARE_TO_LOOK = 0.4
+"""Share of a budget after which no more pictures are looked at, beyond those that a split needs."""
 
 DEFAULT_MODEL = "mobilenetv2_100"
 """The backbone behind `--model auto`: small, quick on a laptop, and its weights are free to use."""
@@ -99,7 +103,9 @@ def _go(
     )
     ledger = Ledger(folder)
     with ExitStack() as stack:
-        prepared, lesson = _look_and_prepare(recipe, data, stack, ledger, progress)
+        deadline = budget.begun + SHARE_TO_LOOK * budget.seconds
+        prepared, lesson = _look_and_prepare(recipe, data, stack, ledger, progress, deadline)
+        lesson = _shortened(lesson, prepared, data, stack, budget, progress)
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
         try:
@@ -118,6 +124,7 @@ def _look_and_prepare(
     stack: ExitStack,
     ledger: Ledger,
     progress: Progress,
+    deadline: float,
 ) -> tuple["Prepared", Lesson]:
     """Return what is known of network and data; they are looked at side by side.
 
@@ -129,13 +136,36 @@ def _look_and_prepare(
         guess = known_preprocess(recipe.model, img_size=recipe.img_size, fit=fit)
         preprocess = guess or loading.result().preprocess
         with ledger.timed("scan"):
-            lesson = _look(recipe, data, preprocess, stack, Checking(progress, loading))
+            watched = Checking(progress, loading)
+            lesson = _look(recipe, data, preprocess, stack, watched, deadline=deadline)
         with ledger.timed("load"):
             prepared = loading.result()
     if prepared.preprocess != preprocess:  # timm knows better than our table
         with ledger.timed("scan"):
-            lesson = _look(recipe, data, prepared.preprocess, stack, progress)
+            lesson = _look(lesson.recipe, data, prepared.preprocess, stack, progress)
     return prepared, lesson
+
+
+def _shortened(
+    lesson: Lesson,
+    prepared: "Prepared",
+    data: str | Path | Catalog,
+    stack: ExitStack,
+    budget: Budget,
+    progress: Progress,
+) -> Lesson:
+    """Return the lesson with as many pictures as the network has time to be asked about."""
+    from saccade import road  # noqa: PLC0415 - loaded by now
+
+    num = road.affordable(lesson, prepared, budget)
+    if num >= len(lesson.catalog):
+        return lesson
+    progress.say(
+        f"The budget leaves time to ask the network about {num} of {len(lesson.catalog)} "
+        "pictures; they are drawn evenly from the classes."
+    )
+    recipe = lesson.recipe.replace(limit=num)
+    return _look(recipe, data, prepared.preprocess, stack, progress)
 
 
 def _prepare(recipe: Recipe) -> "Prepared":
@@ -150,11 +180,14 @@ def _look(
     preprocess: Preprocess,
     stack: ExitStack,
     progress: Progress,
+    *,
+    deadline: float = math.inf,
 ) -> Lesson:
     pixels = PixelStore(
         preprocess, folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
     )
-    return look(recipe, data, stack.enter_context(pixels), progress=progress)
+    store = stack.enter_context(pixels)
+    return look(recipe, data, store, progress=progress, deadline=deadline)
 
 
 def _check_same(lesson: Lesson, before: Run | None) -> None:

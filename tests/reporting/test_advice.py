@@ -4,15 +4,8 @@ from saccade.data.catalog import Finding
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, wilson
 from saccade.reporting.advice import advise
-from saccade.reporting.facts import (
-    Advice,
-    DataFacts,
-    Epoch,
-    LearningFacts,
-    Pair,
-    ResultFacts,
-    SplitFacts,
-)
+from saccade.reporting.facts import Advice, DataFacts, Pair, ResultFacts, SplitFacts
+from saccade.reporting.learned import Epoch, LearningFacts
 
 TASK = Task(kind="multiclass", classes=("ant", "bee"))
 SPLIT = SplitFacts(

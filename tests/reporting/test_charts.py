@@ -4,17 +4,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from saccade.reporting.charts import (
-    MAX_DOTS,
-    Axis,
-    Series,
-    around,
-    dumbbells,
-    histogram,
-    line_chart,
-    round_values,
-    scatter,
-)
+from saccade.reporting.axes import Axis, around, round_values
+from saccade.reporting.charts import MAX_DOTS, Series, dumbbells, histogram, line_chart, scatter
 
 nan = math.nan
 X = Axis(title="epoch", low=1, high=4, whole=True)

@@ -12,6 +12,8 @@ from saccade.training.objective import (
     batch_targets,
     class_weights_of,
     judge,
+    loss_of_knowing_nothing,
+    picture_losses,
     training_loss,
 )
 
@@ -104,3 +106,78 @@ def test_the_score_decides_and_the_loss_breaks_ties(
 def test_what_is_not_a_number_never_wins() -> None:
     nothing = Judgement(loss=math.nan, score=math.nan, name="accuracy")
     assert not nothing.beats(Judgement(loss=9.0, score=0.1, name="accuracy"), tolerance=0)
+
+
+# --- what a rung is judged by --------------------------------------------------------------------
+
+
+def answers(task: Task, *, sure: float, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits_NK that lean towards the truth, the more the larger `sure` is, and the truth."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (n, task.num_outputs))
+    if task.kind == "multiclass":
+        truth = rng.integers(len(task.classes), size=n)
+        lean = np.eye(len(task.classes))[truth]
+    else:
+        truth = rng.integers(2, size=n if task.kind == "binary" else (n, task.num_outputs))
+        lean = 2.0 * truth.reshape(n, -1) - 1
+    return (noise + sure * lean).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("task", [THREE, TWO, LABELS])
+@pytest.mark.parametrize("sure", [-1.0, 0.0, 1.0, 4.0, 50.0])  # 50: every answer is right
+@pytest.mark.parametrize("log_factor", [-2, -0.5, 2])
+def test_how_large_logits_are_changes_no_loss(task: Task, sure: float, log_factor: float) -> None:
+    logits, truth = answers(task, sure=sure)
+    scaled = logits * np.float32(math.exp(log_factor))
+    np.testing.assert_allclose(
+        picture_losses(scaled, truth, task=task),
+        picture_losses(logits, truth, task=task),
+        atol=1e-4,
+    )
+
+
+def test_without_the_factor_it_would_negative_control() -> None:
+    logits, truth = answers(THREE, sure=1.0)
+    plain = [
+        torch.nn.functional.cross_entropy(torch.from_numpy(own), torch.from_numpy(truth))
+        for own in (logits, logits * 5)
+    ]
+    assert abs(float(plain[0] - plain[1])) > 0.5
+
+
+def test_the_losses_are_those_at_the_temperature_that_suits_best() -> None:
+    """scipy's Brent search over torch's own loss is the second source."""
+    from scipy.optimize import minimize_scalar
+
+    logits, truth = answers(THREE, sure=2.0)
+
+    def loss(log_factor: float) -> float:
+        scaled = torch.from_numpy(logits).double() * math.exp(log_factor)
+        return float(torch.nn.functional.cross_entropy(scaled, torch.from_numpy(truth)))
+
+    best = minimize_scalar(loss).fun
+    assert picture_losses(logits, truth, task=THREE).mean() == pytest.approx(best, abs=1e-6)
+
+
+def test_a_picture_has_one_loss_however_many_labels_it_has() -> None:
+    logits, truth = answers(LABELS, sure=1.0)
+    assert picture_losses(logits, truth, task=LABELS).shape == (60,)
+
+
+def test_a_number_is_judged_by_its_squared_error_in_standard_deviations() -> None:
+    found = picture_losses(np.array([[1.0], [0.0]], np.float32), np.array([12.0, 8.0]), task=NUMBER)
+    assert found.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("task", [THREE, TWO, LABELS])
+def test_who_knows_nothing_has_the_loss_of_undecided_logits(task: Task) -> None:
+    _, truth = answers(task, sure=0.0)
+    undecided = np.zeros((len(truth), task.num_outputs), np.float32)
+    assert judge(undecided, truth, task=task).loss == pytest.approx(loss_of_knowing_nothing(task))
+
+
+def test_who_knows_nothing_of_a_number_says_its_mean() -> None:
+    targets = np.array([8.0, 12.0])  # mean 10, standard deviation 2, as in the task
+    found = judge(np.zeros((2, 1), np.float32), targets, task=NUMBER)
+    assert found.loss == pytest.approx(loss_of_knowing_nothing(NUMBER))

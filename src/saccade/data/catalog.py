@@ -107,6 +107,7 @@ class Catalog:
     findings: tuple[Finding, ...]
     num_files: int  # everything that was met on disk: len(paths) + len(skipped)
     label_name: str = ""  # the table's column of labels; empty where folders are the labels
+    num_looked_at: int = 0  # files that were opened, readable or not
     lost_labels: tuple[str, ...] = ()  # labels of which not one picture could be read, sorted
 
     def __len__(self) -> int:

@@ -16,11 +16,13 @@ from saccade.data.catalog import Catalog, Facts, Finding, Listing, Skipped
 from saccade.data.listing import list_data, without_classes
 from saccade.data.manifests import ColumnNames
 from saccade.data.pixel_store import PixelStore
+from saccade.data.sampling import Limit, drawn_order
 from saccade.data.unpacking import unpack
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
 
+NO_LIMIT = Limit()
 CHUNK = 32  # pictures a work item: with less, handing them over costs more than small pictures do
 CHUNK_BYTES = 4_000_000  # of canvases in a work item, at most
 
@@ -48,6 +50,12 @@ class _Seen:
         self.formats = [""] * num
         self.notes: dict[int, tuple[str, ...]] = {}
         self.skipped: dict[int, Skipped] = {}
+        self.num_looked_at = num
+
+    def leave_out(self, position: int, path: str, num_seen: int) -> None:
+        """Note that a candidate was not looked at."""
+        sentence = f"not among the {num_seen} that were drawn (--limit, --budget)"
+        self.skipped[position] = Skipped(path=path, reason="limit", sentence=sentence)
 
     def add(self, look: _Look, path: str) -> None:
         """Take what was found in the candidate of this path."""
@@ -77,6 +85,7 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     labelled: bool = True,
     progress: Progress | None = None,
     pixels: PixelStore | None = None,
+    limit: Limit = NO_LIMIT,
     threads: int = 0,
 ) -> Catalog:
     """Return the catalogue of a folder or table, after a look at every picture.
@@ -93,6 +102,8 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         progress: is told of every picture.
         pixels: keeps what was decoded; a content that it knows is read, but not decoded. Call its
             `finish` with the catalogue.
+        limit: how many are looked at, evenly drawn from the labels and parts; the others are
+            listed as left out.
         threads: 0 = one a core.
 
     Raises:
@@ -109,15 +120,24 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         labelled=labelled,
     )
     listing = without_classes(listing, exclude)
-    seen = _look_at_all(listing, pixels=pixels, progress=progress, threads=threads)
+    seen = _look_at_all(listing, pixels=pixels, limit=limit, progress=progress, threads=threads)
     return _catalog(listing, seen)
 
 
 def _look_at_all(
-    listing: Listing, *, pixels: PixelStore | None, progress: Progress, threads: int
+    listing: Listing,
+    *,
+    pixels: PixelStore | None,
+    limit: Limit,
+    progress: Progress,
+    threads: int,
 ) -> _Seen:
     candidates = listing.candidates
-    order = listing.order or range(len(candidates))
+    order: Sequence[int] = listing.order or range(len(candidates))
+    num_strata = 1
+    if limit.set:
+        order, num_strata = drawn_order(listing, limit.seed)
+        order = order[: limit.num or None]
     look = functools.partial(_look_at, listing=listing, pixels=pixels)
     size = CHUNK
     if pixels is not None:
@@ -127,13 +147,21 @@ def _look_at_all(
     progress.start("Looking at every picture", len(order), "pictures")
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     seen = _Seen(len(candidates))
+    num_seen = 0
     with decode.pillow_warnings():  # the warning filters are set once here, not once a picture
         for looks in in_order(look, chunks, threads=threads):
             for own in looks:
                 seen.add(own, candidates[own.position].path)
                 if pixels is not None and own.new:
                     pixels.keep(own.content, own.facts, own.canvas)
+            num_seen += len(looks)
             progress.advance(len(looks))
+            if limit.is_over(num_seen, num_strata):
+                break
+    if limit.set:
+        seen.num_looked_at = num_seen
+        for position in set(range(len(candidates))) - set(order[:num_seen]):
+            seen.leave_out(position, candidates[position].path, num_seen)
     return seen
 
 
@@ -198,6 +226,7 @@ def _catalog(listing: Listing, seen: _Seen) -> Catalog:
         skipped=skipped,
         findings=(*listing.findings, *_findings(seen, listing)),
         num_files=len(used) + len(skipped),
+        num_looked_at=seen.num_looked_at,
         label_name=listing.label_name,
         lost_labels=tuple(sorted({own.label for own in listing.candidates} - labels)),
     )
@@ -233,7 +262,14 @@ NOTE_SENTENCES = {
 
 
 def _findings(seen: _Seen, listing: Listing) -> Iterator[Finding]:
-    """Yield what decoding met, one finding a kind."""
+    """Yield what the look at the pictures met, one finding a kind."""
+    num, num_seen = len(listing.candidates), seen.num_looked_at
+    if num_seen < num:
+        sentence = (
+            f"Only {num_seen} of {num} pictures were looked at, drawn evenly from the classes "
+            "(--limit, --budget); every number is about these."
+        )
+        yield Finding(kind="limit", severity="warning", paths=(), sentence=sentence)
     paths_of: defaultdict[str, list[str]] = defaultdict(list)
     for position, notes in sorted(seen.notes.items()):
         for note in notes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.data.preprocess import Fit, Preprocess
+from saccade.models import late_dynamo
 from saccade.runtime.errors import UsageError, listed, nearest
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Backbone:
 def _timm() -> Any:  # noqa: ANN401 - timm has no type hints
     # Names, licences and counts are read only; nothing is sent, also not by the hub's client.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import timm  # noqa: PLC0415 - 3 s: networks from scratch do without
+    with late_dynamo.spared():
+        import timm  # noqa: PLC0415 - seconds: networks from scratch do without
 
     return timm
 

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 
 from saccade.data.task import Task
 from saccade.reporting.checks import FEW_IN_TEST, WIDE_INTERVAL
-from saccade.reporting.facts import Advice, DataFacts, LearningFacts, ResultFacts, SplitFacts
-from saccade.reporting.wording import decimals, joined_words, percent, plural
+from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
+from saccade.reporting.learned import LearningFacts
+from saccade.reporting.wording import decimals, duration, joined_words, percent, plural
 
 FEW_TO_LEARN = 30
 MAX_NAMED = 5
+OUT_OF_TIME = "its time was up"
+"What a rung says that ran out of time; `training.fit` writes it, and importing that costs torch."
+RISE = 0.1  # of the validation loss over its lowest value, that is worth a word
 
 
 def advise(
@@ -77,11 +81,11 @@ def _about_training(
     seen = results.metrics.get("train", {}).get("accuracy")
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and seen.value - judged.high > 0.03:
-        cure = (
-            "more training pictures may help, or letting stages learn (--unfreeze)"
-            if learning.head and not learning.epochs
-            else "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
-        )
+        cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
+        if learning.head and not learning.epochs:
+            cure = "more training pictures may help, or letting stages learn (--unfreeze)"
+        elif learning.rungs and learning.kept_rung is None:
+            cure = "more training pictures may help; stages that learn were tried, in vain"
         yield Advice(
             sentence="The network knows its training pictures better than new ones (overfitting): "
             f"{cure}.",
@@ -105,13 +109,52 @@ def _about_confusion(results: ResultFacts) -> Iterator[Advice]:
 
 
 def _about_curves(learning: LearningFacts) -> Iterator[Advice]:
-    epochs = learning.epochs
-    if len(epochs) >= 3 and epochs[-1].best:
+    epochs = learning.kept_epochs
+    if any(epoch.rung is not None for epoch in learning.epochs):
+        yield from _about_ladder(learning)
+    elif len(epochs) >= 3 and epochs[-1].best:
         yield Advice(
             sentence="Train for longer: the last epoch was still the best.",
             evidence=f"Validation {learning.score_name or 'score'} "
             f"{decimals(epochs[-1].validation_score)} in epoch {epochs[-1].number} "
             f"of {len(epochs)}.",
+        )
+
+
+def _about_ladder(learning: LearningFacts) -> Iterator[Advice]:
+    for rung in learning.rungs:
+        if rung.why == OUT_OF_TIME:
+            yield Advice(
+                sentence="Give it more time (--budget): a rung was not finished.",
+                evidence=f"The rung “{rung.name}” was undone after {duration(rung.seconds)}.",
+            )
+    close = [r for r in learning.rungs if not r.taken and not r.why and r.gain > 0 >= r.low]
+    if close:
+        best = max(close, key=lambda rung: rung.gain)
+        yield Advice(
+            sentence="More validation pictures could decide whether it helps that more stages "
+            "learn: a rung was better, but not surely.",
+            evidence=f"“{best.name}”: gain {best.gain:+.4f}, p = {best.p:.2g}"
+            f"{f', n = {best.score.n}' if best.score.n else ''}.",
+        )
+    yield from _about_last_epochs(learning)
+
+
+def _about_last_epochs(learning: LearningFacts) -> Iterator[Advice]:
+    """Look at the rung that was kept: the others left no trace in the weights."""
+    epochs = learning.kept_epochs
+    if len(epochs) < 2 or learning.kept_rung is None:
+        return
+    last, best = epochs[-1], min(epochs, key=lambda epoch: epoch.validation_loss)
+    learned_by_heart = last.train_loss < best.train_loss
+    if learned_by_heart and last.validation_loss > (1 + RISE) * best.validation_loss:
+        yield Advice(
+            sentence="The rung that was kept learned by heart towards its end (overfitting): fewer "
+            "epochs (--epochs), stronger augmentation or more pictures may help.",
+            evidence=f"From epoch {best.number} to {last.number} of "
+            f"“{learning.rungs[learning.kept_rung].name}” the validation loss rose from "
+            f"{decimals(best.validation_loss)} to {decimals(last.validation_loss)}, while the "
+            f"training loss fell from {decimals(best.train_loss)} to {decimals(last.train_loss)}.",
         )
 
 

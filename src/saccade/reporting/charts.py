@@ -1,16 +1,26 @@
 """Curves, bars and maps as inline SVG; colours and sizes of type come from the style sheet."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from saccade.reporting.axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    ROW,
+    TOP,
+    WIDTH,
+    Axis,
+    Plot,
+    rows_of,
+)
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import short
 
-WIDTH, HEIGHT = 400.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 40.0, 40.0
 MAX_DOTS = 2_000
 
 
@@ -18,60 +28,21 @@ MAX_DOTS = 2_000
 class Series:
     """One line of a chart; points whose y is not finite break it."""
 
-    name: str
+    name: str  # empty where the legend need not name it
     x: Sequence[float]
     y: Sequence[float]
-    kind: str = "a"  # "a" in the accent colour, "b" in the colour of the text, dashed
+    kind: str = "a"  # "a" in the accent colour, "b" soft and dashed; "a pale", "b pale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """What an axis shows and how a value becomes a place on it."""
-
-    title: str
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False  # ticks at whole numbers only
-
-    def share(self, value: float) -> float:
-        """Return where `value` lies, 0 at the low end and 1 at the high end."""
-        low, high, at = (
-            (math.log10(v) for v in (self.low, self.high, value))
-            if self.log
-            else (self.low, self.high, value)
-        )
-        return (at - low) / (high - low) if high > low else 0.5
-
-    def ticks(self) -> list[float]:
-        """Return round values within the axis."""
-        if self.log:
-            return _powers(self.low, self.high)
-        if not self.whole:
-            return round_values(self.low, self.high)
-        if self.high - self.low <= 10:
-            return [float(t) for t in range(math.ceil(self.low), math.floor(self.high) + 1)]
-        ticks = [t for t in round_values(self.low, self.high) if t == int(t)]
-        return [self.low, *ticks] if self.low < ticks[0] else ticks
-
-
-def round_values(low: float, high: float, *, about: int = 6) -> list[float]:
-    """Return round values from `low` to `high`, in steps of 1, 2 or 5 times a power of ten.
-
-    >>> round_values(0, 0.93)
-    [0.0, 0.2, 0.4, 0.6, 0.8]
-    """
-    if not high > low:
-        return [low]
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
-
-
-def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str, mark: str = "") -> Svg:
+def line_chart(
+    series: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    *,
+    title: str,
+    mark: str = "",
+    bands: Sequence[tuple[float, str]] = (),
+) -> Svg:
     """Return lines over two axes.
 
     Args:
@@ -80,18 +51,27 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str, mark: 
         y: the vertical axis.
         title: read out in place of the picture.
         mark: "12:best" draws a thin vertical line at x = 12 with that word.
+        bands: (where it begins, name) of stretches of the horizontal axis; a thin line parts them.
     """
-    place_x, place_y = _places(x, y, WIDTH, HEIGHT)
-    parts = [*_frame(x, y, WIDTH, HEIGHT), *_legend(series)]
+    starts = Plot(x=x, y=y).across
+    rows = rows_of([starts(at) for at, _ in bands], [name for _, name in bands])
+    extra = ROW * max(rows, default=0)
+    plot = Plot(x=x, y=y, height=HEIGHT + extra, top=TOP + extra)
+    parts = [*plot.frame(), *_legend(series)]
+    for (at, name), row in zip(bands, rows, strict=True):
+        px, top = plot.across(at), plot.top - 5 - ROW * row
+        if at != bands[0][0]:
+            parts.append(line(px, top - 8, px, plot.bottom, kind="mark"))
+        parts.append(words(px + 4, top, name))
     if mark:
-        at, _, text = mark.partition(":")
-        px = place_x(float(at))
+        at_mark, _, text = mark.partition(":")
+        px = plot.across(float(at_mark))
         anchor = "end" if px > WIDTH * 0.75 else "start" if px < WIDTH * 0.25 else "middle"
-        parts.append(line(px, TOP, px, HEIGHT - BOTTOM, kind="mark"))
-        parts.append(words(px, TOP - 5, text, anchor=anchor))
+        parts.append(line(px, plot.top, px, plot.bottom, kind="mark"))
+        parts.append(words(px, plot.top - 5, text, anchor=anchor))
     for one in series:
-        parts.extend(_line(one, place_x, place_y))
-    return drawing(WIDTH, HEIGHT, *parts, label=title)
+        parts.extend(_line(one, plot))
+    return drawing(WIDTH, plot.height, *parts, label=title)
 
 
 def scatter(
@@ -103,19 +83,20 @@ def scatter(
 
     Of more than 2,000 pictures every k-th is drawn, so that the page stays light.
     """
-    height = 360.0
-    place_x, place_y = _places(x, y, WIDTH, height)
-    parts = list(_frame(x, y, WIDTH, height))
+    plot = Plot(x=x, y=y, height=360.0)
+    parts = plot.frame()
     low, high = max(x.low, y.low), min(x.high, y.high)
     if line_at == "zero":
-        parts.append(line(LEFT, place_y(0), WIDTH - RIGHT, place_y(0), kind="mark"))
+        parts.append(line(LEFT, plot.up(0), plot.right, plot.up(0), kind="mark"))
     elif high > low:
-        parts.append(line(place_x(low), place_y(low), place_x(high), place_y(high), kind="mark"))
+        parts.append(
+            line(plot.across(low), plot.up(low), plot.across(high), plot.up(high), kind="mark")
+        )
     every = max(1, math.ceil(len(x_N) / MAX_DOTS))
     for at, seen in zip(x_N[::every], y_N[::every], strict=True):
-        place = {"cx": place_x(float(at)), "cy": place_y(float(seen)), "r": 3, "class": "dot"}
+        place = {"cx": plot.across(float(at)), "cy": plot.up(float(seen)), "r": 3, "class": "dot"}
         parts.append(element("circle", place))
-    return drawing(WIDTH, height, *parts, label=title)
+    return drawing(WIDTH, plot.height, *parts, label=title)
 
 
 def histogram(values_N: np.ndarray, *, x_title: str, title: str, bins: int = 20) -> Svg:
@@ -123,16 +104,16 @@ def histogram(values_N: np.ndarray, *, x_title: str, title: str, bins: int = 20)
     counts, edges = np.histogram(values_N, bins=bins)
     x = Axis(title=x_title, low=float(edges[0]), high=float(edges[-1]))
     y = Axis(title="pictures", low=0, high=float(max(counts.max(), 1)), whole=True)
-    place_x, place_y = _places(x, y, WIDTH, HEIGHT)
-    parts = list(_frame(x, y, WIDTH, HEIGHT))
+    plot = Plot(x=x, y=y)
+    parts = plot.frame()
     for k, number in enumerate(counts):
         if number:
-            left, right = place_x(float(edges[k])), place_x(float(edges[k + 1]))
-            top, bottom = place_y(float(number)), place_y(0)
+            left, right = plot.across(float(edges[k])), plot.across(float(edges[k + 1]))
+            top, bottom = plot.up(float(number)), plot.bottom
             box = {"x": left + 0.5, "y": top, "width": max(right - left - 1, 1)}
             parts.append(element("rect", {**box, "height": bottom - top, "class": "bar"}))
     if x.low < 0 < x.high:
-        parts.append(line(place_x(0), TOP, place_x(0), HEIGHT - BOTTOM, kind="mark"))
+        parts.append(line(plot.across(0), plot.top, plot.across(0), plot.bottom, kind="mark"))
     return drawing(WIDTH, HEIGHT, *parts, label=title)
 
 
@@ -181,73 +162,25 @@ def dumbbells(
     return drawing(WIDTH, height, *parts, label=title)
 
 
-def around(values: Sequence[float], *, margin: float = 0.05) -> tuple[float, float]:
-    """Return a range that holds all finite values with a little air; (0, 1) where there is none."""
-    finite = [v for v in values if math.isfinite(v)]
-    if not finite:
-        return 0.0, 1.0
-    low, high = min(finite), max(finite)
-    air = (high - low) * margin or abs(high) * margin or 1.0
-    return low - air, high + air
-
-
-def _powers(low: float, high: float) -> list[float]:
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, math.ceil((last - first + 1) / 6))
-    powers = [10.0**k for k in range(first, last + 1, every)]
-    return powers if len(powers) >= 2 else [low, high]
-
-
-def _places(
-    x: Axis, y: Axis, width: float, height: float
-) -> tuple[Callable[[float], float], Callable[[float], float]]:
-    def across(value: float) -> float:
-        return LEFT + (width - LEFT - RIGHT) * x.share(value)
-
-    def up(value: float) -> float:
-        return height - BOTTOM - (height - TOP - BOTTOM) * y.share(value)
-
-    return across, up
-
-
-def _frame(x: Axis, y: Axis, width: float, height: float) -> list[Svg]:
-    place_x, place_y = _places(x, y, width, height)
-    parts = []
-    for tick in y.ticks():
-        parts.append(line(LEFT, place_y(tick), width - RIGHT, place_y(tick), kind="grid"))
-        parts.append(words(LEFT - 6, place_y(tick) + 4, short(tick), anchor="end"))
-    for tick in x.ticks():
-        parts.append(
-            line(place_x(tick), height - BOTTOM, place_x(tick), height - BOTTOM + 4, kind="base")
-        )
-        parts.append(words(place_x(tick), height - BOTTOM + 17, short(tick), anchor="middle"))
-    parts.append(line(LEFT, height - BOTTOM, width - RIGHT, height - BOTTOM, kind="base"))
-    middle = (LEFT + width - RIGHT) / 2
-    parts.append(words(middle, height - 5, x.title, kind="axis", anchor="middle"))
-    parts.append(words(4, 14, y.title, kind="axis"))
-    return parts
-
-
 def _legend(series: Sequence[Series]) -> list[Svg]:
-    if len(series) < 2:
+    named = [one for one in series if one.name]
+    if len(named) < 2:
         return []
     parts: list[Svg] = []
     at = WIDTH - RIGHT
-    for one in reversed(series):
+    for one in reversed(named):
         at -= 7.0 * len(one.name)
         parts.append(words(at, 14, one.name))
-        parts.append(line(at - 22, 10, at - 5, 10, kind=f"line {one.kind}"))
+        parts.append(line(at - 22, 10, at - 5, 10, kind=f"line {one.kind.split()[0]}"))
         at -= 34
     return parts
 
 
-def _line(
-    series: Series, place_x: Callable[[float], float], place_y: Callable[[float], float]
-) -> list[Svg]:
+def _line(series: Series, plot: Plot) -> list[Svg]:
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in zip(series.x, series.y, strict=True):
         if math.isfinite(x) and math.isfinite(y):
-            runs[-1].append((place_x(x), place_y(y)))
+            runs[-1].append((plot.across(x), plot.up(y)))
         elif runs[-1]:
             runs.append([])
     parts = []

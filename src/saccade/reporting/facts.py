@@ -12,6 +12,7 @@ import numpy as np
 from saccade.data.catalog import Finding, Skipped
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
+from saccade.reporting.learned import LearningFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,55 +76,14 @@ class ModelFacts:
     name: str = ""
     num_parameters: int | None = None
     num_trainable: int | None = None
+    num_stages: int | None = None  # beside the head
+    num_learned: int | None = None  # stages that learned, from the end
     weights_source: str = ""
     weights_licence: str = ""
     weights_sha256: str = ""
     preprocess: tuple[tuple[str, str], ...] = ()
     input_px: int = 0  # 0 where it is not known
     layers: tuple[Layer, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """One pass over the training part; NaN where a number was not recorded."""
-
-    number: int
-    train_loss: float
-    validation_loss: float
-    validation_score: float
-    learning_rate: float
-    seconds: float
-    best: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadSearch:
-    """A head that was solved for, and the penalties that were tried."""
-
-    penalty: float
-    candidates: tuple[tuple[float, float], ...]  # (penalty, what was measured), by penalty
-    measured: str  # "loss" (lower is better) or "score", cross-validated in the training part
-    validation_score: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GradientNorms:
-    """The length of the loss's gradient in each stage, in one epoch."""
-
-    epoch: int
-    norms: tuple[tuple[str, float], ...]  # (stage, norm), from input to output
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningFacts:
-    """How the weights were found."""
-
-    score_name: str = ""
-    epochs: tuple[Epoch, ...] = ()
-    head: HeadSearch | None = None
-    gradients: tuple[GradientNorms, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from saccade.reporting import glossary, tables, wording
+from saccade.reporting.curves import learning_figures, stretches
 from saccade.reporting.examples import preview_galleries
 from saccade.reporting.facts import Facts, Picture
-from saccade.reporting.figures import learning_figures, regression_figures
+from saccade.reporting.figures import regression_figures
+from saccade.reporting.ladder import ladder_rows, ladder_words, stages_sentence
+from saccade.reporting.ladder_chart import ladder_chart
 from saccade.reporting.pictures import Album
+from saccade.reporting.race import race_words
 from saccade.reporting.sparks import heat_levels, heat_map, interval_bar, share_bar
 from saccade.reporting.svg import Svg
 from saccade.runtime.store import write_text
@@ -50,6 +54,10 @@ def render(facts: Facts) -> str:
         style=Svg(style),
         confusion=_confusion(facts),
         figures=learning_figures(facts),
+        stretches=stretches(facts.learning),
+        stages=_stages(facts),
+        ladder=_ladder(facts),
+        race_words=race_words(facts.learning.race),
         scatters=regression_figures(facts),
         open_rows=MAX_OPEN_ROWS,
         with_bars=len(facts.task.classes) <= MAX_BARS,
@@ -116,6 +124,26 @@ def _shown(value: object) -> object:
 
 def _data_uri(picture: Picture) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode()}"
+
+
+def _stages(facts: Facts) -> str:
+    return stages_sentence(
+        facts.learning,
+        num_stages=facts.model.num_stages,
+        num_learned=facts.model.num_learned,
+        scratch=facts.model.weights_source.startswith("none"),
+    )
+
+
+def _ladder(facts: Facts) -> dict[str, object] | None:
+    learning = facts.learning
+    if not learning.rungs:
+        return None
+    return {
+        "chart": ladder_chart(learning, total_seconds=tables.total_seconds(facts)),
+        "words": ladder_words(learning, part=facts.results.part),
+        "rows": ladder_rows(learning, facts.model.num_stages),
+    }
 
 
 def _confusion(facts: Facts) -> dict[str, object] | None:

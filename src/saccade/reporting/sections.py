@@ -108,6 +108,8 @@ def model_of(own: Mapping[str, Any]) -> ModelFacts:
         name=str(own.get("name", "")),
         num_parameters=own.get("num_parameters"),
         num_trainable=own.get("num_trainable"),
+        num_stages=own.get("num_stages"),
+        num_learned=own.get("num_stages_learned"),
         weights_source=str(weights.get("source") or ""),
         weights_licence=str(weights.get("licence") or ""),
         weights_sha256=str(weights.get("sha256") or ""),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from saccade.evaluation.intervals import Estimate
-from saccade.reporting.charts import Axis, round_values
+from saccade.reporting.axes import Axis, round_values
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import decimals, short
 

@@ -22,6 +22,8 @@ class Recipe:
     "auto, binary, multiclass, multilabel or regression."
     exclude: tuple[str, ...] = ()
     "Classes to leave out."
+    limit: int = 0
+    "Look at so many pictures only, drawn evenly from the classes; 0 = all that the budget allows."
     follow_links: bool = False
     "Follow symbolic links that lead outside the folder."
     keep_val: bool = False

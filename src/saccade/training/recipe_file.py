@@ -38,6 +38,7 @@ RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "val_fraction": (0, 0.5),
         "test_fraction": (0, 0.5),
         "seed": (0, 2**32 - 1),
+        "limit": (0, 2**40),
         "img_size": (0, 2048),
         "kernel": (1, 11),
         "drop": (0, 0.95),
