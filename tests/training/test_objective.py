@@ -112,7 +112,7 @@ def test_what_is_not_a_number_never_wins() -> None:
 
 
 def answers(task: Task, *, sure: float, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits_NK that lean towards the truth, the more the larger `sure` is, and the truth."""
+    """Return logits_NK that lean towards the truth, by `sure`, and the truth."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (n, task.num_outputs))
     if task.kind == "multiclass":

@@ -108,15 +108,22 @@ def picture_losses(logits_NK: np.ndarray, targets: np.ndarray, *, task: Task) ->
 
     Classification: the log loss after the logits were multiplied by the one factor (an inverse
     temperature) that suits these pictures best, for how sharp the probabilities are is mended
-    later and without training; what counts here is in which order they stand. Regression: the
-    squared error of the standardised target.
+    later and without training; what counts here is in which order they stand. The factor is
+    looked for around the one that gives the logits a mean square of 1, so that logits twice as
+    large have the same losses, also where every answer is right and no factor is large enough.
+    Regression: the squared error of the standardised target.
 
     Source: the factor: C. Guo et al. (2017), On calibration of modern neural networks.
     """
     wanted = batch_targets(targets, task=task, device="cpu")
-    logits = torch.from_numpy(np.asarray(logits_NK, np.float32))
+    logits = torch.from_numpy(np.asarray(logits_NK, np.float64))
     if task.kind == "regression":
         return np.asarray(F.mse_loss(logits, wanted, reduction="none").mean(dim=1).numpy())
+    if task.kind == "multiclass":
+        logits = logits - logits.mean(dim=1, keepdim=True)
+    else:
+        wanted = wanted.double()
+    logits = logits / max(float(logits.square().mean().sqrt()), 1e-30)
 
     def losses(log_factor: float) -> torch.Tensor:
         scaled = logits * math.exp(log_factor)
@@ -125,7 +132,12 @@ def picture_losses(logits_NK: np.ndarray, targets: np.ndarray, *, task: Task) ->
         each = F.binary_cross_entropy_with_logits(scaled, wanted, reduction="none")
         return each.mean(dim=1)
 
-    found = minimize_scalar(lambda f: float(losses(f).mean()), bounds=(-3, 3), method="bounded")
+    found = minimize_scalar(
+        lambda f: float(losses(f).mean()),
+        bounds=(-6, 4),
+        method="bounded",
+        options={"xatol": 1e-8},  # the mean is flat at its minimum, a single loss is not
+    )
     return np.asarray(losses(float(found.x)).numpy(), np.float64)
 
 
