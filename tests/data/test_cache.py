@@ -463,6 +463,49 @@ def test_a_real_limit_on_file_sizes_is_named(photos: Photos, tmp_path: Path) -> 
     assert leftovers(tmp_path / "cache") == []
 
 
+def can_unshare() -> bool:
+    with contextlib.suppress(OSError):
+        return subprocess.run(["unshare", "-rm", "true"], check=False).returncode == 0
+    return False
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs user namespaces")
+def test_a_disk_that_fills_up_while_it_is_built_is_named_and_what_was_there_stays(
+    photos: Photos, tmp_path: Path
+) -> None:
+    # A real file system of 60 KB, which somebody else fills once the room was asked for.
+    root = photos({"a": 60})
+    (tmp_path / "small").mkdir()
+    code = """
+from saccade.data import cache_folder
+build()
+held = sorted(path.name for path in Path(sys.argv[2]).rglob("*.shard"))
+cache_folder.claim_room = lambda *_, **__: None
+PREPROCESS = Preprocess(size_px=32)
+try:
+    build()
+except Exception as error:
+    print(error.code, error.message)
+print(held == sorted(path.name for path in Path(sys.argv[2]).rglob("*.shard")))
+print(list(Path(sys.argv[2]).rglob("*.part")))
+"""
+    words = [sys.executable, "-c", BUILD + code, str(root), str(tmp_path / "small")]
+    mount = f"mount -t tmpfs -o size=84k tmpfs {tmp_path}/small && exec "
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mount + '"$@"', "sh", *words],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "ready",
+        "built 60",
+        "ready",
+        "SACCADE-E401 A file could not be written: there is no space left on the disk.",
+        "True",
+        "[]",
+    ]
+
+
 # B3: damage
 
 
