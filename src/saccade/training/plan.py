@@ -85,9 +85,10 @@ def fitted_to(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung 
     """
     free = seconds - costs.opening
     epochs = min(wanted.epochs, int(free / max(costs.epoch, 1e-9)))
-    if epochs < FEWEST_EPOCHS:
+    fewest = min(FEWEST_EPOCHS, wanted.epochs)
+    if epochs < fewest:
         return None
-    fewest = max(FEWEST_EPOCHS, math.ceil(epochs * 2 / 3))
+    fewest = max(fewest, math.ceil(epochs * 2 / 3))
     for views in range(wanted.views, 0, -1):
         fit = int((free - (views - 1) * costs.view) / max(costs.epoch, 1e-9))
         if fit >= fewest:

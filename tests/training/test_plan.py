@@ -1,0 +1,130 @@
+"""Plans: what fits into the seconds, and that measuring a step leaves no trace."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.training.conftest import SMALL
+
+from saccade.training.inputs import Pictures
+from saccade.training.plan import (
+    FEWEST_EPOCHS,
+    Costs,
+    PlannedRung,
+    depths,
+    fitted_to,
+    read_rungs,
+    seconds_a_step,
+    whole_ladder,
+)
+from saccade.training.recipe import Recipe
+
+SECONDS = st.floats(0.001, 100)
+COSTS = st.builds(Costs, view=SECONDS, epoch=SECONDS, opening=SECONDS)
+RUNGS = st.builds(
+    PlannedRung, num_last=st.integers(1, 20), epochs=st.integers(1, 50), views=st.integers(1, 8)
+)
+
+
+def cost(rung: PlannedRung, costs: Costs) -> float:
+    return costs.opening + (rung.views - 1) * costs.view + rung.epochs * costs.epoch
+
+
+@given(RUNGS, COSTS, st.floats(-10, 2000))
+def test_what_is_planned_fits_into_the_seconds(
+    wanted: PlannedRung, costs: Costs, seconds: float
+) -> None:
+    found = fitted_to(wanted, costs, seconds)
+    if found is not None:
+        assert cost(found, costs) <= seconds * (1 + 1e-9)
+        assert found.num_last == wanted.num_last
+        assert min(FEWEST_EPOCHS, wanted.epochs) <= found.epochs <= wanted.epochs
+        assert 1 <= found.views <= wanted.views
+
+
+@given(RUNGS, COSTS, st.floats(-10, 2000))
+def test_what_is_left_out_would_not_fit_even_at_its_smallest(
+    wanted: PlannedRung, costs: Costs, seconds: float
+) -> None:
+    if fitted_to(wanted, costs, seconds) is None:
+        fewest = min(FEWEST_EPOCHS, wanted.epochs)
+        smallest = PlannedRung(num_last=wanted.num_last, epochs=fewest, views=1)
+        assert cost(smallest, costs) >= seconds * (1 - 1e-9)
+
+
+@given(RUNGS, COSTS, st.floats(-10, 2000))
+def test_one_epoch_more_would_not_fit_or_is_not_wanted(
+    wanted: PlannedRung, costs: Costs, seconds: float
+) -> None:
+    found = fitted_to(wanted, costs, seconds)
+    if found is not None and found.epochs < wanted.epochs:
+        assert cost(found, costs) + costs.epoch >= seconds * (1 - 1e-9)
+
+
+@given(RUNGS, COSTS)
+def test_with_time_for_all_of_it_all_of_it_is_planned(wanted: PlannedRung, costs: Costs) -> None:
+    assert fitted_to(wanted, costs, cost(wanted, costs) * 1.001 + 0.001) == wanted
+
+
+def test_views_are_thinned_out_before_a_third_of_the_epochs_is() -> None:
+    wanted = PlannedRung(num_last=1, epochs=6, views=4)
+    costs = Costs(view=1.0, epoch=1.0, opening=0.0)
+    found = {seconds: fitted_to(wanted, costs, seconds) for seconds in range(1, 10)}
+    assert {seconds: rung and str(rung) for seconds, rung in found.items()} == {
+        1: None, 2: "1:2:1", 3: "1:2:2", 4: "1:3:2", 5: "1:4:2", 6: "1:4:3", 7: "1:4:4",
+        8: "1:5:4", 9: "1:6:4",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("num_stages", range(40))
+def test_depths_double_and_end_with_all(num_stages: int) -> None:
+    found = depths(num_stages)
+    assert found[-1:] == ((num_stages,) if num_stages else ())
+    assert all(second <= 2 * first for first, second in itertools.pairwise(found))
+    assert list(found) == sorted(set(found))
+    assert len(found) <= math.log2(max(num_stages, 1)) + 2
+
+
+@given(st.lists(RUNGS, max_size=5))
+def test_a_plan_is_read_as_it_was_written(rungs: list[PlannedRung]) -> None:
+    assert list(read_rungs([str(rung) for rung in rungs])) == rungs
+
+
+@pytest.mark.parametrize(
+    ("choices", "texts"),
+    [
+        ({}, ["1:6:4", "2:6:4", "4:6:4", "5:6:4"]),
+        ({"epochs": 3, "views": 2}, ["1:3:2", "2:3:2", "4:3:2", "5:3:2"]),
+        ({"augment": False}, ["1:6:1", "2:6:1", "4:6:1", "5:6:1"]),
+    ],
+)
+def test_without_a_budget_the_plan_follows_from_the_recipe(choices, texts: list[str]) -> None:
+    assert [str(rung) for rung in whole_ladder(Recipe(**choices), 5)] == texts
+
+
+def test_measuring_a_step_leaves_weights_statistics_and_gradients_as_they_were(lesson_for) -> None:
+    net, material = lesson_for(SMALL.replace(drop=0.5))
+    net.eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    inputs = Pictures(material.cache, SMALL, device="cpu")
+    seconds = seconds_a_step(net, inputs, np.array(material.train_rows[:8]))
+    assert 0 < seconds < 5
+    assert [n for n, v in net.state_dict().items() if not torch.equal(v, before[n])] == []
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert not net.training
+
+
+def test_a_step_does_move_the_statistics_negative_control(
+    lesson_for, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, material = lesson_for(SMALL)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    monkeypatch.setattr(type(net), "load_state_dict", lambda _self, _state: None)
+    inputs = Pictures(material.cache, SMALL, device="cpu")
+    seconds_a_step(net, inputs, np.array(material.train_rows[:8]))
+    changed = {n for n, v in net.state_dict().items() if not torch.equal(v, before[n])}
+    assert any("running_mean" in name for name in changed)
