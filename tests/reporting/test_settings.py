@@ -19,5 +19,5 @@ def test_a_choice_that_differs_from_the_default_is_marked() -> None:
 
 
 def test_a_choice_of_another_version_is_shown_all_the_same() -> None:
-    (line,) = settings({"budget": "2m"})
-    assert (line.name, line.value, line.meaning) == ("budget", "2m", "")
+    (line,) = settings({"shininess": "2m"})
+    assert (line.name, line.value, line.meaning) == ("shininess", "2m", "")

@@ -1,0 +1,29 @@
+"""The race of backbones in words."""
+
+from saccade.reporting.glossary import score_words
+from saccade.reporting.learned import Race
+from saccade.reporting.wording import decimals, plural
+
+
+def race_words(race: Race | None) -> str:
+    """Return what the race was and who won it; empty where there was none."""
+    if race is None:
+        return ""
+    sample = (
+        f"the same {plural(race.num_sample, 'training picture')}"
+        if race.num_sample
+        else ("the same training pictures")
+    )
+    how = (
+        f"{plural(len(race.candidates), 'backbone')} were tried before anything else: a head was "
+        f"solved on the frozen features of {sample} and judged there by cross-validation; "
+        "validation and test pictures had no say."
+    )
+    chosen = next((one for one in race.candidates if one.chosen), None)
+    if chosen is None:
+        return how
+    why = f" ({chosen.why.rstrip('.')})" if chosen.why else ""
+    return (
+        f"{how} {chosen.name} was chosen{why}, with a probe {score_words(race.score_name)} of "
+        f"{decimals(chosen.score.value)}."
+    )
