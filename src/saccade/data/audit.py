@@ -36,7 +36,16 @@ PLACEHOLDER = re.compile(
     r"|placeholder|no[-_ ]?(image|photo|picture)",
     re.IGNORECASE,
 )
-EXPECTED_REASONS = {"hidden", "outside", "excluded", "table", "not-in-table", "link", "repeated"}
+EXPECTED_REASONS = {
+    "limit",
+    "hidden",
+    "outside",
+    "excluded",
+    "table",
+    "not-in-table",
+    "link",
+    "repeated",
+}
 
 
 def look(catalog: Catalog, task: Task, split: Split | None = None) -> tuple[Finding, ...]:
