@@ -47,6 +47,8 @@ def broken_files() -> dict[str, bytes]:
         if path.name.startswith(names) and "expected" not in path.name
     }
     sound = (CASES / "rgb.jpg").read_bytes()
+    middle = (sound.index(b"\xff\xda") + len(sound)) // 2  # amid the pixels
+    files["garbled.jpg"] = sound[:middle] + b"\xff\0" * 20 + sound[middle + 40 :]
     for number in range(30 - len(files)):
         files[f"shorter-{number}.jpg"] = sound[: 20 + 9 * number]
     return files
@@ -125,8 +127,15 @@ def test_what_decoding_met_is_a_finding(photos: Photos) -> None:
     root = photos({"a": 3, "b": 3})
     for name in ("exif-6.jpg", "cmyk.jpg", "gray-16.png", "animated.gif"):
         (root / "a" / name).write_bytes((CASES / name).read_bytes())
+    sound = (CASES / "rgb.jpg").read_bytes()
+    (root / "a" / "padded.jpg").write_bytes(sound[:-2] + bytes(30) + sound[-2:])
     found = {finding.kind: finding for finding in scan(root).findings}
-    assert set(found) == {"exif-turned", "cmyk", "sixteen-bit", "animated"}
+    assert set(found) == {"exif-turned", "cmyk", "sixteen-bit", "animated", "extra-bytes"}
+    assert (found["extra-bytes"].severity, found["extra-bytes"].sentence) == (
+        "warning",
+        "1 picture: bytes among the JPEG data that belong to no pixel: padding, or damage; look at "
+        "them (a/padded.jpg).",
+    )
     assert found["exif-turned"].paths == ("a/exif-6.jpg",)
     assert found["animated"].sentence == (
         "1 picture: several frames or pages, of which only the first is used (a/animated.gif)."
