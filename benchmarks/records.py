@@ -179,11 +179,7 @@ def parser(description: str | None, *, data: str = "") -> argparse.ArgumentParse
 
 
 def parsed(words: argparse.ArgumentParser) -> argparse.Namespace:
-    """Return what was told, with absolute paths.
-
-    Raises:
-        SystemExit: the data or the weights are not there.
-    """
+    """Return what was told, with absolute paths; ends where data or weights are not there."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that run_child ends its child
     asked = words.parse_args()
     for name in {"data", "weights", "work", "records"} & set(vars(asked)):
