@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
 from saccade.data.task import Task
-from saccade.training.head import Head, fit_head
+from saccade.training.head import Head, fit_head, out_of_fold
 
 DIGITS = Task(kind="multiclass", classes=tuple("0123456789"))
 
@@ -112,3 +112,44 @@ def test_a_class_of_which_nothing_was_seen_and_constant_features_do_no_harm() ->
     head = fit_head(x, y, task=task, seed=0)
     assert np.isfinite(head.weight_KD).all()
     assert (logits(head, x).argmax(axis=1) == y).all()
+
+
+def probabilities(logits_NK: np.ndarray) -> np.ndarray:
+    exponents = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def test_out_of_fold_logits_are_those_of_heads_fitted_on_the_other_folds() -> None:
+    x, y = load_digits(return_X_y=True)
+    x, y, folds = x[:200], y[:200], np.arange(200) % 5
+    found = out_of_fold(x, y, folds, task=DIGITS, penalties=[0.1])
+    standard = scaled(x)  # the scale knows no labels, so it may be that of all pictures
+    expected = np.empty((200, 10))
+    for fold in range(5):
+        own, held = folds != fold, folds == fold
+        oracle = LogisticRegression(C=1 / (0.1 * own.sum()), max_iter=10_000, tol=1e-9)
+        expected[held] = oracle.fit(standard[own], y[own]).predict_proba(standard[held])
+    # solved roughly, which is enough to compare networks and penalties
+    assert np.abs(probabilities(found) - expected).mean() < 0.005
+    assert log_loss(y, probabilities(found)) == pytest.approx(log_loss(y, expected), rel=0.02)
+
+
+def test_out_of_fold_answers_cannot_know_labels_that_mean_nothing() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 400)), rng.integers(0, 2, 200)
+    task = Task(kind="binary", classes=("a", "b"))
+    held_out = (out_of_fold(x, y, np.arange(200) % 5, task=task)[:, 0] > 0) == y
+    head = fit_head(x, y, task=task, seed=0, penalties=[1e-4])
+    assert held_out.mean() < 0.65
+    assert ((logits(head, x)[:, 0] > 0) == y).all()  # on its own pictures it is always right
+
+
+def test_out_of_fold_the_penalty_with_the_least_held_out_loss_answers() -> None:
+    x, y = load_digits(return_X_y=True)
+    x, y, folds = x[:200], y[:200], np.arange(200) % 5
+    penalties = (100.0, 1.0, 0.1)
+    each = [out_of_fold(x, y, folds, task=DIGITS, penalties=[p]) for p in penalties]
+    least = min(log_loss(y, probabilities(own)) for own in each)
+    found = out_of_fold(x, y, folds, task=DIGITS, penalties=penalties)
+    assert log_loss(y, probabilities(found)) == pytest.approx(least, rel=0.02)
+    assert log_loss(y, probabilities(each[0])) > 2 * least

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from saccade.data.task import Task
 from saccade.runtime.seeds import generator
+from saccade.training.convex import Rotated, Solution, no_start, rotate, row_losses, solve
 
 NUM_FOLDS = 5
 PENALTIES = tuple(float(p) for p in np.logspace(-4, 2, 13))
@@ -32,25 +32,6 @@ class Head:
     bias_K: np.ndarray  # float32
     penalty: float
     candidates: tuple[tuple[float, float], ...]  # (penalty, cross-validated mean loss)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rotated:
-    """Features, centred and divided by one common scale, in the basis of their principal axes.
-
-    One scale for all, because what varies little in a pretrained network seldom matters: with
-    each feature divided by its own spread, flowers had 0.850 on validation instead of 0.867.
-
-    An L2 penalty does not see a rotation, so the optimum is the same; but the axes are
-    independent, each with its own curvature, and that lets the solver take even steps. With fewer
-    pictures than features it is also smaller: R = min(N, D) columns.
-    """
-
-    coordinates_NR: np.ndarray
-    axes_DR: np.ndarray
-    mean_D: np.ndarray
-    scale: float
-    variances_R: np.ndarray
 
 
 def fit_head(
@@ -83,6 +64,37 @@ def fit_head(
         return _fit(features_ND, targets, task, seed, wanted_NK, weights_N, penalties)
 
 
+def out_of_fold(
+    features_ND: np.ndarray,
+    targets: np.ndarray,
+    folds_N: np.ndarray,
+    *,
+    task: Task,
+    class_weights: np.ndarray | None = None,
+    penalties: Sequence[float] = PENALTIES,
+) -> np.ndarray:
+    """Return logits_NK, float64: of each picture, by a head that was fitted without it.
+
+    All folds have one penalty, that with the least held-out loss. A choice among a few numbers
+    flatters the result a little; it flatters every network alike.
+
+    Args:
+        features_ND: float (N, D).
+        targets: as in `Task`; regression targets in the user's unit.
+        folds_N: 0 to `NUM_FOLDS` - 1, none of them empty.
+        task: the kind of answer.
+        class_weights: as in `fit_head`.
+        penalties: λ to try, any order.
+    """
+    wanted_NK = _wanted(targets, task)
+    weights_N = _row_weights(targets, class_weights)
+    threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
+    with threadpool_limits(threads, user_api="blas"):
+        rotated = rotate(features_ND)
+        order = sorted(penalties, reverse=True)
+        return _cross_validate(rotated, wanted_NK, weights_N, folds_N, task, order)[1]
+
+
 def _fit(
     features_ND: np.ndarray,
     targets: np.ndarray,
@@ -92,14 +104,17 @@ def _fit(
     weights_N: np.ndarray,
     penalties: Sequence[float],
 ) -> Head:
-    rotated = _rotate(features_ND)
+    rotated = rotate(features_ND)
     order = sorted(penalties, reverse=True)  # from stiff to loose: each starts from the last
-    losses = _cross_validate(rotated, wanted_NK, weights_N, targets, task, order, seed)
+    losses = [0.0]
+    if len(order) > 1 and len(targets) >= 2 * NUM_FOLDS:
+        folds_N = _folds(targets, seed)
+        losses, _ = _cross_validate(rotated, wanted_NK, weights_N, folds_N, task, order)
     best = order[int(np.argmin(losses))]
     start = None
     for penalty in [p for p in order if p >= best]:
-        start = _solve(rotated, wanted_NK, weights_N, task, penalty, start)
-    coefficients_RK, bias_K = start if start is not None else _no_start(rotated, wanted_NK)
+        start = solve(rotated, wanted_NK, weights_N, task, penalty, start)
+    coefficients_RK, bias_K = start if start is not None else no_start(rotated, wanted_NK)
     weight_DK = (rotated.axes_DR @ coefficients_RK) / rotated.scale
     return Head(
         weight_KD=weight_DK.T.astype(np.float32),
@@ -126,71 +141,36 @@ def _row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.nd
     return np.asarray(weights / weights.mean())
 
 
-def _rotate(features_ND: np.ndarray) -> _Rotated:
-    features = features_ND.astype(np.float64)
-    mean = features.mean(axis=0)
-    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
-    standard = (features - mean) / scale
-    num, width = standard.shape
-    if num <= width:
-        values, left = np.linalg.eigh(standard @ standard.T)
-        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
-        lengths = np.sqrt(values[keep])
-        axes = standard.T @ (left[:, keep] / lengths)
-        coordinates = left[:, keep] * lengths
-    else:
-        values, axes = np.linalg.eigh(standard.T @ standard)
-        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
-        axes = axes[:, keep]
-        coordinates = standard @ axes
-    return _Rotated(
-        coordinates_NR=np.ascontiguousarray(coordinates),
-        axes_DR=axes,
-        mean_D=mean,
-        scale=scale,
-        variances_R=values[keep] / num,
-    )
-
-
-Solution = tuple[np.ndarray, np.ndarray]  # coefficients_RK, bias_K
-
-
-def _no_start(rotated: _Rotated, wanted_NK: np.ndarray) -> Solution:
-    return np.zeros((rotated.coordinates_NR.shape[1], wanted_NK.shape[1])), np.zeros(
-        wanted_NK.shape[1]
-    )
-
-
 def _cross_validate(
-    rotated: _Rotated,
+    rotated: Rotated,
     wanted_NK: np.ndarray,
     weights_N: np.ndarray,
-    targets: np.ndarray,
+    folds_N: np.ndarray,
     task: Task,
     order: Sequence[float],
-    seed: int,
-) -> list[float]:
-    """Return the mean held-out loss of each penalty, until it has risen twice in a row."""
-    if len(order) < 2 or len(targets) < 2 * NUM_FOLDS:
-        return [0.0]
-    folds_N = _folds(targets, seed)
+) -> tuple[list[float], np.ndarray]:
+    """Return the mean held-out loss of each penalty, until it has risen twice in a row.
+
+    And the held-out logits_NK of the best one.
+    """
     starts: list[Solution | None] = [None] * NUM_FOLDS
     losses: list[float] = []
+    logits_NK, best_NK = np.zeros_like(wanted_NK), np.zeros_like(wanted_NK)
     for penalty in order:
-        total = 0.0
         for fold in range(NUM_FOLDS):
             own, held = folds_N != fold, folds_N == fold
             inside = replace(rotated, coordinates_NR=rotated.coordinates_NR[own])
-            solution = _solve(
+            solution = solve(
                 inside, wanted_NK[own], weights_N[own], task, penalty, starts[fold], rough=True
             )
             starts[fold] = solution
-            logits = rotated.coordinates_NR[held] @ solution[0] + solution[1]
-            total += float(_loss(logits, wanted_NK[held], task)[0] @ weights_N[held])
-        losses.append(total / len(targets))
+            logits_NK[held] = rotated.coordinates_NR[held] @ solution[0] + solution[1]
+        losses.append(float(row_losses(logits_NK, wanted_NK, task)[0] @ weights_N) / len(weights_N))
+        if losses[-1] == min(losses):
+            best_NK = logits_NK.copy()
         if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
             break
-    return losses
+    return losses, best_NK
 
 
 def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
@@ -207,65 +187,3 @@ def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
     folds = np.empty(num, dtype=np.int64)
     folds[by_key] = np.arange(num) % NUM_FOLDS
     return folds
-
-
-def _loss(
-    logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loss of each row (N,) and its gradient with respect to the logits (N, K)."""
-    if task.kind == "regression":
-        error = logits_NK - wanted_NK
-        return 0.5 * (error**2).sum(axis=1), error
-    if task.kind == "multiclass":
-        shifted = logits_NK - logits_NK.max(axis=1, keepdims=True)
-        exponents = np.exp(shifted)
-        total = exponents.sum(axis=1, keepdims=True)
-        return np.log(total[:, 0]) - (shifted * wanted_NK).sum(
-            axis=1
-        ), exponents / total - wanted_NK
-    losses = np.logaddexp(0, logits_NK) - logits_NK * wanted_NK
-    return losses.sum(axis=1), 1 / (1 + np.exp(-np.clip(logits_NK, -700, 700))) - wanted_NK
-
-
-def _solve(
-    rotated: _Rotated,
-    wanted_NK: np.ndarray,
-    weights_N: np.ndarray,
-    task: Task,
-    penalty: float,
-    start: Solution | None,
-    *,
-    rough: bool = False,
-) -> Solution:
-    """Return the coefficients at the optimum of weighted mean loss + penalty / 2 · |w|².
-
-    L-BFGS on variables scaled by the square root of a bound on each axis's curvature.
-    Source: the bound ¼ (½ for softmax) · variance: D. Böhning (1992), Multinomial logistic
-    regression algorithm.
-    """
-    x_NR = rotated.coordinates_NR
-    num, width = x_NR.shape
-    outputs = wanted_NK.shape[1]
-    bound = {"regression": 1.0, "multiclass": 0.5}.get(task.kind, 0.25)
-    scale_R = np.sqrt(bound * rotated.variances_R + penalty)[:, None]
-    weights = (weights_N / num)[:, None]
-
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        table = flat.reshape(width + 1, outputs)
-        coefficients = table[:-1] / scale_R
-        losses, slope_NK = _loss(x_NR @ coefficients + table[-1], wanted_NK, task)
-        slope_NK *= weights
-        value = float(losses @ weights[:, 0]) + 0.5 * penalty * float((coefficients**2).sum())
-        gradient = np.empty_like(table)
-        gradient[:-1] = (x_NR.T @ slope_NK + penalty * coefficients) / scale_R
-        gradient[-1] = slope_NK.sum(axis=0)
-        return value, gradient.ravel()
-
-    coefficients, bias = start if start is not None else _no_start(rotated, wanted_NK)
-    flat = np.concatenate([coefficients * scale_R, bias[None]]).ravel()
-    options = {"maxiter": 100, "ftol": 1e-5, "gtol": 1e-7}
-    if not rough:
-        options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options)
-    table = found.x.reshape(width + 1, outputs)
-    return table[:-1] / scale_R, table[-1]

@@ -1,0 +1,128 @@
+"""A convex problem and its solver: linear outputs on given features, with an L2 penalty.
+
+In the basis of the features' principal axes, where the solver takes even steps.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from saccade.data.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """Features, centred and divided by one common scale, in the basis of their principal axes.
+
+    One scale for all, because what varies little in a pretrained network seldom matters: with
+    each feature divided by its own spread, flowers had 0.850 on validation instead of 0.867.
+
+    An L2 penalty does not see a rotation, so the optimum is the same; but the axes are
+    independent, each with its own curvature, and that lets the solver take even steps. With fewer
+    pictures than features it is also smaller: R = min(N, D) columns.
+    """
+
+    coordinates_NR: np.ndarray
+    axes_DR: np.ndarray
+    mean_D: np.ndarray
+    scale: float
+    variances_R: np.ndarray
+
+
+def rotate(features_ND: np.ndarray) -> Rotated:
+    """Return features (N, D) in the basis of their principal axes."""
+    features = features_ND.astype(np.float64)
+    mean = features.mean(axis=0)
+    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
+    standard = (features - mean) / scale
+    num, width = standard.shape
+    if num <= width:
+        values, left = np.linalg.eigh(standard @ standard.T)
+        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
+        lengths = np.sqrt(values[keep])
+        axes = standard.T @ (left[:, keep] / lengths)
+        coordinates = left[:, keep] * lengths
+    else:
+        values, axes = np.linalg.eigh(standard.T @ standard)
+        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
+        axes = axes[:, keep]
+        coordinates = standard @ axes
+    return Rotated(
+        coordinates_NR=np.ascontiguousarray(coordinates),
+        axes_DR=axes,
+        mean_D=mean,
+        scale=scale,
+        variances_R=values[keep] / num,
+    )
+
+
+Solution = tuple[np.ndarray, np.ndarray]  # coefficients_RK, bias_K
+
+
+def no_start(rotated: Rotated, wanted_NK: np.ndarray) -> Solution:
+    """Return the solution that knows nothing: all zero."""
+    outputs = wanted_NK.shape[1]
+    return np.zeros((rotated.coordinates_NR.shape[1], outputs)), np.zeros(outputs)
+
+
+def row_losses(
+    logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the loss of each row (N,) and its gradient with respect to the logits (N, K)."""
+    if task.kind == "regression":
+        error = logits_NK - wanted_NK
+        return 0.5 * (error**2).sum(axis=1), error
+    if task.kind == "multiclass":
+        shifted = logits_NK - logits_NK.max(axis=1, keepdims=True)
+        exponents = np.exp(shifted)
+        total = exponents.sum(axis=1, keepdims=True)
+        return np.log(total[:, 0]) - (shifted * wanted_NK).sum(
+            axis=1
+        ), exponents / total - wanted_NK
+    losses = np.logaddexp(0, logits_NK) - logits_NK * wanted_NK
+    return losses.sum(axis=1), 1 / (1 + np.exp(-np.clip(logits_NK, -700, 700))) - wanted_NK
+
+
+def solve(
+    rotated: Rotated,
+    wanted_NK: np.ndarray,
+    weights_N: np.ndarray,
+    task: Task,
+    penalty: float,
+    start: Solution | None,
+    *,
+    rough: bool = False,
+) -> Solution:
+    """Return the coefficients at the optimum of weighted mean loss + penalty / 2 · |w|².
+
+    L-BFGS on variables scaled by the square root of a bound on each axis's curvature.
+    Source: the bound ¼ (½ for softmax) · variance: D. Böhning (1992), Multinomial logistic
+    regression algorithm.
+    """
+    x_NR = rotated.coordinates_NR
+    num, width = x_NR.shape
+    outputs = wanted_NK.shape[1]
+    bound = {"regression": 1.0, "multiclass": 0.5}.get(task.kind, 0.25)
+    scale_R = np.sqrt(bound * rotated.variances_R + penalty)[:, None]
+    weights = (weights_N / num)[:, None]
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        table = flat.reshape(width + 1, outputs)
+        coefficients = table[:-1] / scale_R
+        losses, slope_NK = row_losses(x_NR @ coefficients + table[-1], wanted_NK, task)
+        slope_NK *= weights
+        value = float(losses @ weights[:, 0]) + 0.5 * penalty * float((coefficients**2).sum())
+        gradient = np.empty_like(table)
+        gradient[:-1] = (x_NR.T @ slope_NK + penalty * coefficients) / scale_R
+        gradient[-1] = slope_NK.sum(axis=0)
+        return value, gradient.ravel()
+
+    coefficients, bias = start if start is not None else no_start(rotated, wanted_NK)
+    flat = np.concatenate([coefficients * scale_R, bias[None]]).ravel()
+    options = {"maxiter": 100, "ftol": 1e-5, "gtol": 1e-7}
+    if not rough:
+        options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
+    found = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options)
+    table = found.x.reshape(width + 1, outputs)
+    return table[:-1] / scale_R, table[-1]
