@@ -945,6 +945,7 @@ import io, resource
 import numpy as np
 from PIL import Image
 from saccade.data.catalog import Candidate, Listing
+from saccade.data.sampling import NO_LIMIT
 from saccade.data.scan import _catalog, _look_at_all
 
 buffer = io.BytesIO()
@@ -961,7 +962,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 candidates = tuple(Candidate(path=str(n), label=str(n % 7)) for n in range(num))
 listing = Listing(place="numbers", layout="", source=Numbers(), candidates=candidates)
 with PixelStore(PREPROCESS, folder=sys.argv[2]) as pixels:
-    seen = _look_at_all(listing, pixels=pixels, progress=Told(), threads=2)
+    seen = _look_at_all(listing, pixels=pixels, limit=NO_LIMIT, progress=Told(), threads=2)
     catalog = _catalog(listing, seen)
     built = pixels.finish(catalog)
     rng = np.random.default_rng(0)

@@ -142,7 +142,7 @@ def _look_at_all(
     size = CHUNK
     if pixels is not None:
         size = max(1, min(CHUNK, CHUNK_BYTES // pixels.preprocess.canvas_bytes))
-        num_missing = functools.partial(_num_missing, listing, pixels)
+        num_missing = functools.partial(_num_missing, order, listing, pixels)
         pixels.begin(listing.place, len(order), count_missing=num_missing)
     progress.start("Looking at every picture", len(order), "pictures")
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
@@ -191,12 +191,13 @@ def _look_at_one(position: int, listing: Listing, pixels: PixelStore | None) -> 
     )
 
 
-def _num_missing(listing: Listing, pixels: PixelStore) -> int:
+def _num_missing(order: Sequence[int], listing: Listing, pixels: PixelStore) -> int:
     """Read every candidate to say how many contents are new; only where room is scarce."""
     new: set[bytes] = set()
-    for candidate in listing.candidates:
+    for position in order:
         with contextlib.suppress(DataError):
-            content = hashlib.sha256(listing.source.read(candidate.path)).digest()
+            read = listing.source.read(listing.candidates[position].path)
+            content = hashlib.sha256(read).digest()
             if pixels.facts(content) is None:
                 new.add(content)
     return len(new)
