@@ -6,7 +6,7 @@ as activations are given in the place of pictures, and no tensor changes its nam
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class Cut:
     num_last: int  # stages behind it; 0 = only the classifier
     first: nn.Module  # the first module of the suffix; its input is the activation
     shape: tuple[int, ...]  # of one picture's activation: (C, h, w) or (D,)
-    passed: tuple[nn.Module, ...]  # all that runs before it, outermost modules only
+    passed: tuple[nn.Module, ...]  # all that runs before it, outermost modules only; 0: the body
 
 
 class Taps(nn.Module):
@@ -69,7 +69,7 @@ def passing_over(cut: Cut) -> Iterator[None]:
     """Let the network take activations of the cut in the place of pictures."""
     new = [module for module in cut.passed if "forward" not in vars(module)]
     for module in new:
-        module.forward = _first_given
+        module.forward = _first_given if cut.num_last else _only(cut.first)
     try:
         yield
     finally:
@@ -81,13 +81,22 @@ def _first_given(given: Tensor, *_: Any) -> Tensor:  # noqa: ANN401 - whatever a
     return given
 
 
+def _only(classifier: nn.Module) -> Callable[[Tensor], Tensor]:
+    def forward(features: Tensor) -> Tensor:
+        logits: Tensor = classifier(features)
+        return logits.flatten(1)  # (B, K, 1, 1) where it stands for a convolution
+
+    return forward
+
+
 def find_cut(network: Network, num_last: int) -> Cut | None:
     """Return the cut before the last `num_last` stages, or None where the network has none.
 
     Found by running two pictures of noise through the network and looking at the order in which
     its modules are called; then proved: prefix and suffix together must answer as the network
     does. Networks that do more between their modules than to hand one tensor on (position
-    embeddings, skip connections across stages) have no such place.
+    embeddings, skip connections across stages) have no such place. The classifier alone can always
+    be cut off: its input is all it needs.
     """
     device = next(network.parameters()).device
     noise = torch.Generator().manual_seed(0)
@@ -136,6 +145,8 @@ def _by_order_of_calls(
         return None
     first, passed, activation = found[0]
     outermost = [m for name, m in passed.items() if name.rpartition(".")[0] not in passed]
+    if num_last == 0:
+        outermost = [network.body]
     shape = tuple(activation.shape[1:])
     return Cut(num_last=num_last, first=first, shape=shape, passed=tuple(outermost)), activation
 
