@@ -945,8 +945,6 @@ import io, resource
 import numpy as np
 from PIL import Image
 from saccade.data.catalog import Candidate, Listing
-from saccade.data.sampling import NO_LIMIT
-from saccade.data.scan import _catalog, _look_at_all
 
 buffer = io.BytesIO()
 Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(buffer, "BMP")
@@ -961,9 +959,9 @@ num = 100_000
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 candidates = tuple(Candidate(path=str(n), label=str(n % 7)) for n in range(num))
 listing = Listing(place="numbers", layout="", source=Numbers(), candidates=candidates)
+sys.modules["saccade.data.scan"].list_data = lambda *_, **__: listing
 with PixelStore(PREPROCESS, folder=sys.argv[2]) as pixels:
-    seen = _look_at_all(listing, pixels=pixels, limit=NO_LIMIT, progress=Told(), threads=2)
-    catalog = _catalog(listing, seen)
+    catalog = scan("numbers", pixels=pixels, threads=2)
     built = pixels.finish(catalog)
     rng = np.random.default_rng(0)
     for _ in range(100):
