@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.reporting import ladders
 
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, wilson
@@ -31,6 +32,8 @@ class Plan:
     state: str = "finished"
     absent_from_test: str = ""
     num_epochs: int = 0
+    ladder: str = ""  # a rung each: + kept, - undone
+    race: bool = False
     hostile: str = ""  # put into every text of the run that comes from outside
     error_rate: float = 0.25
     paths: tuple[str, ...] = ()  # of real pictures, for looking at pages
@@ -206,6 +209,8 @@ def _run_json(plan: Plan, predictions: Predictions) -> dict[str, Any]:
             "name": f"mobilenetv2_100{x}",
             "num_parameters": 2_230_277,
             "num_trainable": 6_405,
+            "num_stages": 9,
+            "num_stages_learned": _depth(plan),
             "weights": {
                 "source": f"mobilenetv2_100.safetensors{x}",
                 "licence": "bsd-3-clause",
@@ -224,6 +229,12 @@ def _run_json(plan: Plan, predictions: Predictions) -> dict[str, Any]:
         "seconds": {"scan": 2.1, "features": 9.3, "train": 4.2, "total": 19.8},
         "summary": _summary(plan, predictions),
     }
+
+
+def _depth(plan: Plan) -> int:
+    if not plan.ladder:
+        return 2 if plan.num_epochs else 0
+    return min(2 ** plan.ladder.rindex("+"), 9) if "+" in plan.ladder else 0
 
 
 def _summary(plan: Plan, predictions: Predictions) -> str:
@@ -257,6 +268,12 @@ def _events(plan: Plan) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = [
         {"event": "note", "sentence": f"Features of the frozen network were kept. {plan.hostile}"}
     ]
+    if plan.race:
+        events.append(ladders.race(hostile=plan.hostile))
+    if plan.ladder:
+        score = {"score_name": "negative_rmse", "validation_score": -3.4}
+        fields = score if plan.kind == "regression" else {}
+        return [*events, *ladders.ladder(plan.ladder, hostile=plan.hostile, **fields)]
     if not plan.num_epochs:
         candidates = [
             {"penalty": 10.0**k, "score": 0.9 - 0.02 * (k + 1) ** 2} for k in range(-5, 3)

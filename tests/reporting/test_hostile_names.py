@@ -98,7 +98,8 @@ def show(path: Path, profile: Path) -> Seen:
 @pytest.fixture
 def hostile_facts(run_of: RunOf, listener: Listener) -> Facts:
     bad = payload(listener.port)
-    run = run_of(classes=("daisy" + bad, "rose", "tulip" + bad), num_epochs=3, hostile=bad)
+    classes = ("daisy" + bad, "rose", "tulip" + bad)
+    run = run_of(classes=classes, num_epochs=3, ladder="+-", race=True, hostile=bad)
     gray = np.full((32, 32, 3), 80, np.uint8)
     facts = collect(
         run,

@@ -46,6 +46,10 @@ KINDS = {
     "labels": {"kind": "multilabel", "classes": ("cat", "dog", "fox")},
     "numbers": {"kind": "regression"},
     "epochs": {"num_epochs": 5},
+    "a ladder": {"ladder": "+-+"},
+    "a ladder in vain": {"ladder": "--"},
+    "six rungs after a race": {"ladder": "++-+--", "race": True},
+    "a ladder of numbers": {"kind": "regression", "ladder": "-+"},
     "no test part": {"parts": ("train", "validation")},
     "only a training part": {"parts": ("train",)},
     "a class absent from the test": {"absent_from_test": "rose"},
@@ -248,7 +252,7 @@ def test_a_preview_page_shows_each_picture_and_each_change(tmp_path: Path) -> No
 def test_the_page_never_scrolls_sideways_from_phone_to_desk(run_of: RunOf, tmp_path: Path) -> None:
     widths = (360, 768, 1400)
     names = []
-    for kind in ("forty classes", "epochs", "numbers"):
+    for kind in ("forty classes", "six rungs after a race", "numbers"):
         run = run_of(kind, **KINDS[kind])
         long = "a_very_long_name_" * 12
         facts = dataclasses.replace(collect(run, picture=gray), name=long)

@@ -19,7 +19,7 @@ from saccade.reporting.axes import (
     rows_of,
 )
 from saccade.reporting.svg import Svg, drawing, element, line, words
-from saccade.reporting.wording import short
+from saccade.reporting.wording import cut, short
 
 MAX_DOTS = 2_000
 
@@ -147,7 +147,7 @@ def dumbbells(
         parts.append(words(at(tick), height - BOTTOM + 16, short(tick), anchor="middle"))
     for k, name in enumerate(names):
         y = top + row * (k + 0.5)
-        parts.append(words(left - 8, y + 4, _cut(name, 20), anchor="end"))
+        parts.append(words(left - 8, y + 4, cut(name, 20), anchor="end"))
         a, b = first[k], last[k]
         if min(a, b) > 0:
             parts.append(line(at(a), y, at(b), y, kind="thread"))
@@ -194,7 +194,3 @@ def _line(series: Series, plot: Plot) -> list[Svg]:
                 for x, y in run
             )
     return parts
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -12,7 +12,7 @@ from saccade.reporting.figures import Figure
 from saccade.reporting.glossary import lower_is_better, score_words
 from saccade.reporting.learned import Epoch, GradientNorms, LearningFacts
 from saccade.reporting.svg import Svg
-from saccade.reporting.wording import decimals, short
+from saccade.reporting.wording import cut, decimals, short
 
 MAX_STAGES = 40
 PALE = "Pale: a rung that was undone. "
@@ -86,7 +86,7 @@ def _drawn(
         return line_chart(series, x, y, title=title, mark=mark)
     ends = {one.places[k]: str(one.epochs[k].number) for one in own for k in (0, -1)}
     x = Axis(title="epoch of the rung", low=0.5, high=len(places) + 0.5, named=tuple(ends.items()))
-    bands = [(one.places[0] - 0.5, one.name.removesuffix(" stages")) for one in own]
+    bands = [(one.places[0] - 0.5, cut(one.name.removesuffix(" stages"), 12)) for one in own]
     return line_chart(series, x, y, title=f"{title}, rung by rung", bands=bands)
 
 

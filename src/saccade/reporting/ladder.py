@@ -39,7 +39,7 @@ def ladder_rows(learning: LearningFacts, num_stages: int | None) -> tuple[Ladder
             kept=True,
             stages=_of(0, num_stages),
             epochs="solved",
-            views="as they are",
+            views="1",
             score=_shown(head.score),
             gain="–",
             bounds="",
@@ -52,18 +52,18 @@ def ladder_rows(learning: LearningFacts, num_stages: int | None) -> tuple[Ladder
     return tuple(rows)
 
 
-def ladder_words(learning: LearningFacts, *, part: str) -> tuple[str, ...]:
+def ladder_words(learning: LearningFacts, *, has_test: bool) -> tuple[str, ...]:
     """Return the sentences beside the picture of the ladder.
 
     Args:
         learning: with at least one rung.
-        part: the part that judged the run.
+        has_test: whether there is a test part.
     """
     n = max(rung.score.n for rung in learning.rungs)
     judges = plural(n, "validation picture") if n else "validation pictures"
     test = (
         "How good the network is in the end, the test part alone says."
-        if part == "test"
+        if has_test
         else "There is no test part that could say independently how good the network is."
     )
     return (
@@ -110,12 +110,13 @@ def stages_sentence(
 
 
 def _found(learning: LearningFacts) -> str:
-    kept = joined_words([rung.name for rung in learning.rungs if rung.taken])
+    kept = [rung.name for rung in learning.rungs if rung.taken]
     undone = [rung.name for rung in learning.rungs if not rung.taken]
     if not kept:
         return f"the freezing ladder tried {joined_words(undone)}, without a sure gain"
-    rest = f", and {joined_words(undone)} did not" if undone else ""
-    return f"on the freezing ladder, {kept} brought a sure gain{rest}"
+    rest = f", {joined_words(undone)} did not" if undone else ""
+    which = "rung" if len(kept) == 1 else "rungs"
+    return f"on the freezing ladder the {which} {joined_words(kept)} brought a sure gain{rest}"
 
 
 def _who_learned(num_stages: int, num_learned: int) -> str:
@@ -157,7 +158,7 @@ def _rung_row(learning: LearningFacts, place: int, num_stages: int | None) -> La
         kept=rung.taken,
         stages=_of(rung.stages, num_stages),
         epochs=str(rung.epochs) if run in {0, rung.epochs} else f"{run} of {rung.epochs}",
-        views=f"{rung.views}, kept" if rung.cached else "new each epoch",
+        views=f"{rung.views}, kept" if rung.cached else "anew",
         score=_shown(rung.score),
         gain=_signed(rung.gain) if compared else "–",
         bounds=f"{_signed(rung.low)} to {_signed(rung.high)}" if compared else "",
@@ -170,7 +171,7 @@ def _rung_row(learning: LearningFacts, place: int, num_stages: int | None) -> La
 
 def _verdict(rung: Rung, *, is_last: bool) -> str:
     if rung.taken:
-        return "kept: sure to help" if is_last else "kept, and built upon"
+        return "kept" if is_last else "kept, and built upon"
     if rung.why:
         return f"undone: {rung.why}"
     if not math.isfinite(rung.low):

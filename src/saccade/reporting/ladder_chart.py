@@ -20,9 +20,10 @@ from saccade.reporting.glossary import lower_is_better, score_words
 from saccade.reporting.ladder import ladder_title
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.svg import Svg, drawing, element, line, words
-from saccade.reporting.wording import decimals, duration, interval
+from saccade.reporting.wording import cut, decimals, duration, interval
 
 HEIGHT = 270.0
+LONGEST = 16  # letters of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,12 @@ def _milestones(learning: LearningFacts) -> list[Milestone]:
     """Return what can be drawn, in the order of time."""
     head = learning.head
     found = [
-        Milestone(name=rung.name, at_seconds=rung.at_seconds, score=rung.score, kept=rung.taken)
+        Milestone(
+            name=cut(rung.name, LONGEST),
+            at_seconds=rung.at_seconds,
+            score=rung.score,
+            kept=rung.taken,
+        )
         for rung in learning.rungs
     ]
     if head is not None:

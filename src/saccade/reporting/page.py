@@ -141,7 +141,7 @@ def _ladder(facts: Facts) -> dict[str, object] | None:
         return None
     return {
         "chart": ladder_chart(learning, total_seconds=tables.total_seconds(facts)),
-        "words": ladder_words(learning, part=facts.results.part),
+        "words": ladder_words(learning, has_test="test" in facts.split.sizes),
         "rows": ladder_rows(learning, facts.model.num_stages),
     }
 

@@ -139,6 +139,15 @@ def decimals(number: float) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
+def cut(text: str, length: int) -> str:
+    """Return the text with no more than `length` characters.
+
+    >>> cut("last stage", 20), cut("a long name", 7)
+    ('last stage', 'a long…')
+    """
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def joined_words(items: Sequence[str], *, last: str = "and") -> str:
     """Return the items as a phrase.
 

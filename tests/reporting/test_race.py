@@ -1,0 +1,45 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tests.reporting import ladders
+
+from saccade.reporting.collect import collect
+from saccade.reporting.learning import learning_of
+from saccade.reporting.page import render
+from saccade.reporting.race import race_words
+
+RunOf = Callable[..., Path]
+
+
+def page_of(run: Path) -> str:
+    return render(collect(run, picture=lambda path: np.zeros((8, 8, 3), np.uint8)))
+
+
+def test_without_a_race_there_is_no_table(run_of: RunOf) -> None:
+    assert race_words(None) == ""
+    assert "Choice of the backbone" not in page_of(run_of())
+
+
+def test_a_race_without_candidates_is_none() -> None:
+    assert learning_of([{"event": "race", "candidates": [], "num_sample": 3}]).race is None
+
+
+def test_the_winner_is_named_with_its_number_and_the_reason() -> None:
+    words = race_words(learning_of([ladders.race()]).race)
+    assert "the same 300 training pictures" in words
+    assert words.endswith(
+        "resnet18 was chosen (the best of those that are as quick), with a probe accuracy of 0.910."
+    )
+
+
+def test_each_candidate_has_a_row_and_what_is_not_known_a_dash(run_of: RunOf) -> None:
+    html = page_of(run_of(race=True))
+    table = html[html.index("Choice of the backbone") :]
+    table = table[: table.index("</table>")]
+    rows = re.findall(r'<tr[^>]*><th scope="row">(\w+)</th>(.*?)</tr>', table, re.DOTALL)
+    assert [name for name, _ in rows] == ["mobilenetv2_100", "resnet18", "vgg16"]
+    assert "left out: surely worse" in rows[0][1]
+    assert "2.23 M" in rows[0][1]
+    assert rows[2][1].count(">–<") == 3
