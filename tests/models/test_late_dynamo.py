@@ -7,16 +7,29 @@ IMPORTED = """
 import sys
 import torch
 from saccade.models import backbones, late_dynamo
-disable = torch.compiler.disable
 assert "mobilenetv2_100" in backbones.names("mobilenetv2")
 """
 SPARED = """
 assert "torchvision.ops.roi_align" in sys.modules
 loaded = [n for n in sys.modules if n.startswith(("torch._dynamo", "torch._inductor", "sympy"))]
 assert loaded == [], loaded
-assert torch.compiler.disable is disable
+"""
+STEPPED = """
+layer = torch.nn.Linear(2, 1)
+def steps():
+    for kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        optimizer = kind([{"params": layer.parameters(), "lr": 0.1}])
+        optimizer.zero_grad(set_to_none=True)
+        layer(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+with late_dynamo.spared():
+    steps()
 """
 COMPILES = """
+@torch.compiler.disable
+def not_marked_late(x): ...
+
 graphs = []
 def backend(graph, example):
     graphs.append(graph)
@@ -45,35 +58,17 @@ def trial(keep_out):
         refused = str(error).splitlines()[0]
     return answer.tolist(), num, looked_into, refused
 
-with late_dynamo.spared():
-    late = torch.compiler.disable
-assert late is not disable
-
-@late
-def before_there_is_dynamo(x):
-    return x * 2
-
-assert before_there_is_dynamo(3) == 6 and "torch._dynamo" not in sys.modules
-import torch._dynamo
-assert torch._dynamo.__file__.endswith("__init__.py") and torch._dynamo.utils.counters is not None
-
-def mark_late(fn):  # as timm's functions were marked, when there was no dynamo yet
-    late_dynamo.DYNAMO = "not loaded"
-    try:
-        return late(fn)
-    finally:
-        late_dynamo.DYNAMO = "torch._dynamo"
-
-for keep_out in (disable, mark_late):  # the real one first
+real = sys.modules["torch._dynamo"]
+assert real is torch._dynamo and real.__file__.endswith("__init__.py") and real.utils.counters == {}
+for keep_out in (torch.compiler.disable, late_dynamo._Dynamo.disable):  # the real one first
     assert trial(keep_out)[:3] == ([5.0, 5.0], 2, [False]), trial(keep_out)
     assert "`torch.compiler.disable()`d function" in trial(keep_out)[3], trial(keep_out)
 assert trial(lambda fn: fn) == ([5.0, 5.0], 1, [True, True], "")  # not kept out at all
+steps()
 """
 ROI_ALIGN = """
-import torch._dynamo.utils
 import torchvision
-module = sys.modules["torchvision.ops.roi_align"]
-asked = module.is_compile_supported
+asked = sys.modules["torchvision.ops.roi_align"].is_compile_supported
 assert asked is not torch._dynamo.utils.is_compile_supported
 assert asked("cpu") == torch._dynamo.utils.is_compile_supported("cpu")
 boxes = torch.tensor([[0.0, 0.0, 0.0, 4.0, 4.0]])
@@ -84,13 +79,15 @@ TOUCHED = """
 import sys
 from saccade.models import late_dynamo
 with late_dynamo.spared():
+    import torch._dynamo as early
     from torch._dynamo.utils import counters
-    import torch._dynamo
+    from torch._dynamo import external_utils
+    import torch._dynamo.exc
 assert counters is sys.modules["torch._dynamo.utils"].counters
-assert type(sys.modules["torch._dynamo.utils"]) is type(sys)
-import torch
-with late_dynamo.spared():
-    assert torch.compiler.disable.__module__ == "torch.compiler"  # it is loaded: nothing to spare
+assert type(sys.modules["torch._dynamo"]) is type(sys)
+assert early.config is torch._dynamo.config
+with late_dynamo.spared():  # it is loaded: nothing to spare
+    assert type(sys.modules["torch._dynamo"]) is type(sys)
 """
 
 
@@ -98,8 +95,8 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
 
-def test_importing_timm_loads_no_dynamo_and_whoever_wants_it_afterwards_has_all_of_it() -> None:
-    done = run(IMPORTED + SPARED + COMPILES + ROI_ALIGN)
+def test_timm_and_optimisers_load_no_dynamo_and_whoever_wants_it_afterwards_has_all_of_it() -> None:
+    done = run(IMPORTED + STEPPED + SPARED + COMPILES + ROI_ALIGN)
     assert done.stderr == ""
     assert done.returncode == 0
 
@@ -114,8 +111,8 @@ def test_whoever_touches_dynamo_meanwhile_gets_the_real_one() -> None:
 @pytest.mark.slow
 def test_without_the_stand_ins_timm_would_load_dynamo() -> None:
     # The control: should it go red, then timm and torchvision have mended it, and this can go.
-    idle = "import contextlib\nlate_dynamo.spared = contextlib.nullcontext\n"
-    script = IMPORTED.replace("disable =", idle + "disable =") + SPARED
+    idle = "import contextlib\nlate_dynamo.spared = contextlib.nullcontext\nassert"
+    script = IMPORTED.replace("assert", idle) + SPARED
     done = run(script)
     assert done.returncode == 1
     assert "AssertionError: ['torch._dynamo" in done.stderr or "sympy" in done.stderr
