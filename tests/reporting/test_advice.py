@@ -1,11 +1,17 @@
 import dataclasses
+from typing import Any
+
+import pytest
+from tests.reporting import ladders
 
 from saccade.data.catalog import Finding
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, wilson
-from saccade.reporting.advice import advise
+from saccade.reporting.advice import OUT_OF_TIME, advise
 from saccade.reporting.facts import Advice, DataFacts, Pair, ResultFacts, SplitFacts
 from saccade.reporting.learned import Epoch, LearningFacts
+from saccade.reporting.learning import learning_of
+from saccade.training import fit
 
 TASK = Task(kind="multiclass", classes=("ant", "bee"))
 SPLIT = SplitFacts(
@@ -85,3 +91,63 @@ def test_a_run_whose_last_epoch_was_best_should_go_on() -> None:
     assert own.sentence == "Train for longer: the last epoch was still the best."
     done = (*epochs, epoch(4, best=False))
     assert advice(learning=LearningFacts(score_name="accuracy", epochs=done)) == ()
+
+
+def on_ladder(*rungs: dict[str, Any], **fields: Any) -> tuple[str, ...]:
+    events = [ladders.head(), *ladders.epochs(0, 6, **fields), *rungs]
+    return tuple(own.sentence for own in advice(learning=learning_of(events)))
+
+
+def test_the_last_epoch_of_a_rung_is_always_its_best_and_no_reason_to_go_on() -> None:
+    assert on_ladder(ladders.rung(1, taken=True)) == ()
+
+
+def test_a_rung_that_ran_out_of_time_asks_for_more() -> None:
+    (own,) = on_ladder(ladders.rung(1, taken=False, why=OUT_OF_TIME))
+    assert own == "Give it more time (--budget): a rung was not finished."
+    assert OUT_OF_TIME == fit.OUT_OF_TIME
+
+
+def test_a_rung_that_was_better_but_not_surely_asks_for_validation_pictures() -> None:
+    close = ladders.rung(2, taken=False, gain=0.02, gain_low=-0.01, gain_high=0.05, p=0.2)
+    (own,) = on_ladder(close)
+    assert own.startswith("More validation pictures could decide")
+    assert on_ladder(ladders.rung(2, taken=False)) == ()  # no better
+
+
+def test_overfitting_is_looked_for_in_the_rung_that_was_kept_and_no_other() -> None:
+    events = [
+        *ladders.epochs(0, 2),
+        ladders.rung(1, taken=True),
+        *ladders.epochs(1, 2),
+        ladders.rung(2, taken=False),
+    ]
+    rising = [0.3, 0.5]
+    for event, loss in zip((events[0], events[2]), rising, strict=True):
+        event["validation_loss"] = loss
+    (own,) = advice(learning=learning_of(events))
+    assert own.sentence.startswith("The rung that was kept learned by heart")
+    assert own.evidence == (
+        "From epoch 1 to 2 of “last stage” the validation loss rose from 0.300 to 0.500, while "
+        "the training loss fell from 0.600 to 0.300."
+    )
+    events[4]["taken"] = False
+    assert advice(learning=learning_of(events)) == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "cure"),
+    [
+        ([ladders.head()], "or letting stages learn (--unfreeze)"),
+        (ladders.ladder("-"), "stages that learn were tried, in vain"),
+        (ladders.ladder("+"), "dropout or fewer unfrozen stages may help"),
+    ],
+)
+def test_the_cure_for_overfitting_follows_from_what_was_tried(
+    events: list[dict[str, Any]], cure: str
+) -> None:
+    seen = Estimate(value=1.0, low=0.99, high=1.0, n=1000, method="wilson")
+    worse = {"train": {"accuracy": seen}, "test": {"accuracy": wilson(350, 400)}}
+    results = dataclasses.replace(GOOD, metrics=worse)
+    (own,) = advice(learning=learning_of(events), results=results)
+    assert own.sentence.endswith(f"{cure}.")

@@ -9,6 +9,7 @@ import pytest
 from saccade.data.task import Task
 from saccade.evaluation.scores import from_json
 from saccade.reporting.card import card_text
+from saccade.reporting.folder import read_history
 
 RunOf = Callable[..., Path]
 
@@ -155,3 +156,20 @@ def test_a_thousand_classes_are_not_listed(run_of: RunOf) -> None:
     many = dataclasses.replace(task, classes=tuple(f"c{k}" for k in range(1000)))
     text = card_text(facts, many, metrics)
     assert "and 940 more (config.json, `label_names`)" in text
+
+
+def test_the_card_says_which_stages_learned_and_how_that_was_chosen(run_of: RunOf) -> None:
+    run = run_of(ladder="+-")
+    facts, task, metrics = ledger(run)
+    events, _ = read_history(run)
+    text = card_text(facts, task, metrics, events=events)
+    assert (
+        "The head and the last of 9 stages learned: on the freezing ladder the rung last stage "
+        "brought a sure gain, last 2 stages did not."
+    ) in text.splitlines()
+    assert "The head and the last of 9 stages learned, as asked." not in text
+
+
+def test_without_its_history_the_card_still_says_which_stages_learned(run_of: RunOf) -> None:
+    text = card_text(*ledger(run_of(ladder="+")))
+    assert "The head and the last of 9 stages learned." in text.splitlines()

@@ -106,7 +106,7 @@ def stages_sentence(
         and not any(e.best for e in learning.epochs)
     ):
         return f"{who} as asked, but no epoch was better than the solved head, which was kept."
-    return f"{who}{', as asked' if num_learned else ''}."
+    return f"{who}{', as asked' if num_learned and learning.epochs else ''}."
 
 
 def _found(learning: LearningFacts) -> str:
