@@ -435,6 +435,20 @@ def test_the_need_for_room_is_said_before_anything_is_done(
     assert build(root, folder)[1].shape[0] == 60
 
 
+def test_a_scan_with_a_deadline_needs_room_only_for_what_it_can_reach(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixel_store, "MOST_BYTES_A_SECOND", 1_000)
+    monkeypatch.setattr(pixel_store, "num_cores", lambda: 2)
+    monkeypatch.setattr(cache_folder, "free_bytes", lambda folder: 25_000)
+    for seconds, fits in ((9, True), (100, False)):
+        with PixelStore(PREPROCESS, folder=str(tmp_path / "cache")) as pixels:
+            expected = contextlib.nullcontext() if fits else pytest.raises(ResourceError)
+            with expected:
+                deadline = time.monotonic() + seconds
+                pixels.begin("x", 1_000_000, count_missing=lambda: 0, deadline=deadline)
+
+
 def test_without_asking_for_room_first_it_begins_and_fails_negative_control(
     half_built: tuple[Path, Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -722,7 +736,7 @@ build()
 UNLOCKED = """
 import contextlib
 from saccade.data import leases
-leases.alone = lambda path, on_wait: contextlib.nullcontext()
+leases.alone = lambda *_, **__: contextlib.nullcontext()
 build()
 """
 WAITING = "Cache: another process is decoding these pictures; waiting for it."

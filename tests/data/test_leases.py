@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,12 @@ def test_one_who_waits_too_long_goes_on_without_the_lock(
     ):
         assert waited == [True]
     assert not path.exists()
+
+
+def test_a_deadline_is_not_waited_beyond(tmp_path: Path) -> None:
+    path, begun = tmp_path / "building", time.monotonic()
+    with (
+        leases.alone(path, on_wait=lambda: None),
+        leases.alone(path, on_wait=lambda: None, deadline=begun + 0.1),
+    ):
+        assert 0.1 <= time.monotonic() - begun < 30

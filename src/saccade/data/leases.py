@@ -7,6 +7,7 @@ two processes from doing the same work, and one from removing what another is re
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
 import time
@@ -71,15 +72,16 @@ def guarded(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(path: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
+def alone(path: Path, *, on_wait: Callable[[], None], deadline: float = math.inf) -> Iterator[None]:
     """Wait while another living process is inside with this path, then go on.
 
     Args:
         path: the file to lock; it is removed at the end.
         on_wait: called once where somebody else is inside.
+        deadline: on the monotonic clock, after which it is no longer waited for.
     """
     with path.open("a") as file:
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = min(time.monotonic() + PATIENCE_SECONDS, deadline)
         if not _try_lock(file.fileno()):
             on_wait()
             while not _try_lock(file.fileno()) and time.monotonic() < end:

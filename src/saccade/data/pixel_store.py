@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -24,8 +25,12 @@ from saccade.data.catalog import Catalog, Facts
 from saccade.data.preprocess import Preprocess
 from saccade.data.shard_writer import SHARD_BYTES, ShardWriter
 from saccade.data.shards import REFUSED, Shard
+from saccade.runtime.machine import num_cores
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
+
+MOST_BYTES_A_SECOND = 200_000_000
+"""Canvases that a core makes in a second, at the very most; a quarter of it was measured."""
 
 
 class PixelStore:
@@ -87,7 +92,14 @@ class PixelStore:
         self._building.close()
         self._end.close()
 
-    def begin(self, place: str, num: int, *, count_missing: Callable[[], int]) -> None:
+    def begin(
+        self,
+        place: str,
+        num: int,
+        *,
+        count_missing: Callable[[], int],
+        deadline: float = math.inf,
+    ) -> None:
         """Get ready for the contents of a listing.
 
         Where another process is building from the same place, it is waited for; then its pictures
@@ -97,6 +109,7 @@ class PixelStore:
             place: the folder or table that is scanned.
             num: how many pictures it may hold.
             count_missing: says how many of them are not known; asked where room is scarce.
+            deadline: on the monotonic clock, about when the scan will end, ready or not.
 
         Raises:
             ResourceError: the disk has no room for them (E402); nothing was changed.
@@ -105,14 +118,18 @@ class PixelStore:
             digest = hashlib.sha256(os.fsencode(Path(place).absolute())).hexdigest()[:16]
             waiting = "Cache: another process is decoding these pictures; waiting for it."
             path = self._folder / f"building-{digest}.lock"
-            self._building.enter_context(leases.alone(path, on_wait=lambda: self._say(waiting)))
+            self._building.enter_context(
+                leases.alone(path, on_wait=lambda: self._say(waiting), deadline=deadline)
+            )
         key = self.preprocess.canvas_key
         self._old = cache_folder.open_shards(self._folder, preprocess=key, say=self._say)
         self._known = cache_folder.Known(self._old, self._decoders)
+        each, seconds = self.preprocess.canvas_bytes, deadline - time.monotonic()
+        most = max(seconds, 1.0) * MOST_BYTES_A_SECOND * num_cores()
         cache_folder.claim_room(
             self._root,
-            num * self.preprocess.canvas_bytes,
-            at_least=lambda: count_missing() * self.preprocess.canvas_bytes if self._old else None,
+            int(min(num * each, most)),
+            at_least=lambda: int(min(count_missing() * each, most)) if self._old else None,
         )
         self._writer = ShardWriter(
             self._folder,

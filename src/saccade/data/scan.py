@@ -143,7 +143,7 @@ def _look_at_all(
     if pixels is not None:
         size = max(1, min(CHUNK, CHUNK_BYTES // pixels.preprocess.canvas_bytes))
         num_missing = functools.partial(_num_missing, order, listing, pixels)
-        pixels.begin(listing.place, len(order), count_missing=num_missing)
+        pixels.begin(listing.place, len(order), count_missing=num_missing, deadline=limit.deadline)
     progress.start("Looking at every picture", len(order), "pictures")
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     seen = _Seen(len(candidates))
