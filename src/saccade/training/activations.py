@@ -1,6 +1,7 @@
 """What a frozen prefix says about each picture, computed once and kept for every epoch."""
 
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,10 @@ class Activations:
 
     def of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the activations of some rows, float32 (B, *shape), copied."""
-        found: np.ndarray = self.values[self.place_N[np.asarray(rows, np.int64)]]
+        places = self.place_N[np.asarray(rows, np.int64)]
+        if missing := int((places < 0).sum()):  # -1 would be the last picture
+            raise LookupError(f"activations of {missing} pictures are not held")
+        found: np.ndarray = self.values[places]
         return found.astype(np.float32)
 
 
@@ -132,6 +136,8 @@ def _room(num: int, shape: tuple[int, ...], kind: type, folder: Path | None) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):  # else a disk that fills up would kill the process
+                os.posix_fallocate(file.fileno(), 0, num_bytes(num, shape, kind))
             return np.memmap(file, kind, "w+", shape=(num, *shape))
     except OSError as error:
         raise disk_error(error, folder) from error
