@@ -68,6 +68,32 @@ def fetch(name: str, *, weights: str = "auto") -> Weights | None:
     return _from_hub(backbone)
 
 
+def at_hand(name: str, *, weights: str = "auto") -> bool:
+    """Say whether weights for an architecture lie on this machine, by the names that `fetch` knows.
+
+    A single file, or a folder with one, counts only for the architecture that it names.
+    """
+    backbone = backbones.find(name)
+    if (file := single_file(weights)) is not None:
+        return file.name in _candidates(backbone)
+    place = _named_place(weights)
+    if place is not None and (found := _in_folder(backbone, place)) is not None:
+        return found != place / "model.safetensors" or "architecture" in _config(place)
+    is_auto = weights in {"auto", ""}
+    return is_auto and bool(backbone.hub_id) and backbones.cached(backbone) is not None
+
+
+def single_file(weights: str = "auto") -> Path | None:
+    """Return the one file that `fetch` would take for any architecture, or None."""
+    place = _named_place(weights)
+    return place if place is not None and place.is_file() else None
+
+
+def _named_place(weights: str) -> Path | None:
+    named = os.environ.get(VARIABLE, "") if weights in {"auto", ""} else weights
+    return Path(named).expanduser() if named else None
+
+
 def _local(backbone: Backbone, place: Path, *, asked_by: str) -> Weights:
     path = place
     if place.is_dir():
