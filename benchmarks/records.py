@@ -43,6 +43,7 @@ class Child:
     seconds: float  # from before it was started until it was gone
     cpu_seconds: float  # of it and its own children, user and system
     peak_mb: float  # resident, of the largest single process among it and its children
+    load_before: float  # processes that wanted a core in the minute before
     out: str
     err: str
 
@@ -53,6 +54,7 @@ class Child:
             "seconds": round(self.seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
             "peak_mb": round(self.peak_mb, 1),
+            "load_before": round(self.load_before, 2),
         }
 
 
@@ -68,7 +70,7 @@ def run_child(
     when we are interrupted.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        begun = time.monotonic()
+        load, begun = os.getloadavg()[0], time.monotonic()
         child = subprocess.Popen(
             [str(own) for own in command],
             stdout=out,
@@ -93,6 +95,7 @@ def run_child(
             seconds=seconds,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             peak_mb=usage.ru_maxrss / 1024,
+            load_before=load,
             out=_text(out),
             err=_text(err),
         )

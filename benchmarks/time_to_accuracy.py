@@ -6,7 +6,6 @@ counts. See benchmarks/README.md for what counts as cold, and for the commands.
 """
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -142,10 +141,9 @@ def _run(place: Path, method: Method, seed: int, setting: Setting) -> dict[str, 
     whose = f"{place} {method.flags} {seed}"
     if method.warm and (not mark.exists() or mark.read_text(encoding="utf-8") != whose):
         _start(place, method, seed, setting, cold=True)
-    load = os.getloadavg()[0]
     child = _start(place, method, seed, setting, cold=not method.warm)
     mark.write_text(whose if method.ours else "", encoding="utf-8")
-    facts: dict[str, Any] = {"code": child.code, **child.costs, "load_before": round(load, 2)}
+    facts: dict[str, Any] = {"code": child.code, **child.costs}
     if child.code:
         return {**facts, "error": child.err[-2000:] + child.out[-500:]}
     truth = pictures.truth(place / "val")
