@@ -44,18 +44,19 @@ def load() -> Any:  # noqa: ANN401 - openvino, whose types are those of its bina
         NotConverted: it is not installed, or does not run on this machine.
     """
     with _IMPORTING:
-        if "openvino" not in sys.modules:
-            known = sys.modules.get("openvino_telemetry")
-            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-            try:
-                import openvino  # noqa: F401, PLC0415 - 0.4 s, only where it pays
-            except (ImportError, OSError, RuntimeError) as error:
-                raise NotConverted(f"OpenVINO cannot be loaded ({error})") from error
-            finally:
-                del sys.modules["openvino_telemetry"]
-                if known is not None:
-                    sys.modules["openvino_telemetry"] = known
-    return sys.modules["openvino"]
+        telemetry = "openvino_telemetry"
+        before = {telemetry: sys.modules[telemetry]} if telemetry in sys.modules else {}
+        if sys.modules.get("openvino") is None:
+            sys.modules[telemetry] = None  # type: ignore[assignment]
+        try:
+            import openvino  # noqa: PLC0415 - 0.4 s, only where it pays
+        except (ImportError, OSError, RuntimeError) as error:
+            raise NotConverted(f"OpenVINO cannot be loaded ({error})") from error
+        finally:
+            if sys.modules.get(telemetry) is None:
+                sys.modules.pop(telemetry, None)
+                sys.modules.update(before)
+    return openvino
 
 
 def version() -> str:
@@ -96,7 +97,7 @@ def convert(network: nn.Module, sample: torch.Tensor) -> bytes:
             model = frontend.convert(frontend.load(decoder))
             model.reshape(list(sample.shape))
     except Exception as error:  # the tracer, the decoder and the frontend raise many kinds
-        raise NotConverted(_first_line(error)) from error
+        raise NotConverted(_why(error)) from error
     if len(model.outputs) != 1 or model.output(0).partial_shape.is_dynamic:
         raise NotConverted("it gives more than one tensor, or one of a shape that changes")
     with tempfile.TemporaryDirectory() as folder:
@@ -105,9 +106,12 @@ def convert(network: nn.Module, sample: torch.Tensor) -> bytes:
         return _packed(graph.read_bytes(), constants.read_bytes())
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1][:200] if lines else 'no reason given'}"
+def _why(error: Exception) -> str:
+    """Return the one line of a long report that tells most: unknown operations, or the last."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
+    unknown = [line for line in lines if line.startswith("No conversion rule")]
+    told = (unknown or lines or ["no reason given"])[-1]
+    return f"{type(error).__name__}: {told[:200]}"
 
 
 def _packed(graph: bytes, constants: bytes) -> bytes:
@@ -165,7 +169,7 @@ class Converted:
             )
             self._queue = openvino.AsyncInferQueue(compiled, threads + 1)
         except RuntimeError as error:
-            raise NotConverted(_first_line(error)) from error
+            raise NotConverted(_why(error)) from error
         self._shape = tuple(compiled.output(0).shape)[1:]
         self._queue.set_callback(_keep)
 
