@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -43,3 +44,21 @@ def test_each_candidate_has_a_row_and_what_is_not_known_a_dash(run_of: RunOf) ->
     assert "left out: surely worse" in rows[0][1]
     assert "2.23 M" in rows[0][1]
     assert rows[2][1].count(">–<") == 3
+
+
+def test_an_error_is_shown_as_one_with_its_bounds_in_order() -> None:
+    one = {"name": "a", "score": -3.4, "low": -3.9, "high": -3.0, "score_name": "negative_rmse"}
+    race = learning_of([{"event": "race", "candidates": [one]}]).race
+    assert race is not None
+    score = race.candidates[0].score
+    assert (score.value, score.low, score.high) == (3.4, 3.0, 3.9)
+
+
+def test_a_network_that_was_not_probed_has_no_number(run_of: RunOf) -> None:
+    run = run_of()
+    one = {"name": "resnet50", "score": None, "low": None, "high": None, "why": "no time was left"}
+    event = {"event": "race", "candidates": [one], "num_sample": 300}
+    (run / "history.jsonl").write_text(json.dumps(event) + "\n")
+    html = page_of(run)
+    assert "not probed" in html
+    assert "left out: no time was left" in html

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate, undefined, wilson
-from saccade.reporting.glossary import readable_score
+from saccade.reporting.glossary import lower_is_better, readable_score
 from saccade.reporting.learned import (
     Candidate,
     Epoch,
@@ -159,17 +159,21 @@ def _race(event: Event) -> Race | None:
     )
 
 
+def _probe_score(one: Event) -> Estimate:
+    value, low, high = (number(one.get(key)) for key in ("score", "low", "high"))
+    n = int(one.get("n") or 0)
+    if not math.isfinite(value):
+        return undefined("not probed", n=n)
+    if lower_is_better(str(one.get("score_name") or "")):
+        value, low, high = -value, -high, -low
+    return Estimate(value=value, low=low, high=high, n=n, method="cross-validated")
+
+
 def _candidate(one: Event) -> Candidate:
     parameters = one.get("num_parameters")
     return Candidate(
         name=str(one.get("name", "")),
-        score=Estimate(
-            value=number(one.get("score")),
-            low=number(one.get("low")),
-            high=number(one.get("high")),
-            n=int(one.get("n") or 0),
-            method="cross-validated",
-        ),
+        score=_probe_score(one),
         seconds=number(one.get("seconds")),
         images_per_second=number(one.get("images_per_second")),
         num_parameters=parameters if isinstance(parameters, int) else None,
