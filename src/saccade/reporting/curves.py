@@ -15,6 +15,7 @@ from saccade.reporting.svg import Svg
 from saccade.reporting.wording import cut, decimals, short
 
 MAX_STAGES = 40
+ROOM = 4  # rungs beside each other whose first and last epoch can be numbered
 PALE = "Pale: a rung that was undone. "
 
 
@@ -84,7 +85,8 @@ def _drawn(
     if not any(one.name for one in own):
         x = Axis(title="epoch", low=min(places), high=max(places), whole=True)
         return line_chart(series, x, y, title=title, mark=mark)
-    ends = {one.places[k]: str(one.epochs[k].number) for one in own for k in (0, -1)}
+    shown = (0, -1) if len(own) <= ROOM else (-1,)
+    ends = {one.places[k]: str(one.epochs[k].number) for one in own for k in shown}
     x = Axis(title="epoch of the rung", low=0.5, high=len(places) + 0.5, named=tuple(ends.items()))
     bands = [(one.places[0] - 0.5, cut(one.name.removesuffix(" stages"), 12)) for one in own]
     return line_chart(series, x, y, title=f"{title}, rung by rung", bands=bands)
