@@ -12,6 +12,7 @@ from saccade.models.network import Network
 from saccade.reporting import card
 from saccade.run import Ledger
 from saccade.runtime.store import write_text
+from saccade.training.history import read_history
 
 MAX_GOLDEN = 8
 MAX_GOLDEN_BYTES = 1_000_000
@@ -75,7 +76,13 @@ def keep_model(
         provenance=provenance,
         golden=_golden(lesson, net),
     )
-    write_text(folder / "README.md", card.card_text(ledger.facts, lesson.task, metrics or {}))
+    write_text(folder / "README.md", _card(ledger, lesson, metrics or {}))
+
+
+def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics) -> str:
+    path = ledger.folder / "history.jsonl"
+    events = read_history(path) if path.exists() else []
+    return card.card_text(ledger.facts, lesson.task, metrics, events=events)
 
 
 def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from saccade.models import late_dynamo
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
@@ -39,7 +41,8 @@ def layer_table(network: nn.Module, input_px: int) -> tuple[LayerRow, ...]:
     # Without gradients, for torch's counter trips over a parameter that is a module's input.
     network.eval().requires_grad_(requires_grad=False)
     try:
-        with torch.no_grad(), recorder.counter:
+        # The counter would load torch's compiler, 7 s, only to mark itself as not to be compiled.
+        with late_dynamo.spared(), torch.no_grad(), recorder.counter:
             network(picture)
     finally:
         recorder.remove()

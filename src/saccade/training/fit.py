@@ -58,6 +58,11 @@ class Surroundings:
     on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
     on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs` as far as planned
 
+    def note(self, sentence: str) -> None:
+        """Tell one thing that should stay in the history and in the report."""
+        self.history.add("note", sentence=sentence)
+        self.progress.say(sentence)
+
     def seconds_since_start(self) -> float:
         """Return how long the run has been going on."""
         return time.monotonic() - self.started

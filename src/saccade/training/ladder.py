@@ -97,7 +97,7 @@ def climb(
     """
     standing = climb_from(resume) if resume else Climb(given=bool(recipe.rungs))
     if len(material.validation_rows) < FEWEST_TO_JUDGE:
-        surroundings.progress.say(
+        surroundings.note(
             f"The validation part has {len(material.validation_rows)} pictures, too few to judge "
             "a rung by; only the head is trained. Choose --unfreeze K to train more."
         )
@@ -171,7 +171,7 @@ class _Climber:
         if self.around.budget.limited and not standing.given and resume is None:
             planned = self._fitted()
             if planned is None:
-                self.around.progress.say(
+                self.around.note(
                     f"The next rung ({self._name}) would not fit into the budget; it is left out."
                 )
                 return None
