@@ -1,0 +1,79 @@
+"""How the program ends once torch is loaded: at once, and nothing is lost."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saccade.models import backbones
+
+SITE = """
+import atexit, os, sys
+atexit.register(lambda: print("registered for the end", file=sys.stderr))
+own = os._exit
+def noted(code):
+    os.write(2, b"ended at once\\n")
+    own(code)
+os._exit = noted
+"""
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> dict[str, str]:
+    """Variables that let a Python say how it ends."""
+    (tmp_path / "sitecustomize.py").write_text(SITE)
+    return {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+
+def test_what_is_printed_into_a_file_is_complete(tmp_path: Path, watched: dict[str, str]) -> None:
+    with (tmp_path / "names").open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "saccade", "models", "resnet*"],
+            env=watched, stdout=file, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-2:] == ["registered for the end", "ended at once"]
+    lines = (tmp_path / "names").read_text().splitlines()
+    words = {word for line in lines for word in line.split()}
+    names = backbones.names("resnet*")
+    assert len(names) > 30
+    assert set(names) <= words
+
+
+def test_an_error_keeps_its_exit_code_and_its_message(watched: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "saccade", "models", "resnet5O", "--layers"],
+        env=watched, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "SACCADE-E210" in done.stderr
+    assert done.stderr.splitlines()[-1] == "ended at once"
+
+
+def test_a_full_disk_behind_standard_output_is_an_error(watched: dict[str, str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "saccade", "models", "vgg16"],
+            env=watched, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_a_program_that_calls_ours_ends_by_itself(watched: dict[str, str]) -> None:
+    code = """
+import sys
+from saccade.cli import main
+sys.argv = ["saccade", "models", "vgg16"]
+try:
+    main()
+except SystemExit as end:
+    print("still here", end.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=watched, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "still here 0"
+    assert "ended at once" not in done.stderr
