@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.data.cache import PixelCache
+from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
@@ -15,7 +16,8 @@ from saccade.data.task import Task, targets
 from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
-from saccade.models.inference import predict_logits
+from saccade.models.inference import open_engine, predict_logits
+from saccade.models.manifest import WEIGHTS
 from saccade.runtime import device, machine
 from saccade.runtime.progress import Progress
 
@@ -133,11 +135,27 @@ class Model:
     def logits(
         self, cache: PixelCache, rows: Sequence[int], *, progress: Progress | None = None
     ) -> np.ndarray:
-        """Return logits_NK, float32, of pictures in a cache."""
-        if progress is not None:
-            progress.start("predict", len(rows), "pictures")
+        """Return logits_NK, float32, of pictures in a cache, by an engine that suits their number.
+
+        It is the same engine, and so to the last bit the same answer, whenever as many are asked.
+        """
+        progress = progress or Progress()
+        network = self.bundle.network
+        files = self.bundle.config["saccade"]["files"]
+        progress.start("predict", len(rows), "pictures")
+        engine = open_engine(
+            network,
+            preprocess=cache.preprocess,
+            device=self._device,
+            num_pictures=len(rows),
+            exact=True,
+            key=f"{files[WEIGHTS]}-{network.architecture}",
+            cache_dir=cache_folder(),
+        )
+        for note in engine.notes:
+            progress.say(note)
         return predict_logits(
-            self.bundle.network, cache, rows, device=self._device, progress=progress
+            network, cache, rows, device=self._device, progress=progress, engine=engine
         )
 
 

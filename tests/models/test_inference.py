@@ -1,4 +1,5 @@
 import copy
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -344,16 +345,18 @@ class TestKept:
         assert opened.name == "openvino fp32"
         assert opened.notes[0].startswith("The converted network is not kept for the next time: ")
 
-    def test_those_used_last_are_kept(self, tmp_path: Path) -> None:
-        import os
-
-        for number in range(kept.MAX_KEPT):
+    def test_those_used_last_are_kept_up_to_a_size(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(kept, "MAX_BYTES", 100)
+        for number, size in enumerate([40, 10, 40]):
             path = tmp_path / f"{number}.engine"
-            kept.content(path, lambda: b"not a network")
+            kept.content(path, lambda size=size: b"." * size)  # type: ignore[misc]
             os.utime(path, (number, number))
-        kept.content(tmp_path / "new.engine", lambda: b"not a network")
+        kept.content(tmp_path / "new.engine", lambda: b"." * 45)
+        kept.content(tmp_path / "huge.engine", lambda: b"." * 101)
         names = {path.name for path in tmp_path.iterdir()}
-        assert names == {*(f"{n}.engine" for n in range(1, kept.MAX_KEPT)), "new.engine"}
+        assert names == {"1.engine", "2.engine", "new.engine"}
 
 
 class TestManyPictures:

@@ -11,7 +11,7 @@ from saccade.models import converted
 from saccade.runtime import store
 from saccade.runtime.errors import ResourceError
 
-MAX_KEPT = 8  # networks, those used last; MobileNetV2 has 14 MB, VGG-16 550 MB
+MAX_BYTES = 1_000_000_000  # of those used last: seventy MobileNetV2, or one VGG-16
 
 
 def key_of(key: str, **facts: object) -> str:
@@ -23,7 +23,8 @@ def key_of(key: str, **facts: object) -> str:
 def content(path: Path, make: Callable[[], bytes]) -> tuple[bytes, str]:
     """Return the content of a kept network, made and kept if need be, and a note ("" if none).
 
-    A file that is damaged is made anew. Where the disk refuses it, nothing is kept.
+    A file that is damaged is made anew. What is larger than `MAX_BYTES`, or refused by the disk, is
+    not kept.
     """
     with contextlib.suppress(OSError):
         found = path.read_bytes()
@@ -31,15 +32,22 @@ def content(path: Path, make: Callable[[], bytes]) -> tuple[bytes, str]:
             path.touch()
             return found, ""
     made = make()
+    if len(made) > MAX_BYTES:
+        return made, ""
     try:
-        _make_room(path.parent)
         store.write_bytes(path, made)
+        _make_room(path.parent)
     except (OSError, ResourceError) as error:
         return made, f"The converted network is not kept for the next time: {error}"
     return made, ""
 
 
 def _make_room(folder: Path) -> None:
-    files = sorted(folder.glob("*.engine"), key=lambda file: file.stat().st_mtime)
-    for file in files[: max(len(files) - MAX_KEPT + 1, 0)]:
+    """Remove the files used longest ago until the rest has `MAX_BYTES` at most."""
+    kept = [(file.stat(), file) for file in folder.glob("*.engine")]
+    total = sum(facts.st_size for facts, _ in kept)
+    for facts, file in sorted(kept, key=lambda own: own[0].st_mtime):
+        if total <= MAX_BYTES:
+            return
         file.unlink(missing_ok=True)
+        total -= facts.st_size
