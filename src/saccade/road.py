@@ -1,7 +1,8 @@
 """From a lesson to a tested model: learn, test, keep, report; the part of the road with torch."""
 
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
 from saccade.lesson import Lesson
 from saccade.models import network, weights
+from saccade.models.candidates import Field, gather
 from saccade.models.engine import relative_error
 from saccade.models.inference import open_engine, predict_logits
+from saccade.race import num_race_events, race
 from saccade.report import write_report
 from saccade.run import Ledger
 from saccade.runtime import device
@@ -49,22 +52,49 @@ class Prepared:
     """What is known of the network before a picture is seen."""
 
     device: str
-    fetched: weights.Weights | None
+    field: Field  # the networks to choose from; one where there is nothing to choose
+    fetched: weights.Weights | None  # of the first of them, as is
     preprocess: Preprocess
 
 
 def prepare(recipe: Recipe) -> Prepared:
-    """Return device, weights and preprocessing that a recipe asks for.
+    """Return device, networks, weights and preprocessing that a recipe asks for.
 
     Raises:
         SaccadeError: an unknown device or network, or weights that cannot be had.
     """
     fit: Any = recipe.fit
+    device_name = device.choose_device(recipe.device)
+    field = gather(recipe.model, weights=recipe.weights)
+    first = field.entrants[0]
     return Prepared(
-        device=device.choose_device(recipe.device),
-        fetched=weights.fetch(recipe.model, weights=recipe.weights),
-        preprocess=network.preprocess_for(recipe.model, img_size=recipe.img_size, fit=fit),
+        device=device_name,
+        field=field,
+        fetched=first.weights,
+        preprocess=network.preprocess_for(first.name, img_size=recipe.img_size, fit=fit),
     )
+
+
+def raced(
+    lesson: Lesson,
+    prepared: Prepared,
+    ledger: Ledger,
+    progress: Progress,
+    budget: Budget,
+    stack: ExitStack,
+) -> tuple[Lesson, Prepared]:
+    """Return lesson and network after the race that decides which network it is."""
+    with ledger.timed("race"):
+        winner, lesson = race(
+            prepared.field,
+            lesson,
+            device_name=prepared.device,
+            folder=ledger.folder,
+            budget=budget,
+            progress=progress,
+            stack=stack,
+        )
+    return lesson, replace(prepared, fetched=winner.weights, preprocess=lesson.cache.preprocess)
 
 
 def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
@@ -77,7 +107,7 @@ def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
     if not budget.limited or prepared.fetched is None or num <= FEWEST:
         return num
     net, _ = network.build(
-        lesson.recipe.model,
+        prepared.field.entrants[0].name,
         task=lesson.task,
         recipe=lesson.recipe,
         weights=prepared.fetched,
@@ -137,7 +167,8 @@ class Road:
 
     def _learn(self) -> Learned:
         checkpoint = _checkpoint(self.folder)
-        keep = checkpoint.counters["events"] if checkpoint else 0
+        past = self.folder / "history.jsonl"
+        keep = checkpoint.counters["events"] if checkpoint else num_race_events(past)
         lesson = self.lesson
         with self.ledger.timed("learn"), Interrupts() as interrupts:
             learned = learn(
@@ -153,7 +184,7 @@ class Road:
                 pretrained=self.fetched is not None,
                 surroundings=Surroundings(
                     device=self.device,
-                    history=History(self.folder / "history.jsonl", keep=keep),
+                    history=History(past, keep=keep),
                     progress=self.progress,
                     asked_to_stop=interrupts.asked_to_stop,
                     checkpoint_path=self.folder / CHECKPOINT,

@@ -1,6 +1,7 @@
 """The whole road, from a folder of labelled pictures to a run with a tested model."""
 
 import contextlib
+import dataclasses
 import math
 import time
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from saccade.data.folders import no_such_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
+from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.run import Ledger, Run, new_folder, open_run
 from saccade.runtime import machine
@@ -25,9 +27,6 @@ from saccade.training.recipe_file import read_recipe, write_recipe
 
 SHARE_TO_LOOK = 0.4
 """Share of a budget after which no more pictures are looked at, beyond those that a split needs."""
-
-DEFAULT_MODEL = "mobilenetv2_100"
-"""The backbone behind `--model auto`: small, quick on a laptop, and its weights are free to use."""
 
 if TYPE_CHECKING:
     from saccade.road import Prepared
@@ -57,8 +56,6 @@ def train(
     if not isinstance(data, Catalog) and not Path(data).exists():
         raise no_such_place(Path(data))  # before weights are looked for, which can take a while
     recipe = (recipe or Recipe()).replace(data=place)
-    if recipe.model == "auto":
-        recipe = recipe.replace(model=DEFAULT_MODEL)
     folder = new_folder(output, data=place)
     return _go(folder, recipe, data, progress=progress or Progress(), begun=begun)
 
@@ -109,8 +106,10 @@ def _go(
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
         try:
-            from saccade.road import Road  # noqa: PLC0415 - loaded beside the scan
+            from saccade.road import Road, raced  # noqa: PLC0415 - loaded beside the scan
 
+            if prepared.field.is_race:
+                lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
             Road(ledger, lesson, prepared, progress, budget).go()
         except BaseException as error:
             _close_early(ledger, error)
@@ -133,7 +132,7 @@ def _look_and_prepare(
     """
     fit: Any = recipe.fit
     with Background(lambda: _prepare(recipe)) as loading:
-        guess = known_preprocess(recipe.model, img_size=recipe.img_size, fit=fit)
+        guess = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
         preprocess = guess or loading.result().preprocess
         with ledger.timed("scan"):
             watched = Checking(progress, loading)
@@ -143,6 +142,9 @@ def _look_and_prepare(
     if prepared.preprocess != preprocess:  # timm knows better than our table
         with ledger.timed("scan"):
             lesson = _look(lesson.recipe, data, prepared.preprocess, stack, progress)
+    if not prepared.field.is_race:  # `auto` has a name now
+        own = lesson.recipe.replace(model=prepared.field.entrants[0].name)
+        lesson = dataclasses.replace(lesson, recipe=own)
     return prepared, lesson
 
 

@@ -58,6 +58,15 @@ DEFAULT_MODEL = AUTO[0].name
 """The backbone behind `--model auto` where nothing is at hand, and nothing is to be raced."""
 
 
+def first_name(asked: str) -> str:
+    """Return the network whose canvases are a good guess before it is known what is at hand.
+
+    >>> first_name("auto"), first_name("resnet50,vgg16"), first_name("cnn")
+    ('mobilenetv2_100', 'resnet50', 'cnn')
+    """
+    return DEFAULT_MODEL if asked == "auto" else asked.split(",")[0].strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrant:
     """A network that may be chosen, with the weights that were found for it."""
