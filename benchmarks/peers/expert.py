@@ -2,8 +2,9 @@
 
 Every picture is decoded once, small, in threads, and kept in memory; the frozen network is asked
 once and a head is learned on its answers; then all layers learn from there with AdamW and one
-cycle of the rate. channels_last throughout, bf16 where the processor computes in it, no gradient
-where none is needed. The choices were not searched on the validation pictures.
+cycle of the rate, BatchNorm statistics kept. channels_last throughout, bf16 where the processor
+computes in it. On a held-back quarter of the ants and bees' training pictures (61, one seed) a rate
+of 1e-4 and statistics that move were both worse; no more was searched, nothing on pictures of val.
 """
 
 import math
@@ -32,7 +33,7 @@ def main() -> None:
     """Learn the head, then everything; write what the last epoch says."""
     words = parser(__doc__)
     words.add_argument("--epochs", type=int, default=4)
-    words.add_argument("--lr", type=float, default=5e-4)
+    words.add_argument("--lr", type=float, default=3e-4)
     asked = words.parse_args()
     torch.manual_seed(asked.seed)
     torch.set_num_threads(CORES)
@@ -57,7 +58,7 @@ def main() -> None:
     rise = max(0.25, 2 / total)  # at least two steps, which only a handful of pictures has not
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total, pct_start=rise)
     for epoch in range(asked.epochs):
-        model.train()
+        _let_learn(model)
         for rows in torch.randperm(len(labels)).split(BATCH):
             images = _images(torch.stack([AUGMENT(own) for own in pixels[rows]]))
             with torch.autocast("cpu", torch.bfloat16, enabled=bool(BF16)):
@@ -109,15 +110,27 @@ def _ask(model: nn.Module, pixels: Tensor, ask: Callable[[Tensor], Tensor]) -> T
         return torch.cat([ask(_images(own)).float() for own in batches])
 
 
+def _let_learn(model: nn.Module) -> None:
+    model.train()
+    for own in model.modules():
+        if isinstance(own, nn.BatchNorm2d):
+            own.eval()  # with few pictures, statistics of batches of 32 are mostly noise
+
+
 def _warm_start(model: nn.Module, features: Tensor, labels: Tensor) -> None:
-    """Learn the last layer on the answers of the frozen network, all pictures at once."""
+    """Solve the last layer on the answers of the frozen network: penalised logistic regression."""
     features, head = features.clone(), model.get_classifier()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=5e-3, weight_decay=0.1)
-    for _ in range(200):
-        loss = cross_entropy(head(features), labels)
+    for own in head.parameters():
+        nn.init.zeros_(own)  # timm begins with large random weights, which would stay as noise
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        found = cross_entropy(head(features), labels) + 0.01 * head.weight.square().sum()
+        found.backward()
+        return found
+
+    optimizer.step(loss)
 
 
 if __name__ == "__main__":
