@@ -61,19 +61,7 @@ def look(
         if pixels is not None:
             fill(pixels, catalog, progress=progress, threads=recipe.threads)
     else:
-        catalog = scan(
-            data,
-            image_column=recipe.image_column,
-            label_column=recipe.label_column,
-            split_column=recipe.split_column,
-            group_column=recipe.group_column,
-            exclude=recipe.exclude,
-            follow_links=recipe.follow_links,
-            progress=progress,
-            pixels=pixels,
-            limit=Limit(num=recipe.limit, deadline=deadline, seed=recipe.seed),
-            threads=recipe.threads,
-        )
+        catalog = scan_for(recipe, data, pixels, progress=progress, deadline=deadline)
     progress.close()
     task = choose_task(catalog, requested=recipe.task)
     truth = targets(catalog, task)
@@ -96,6 +84,30 @@ def look(
         targets=truth,
         split=split,
         cache=empty_cache() if pixels is None else pixels.finish(catalog),
+    )
+
+
+def scan_for(
+    recipe: Recipe,
+    data: str | Path,
+    pixels: PixelStore | None,
+    *,
+    progress: Progress,
+    deadline: float,
+) -> Catalog:
+    """Return the catalogue that a recipe asks for."""
+    return scan(
+        data,
+        image_column=recipe.image_column,
+        label_column=recipe.label_column,
+        split_column=recipe.split_column,
+        group_column=recipe.group_column,
+        exclude=recipe.exclude,
+        follow_links=recipe.follow_links,
+        progress=progress,
+        pixels=pixels,
+        limit=Limit(num=recipe.limit, deadline=deadline, seed=recipe.seed),
+        threads=recipe.threads,
     )
 
 

@@ -36,9 +36,9 @@ from saccade.training.recipe_file import write_recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 
-SECONDS_TO_END = 3.5  # tables, intervals, saving, report, whatever the size
+SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
-SECONDS_TO_CONVERT = 4.0
+SECONDS_TO_CONVERT = 3.0
 FASTER = 0.7  # of torch's time is what an engine takes, to be on the safe side: 0.4 was measured
 PROBES = 8  # pictures to measure on
 FEWEST = 100  # pictures that are used whatever the budget

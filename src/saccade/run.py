@@ -112,7 +112,7 @@ class Ledger:
 
     def __init__(self, folder: Path, *, facts: dict[str, Any] | None = None) -> None:
         self.folder = folder
-        self._begun = time.perf_counter()
+        self.begun = time.monotonic()
         self.facts: dict[str, Any] = facts or {
             "format_version": FORMAT_VERSION,
             "state": "running",
@@ -132,7 +132,7 @@ class Ledger:
     def write(self, state: str) -> None:
         """Write run.json with this state."""
         self.facts["state"] = state
-        self.facts["seconds"]["total"] = round(time.perf_counter() - self._begun, 3)
+        self.facts["seconds"]["total"] = round(time.monotonic() - self.begun, 3)
         write_json(self.folder / "run.json", self.facts)
 
 

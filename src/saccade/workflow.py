@@ -16,9 +16,9 @@ from saccade.data.preprocess import Preprocess
 from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
+from saccade.prefetch import decoding_beside
 from saccade.run import Ledger, Run, new_folder, open_run
 from saccade.runtime import machine
-from saccade.runtime.background import Background, Checking
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
 from saccade.runtime.progress import Progress
@@ -27,6 +27,9 @@ from saccade.training.recipe_file import read_recipe, write_recipe
 
 SHARE_TO_LOOK = 0.4
 """Share of a budget after which no more pictures are looked at, beyond those that a split needs."""
+
+GRACE = 0.1
+"""Share of that time that is left to look at what is decoded already."""
 
 if TYPE_CHECKING:
     from saccade.road import Prepared
@@ -131,17 +134,19 @@ def _look_and_prepare(
     are decoded meanwhile, for networks whose input is known beforehand.
     """
     fit: Any = recipe.fit
-    with Background(lambda: _prepare(recipe)) as loading:
-        guess = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
-        preprocess = guess or loading.result().preprocess
-        with ledger.timed("scan"):
-            watched = Checking(progress, loading)
-            lesson = _look(recipe, data, preprocess, stack, watched, deadline=deadline)
-        with ledger.timed("load"):
-            prepared = loading.result()
-    if prepared.preprocess != preprocess:  # timm knows better than our table
-        with ledger.timed("scan"):
-            lesson = _look(lesson.recipe, data, prepared.preprocess, stack, progress)
+    preprocess = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
+    wanted = None if isinstance(data, Catalog) else preprocess
+    with (
+        ledger.timed("load"),
+        decoding_beside(recipe, wanted, deadline=deadline, progress=progress),
+    ):
+        from saccade import road  # noqa: PLC0415 - torch and timm, which take seconds
+
+        prepared = road.prepare(recipe)
+    # What is decoded by now is quickly looked at, whatever the time.
+    deadline = max(deadline, time.monotonic() + GRACE * (deadline - ledger.begun))
+    with ledger.timed("scan"):
+        lesson = _look(recipe, data, prepared.preprocess, stack, progress, deadline=deadline)
     if not prepared.field.is_race:  # `auto` has a name now
         own = lesson.recipe.replace(model=prepared.field.entrants[0].name)
         lesson = dataclasses.replace(lesson, recipe=own)
@@ -168,12 +173,6 @@ def _shortened(
     )
     recipe = lesson.recipe.replace(limit=num)
     return _look(recipe, data, prepared.preprocess, stack, progress)
-
-
-def _prepare(recipe: Recipe) -> "Prepared":
-    from saccade import road  # noqa: PLC0415 - torch and timm, which take seconds
-
-    return road.prepare(recipe)
 
 
 def _look(

@@ -149,11 +149,19 @@ def check(recipe: Recipe, *, where: str) -> None:
         _refuse("widths", list(recipe.widths), "1 or more each", where)
     if recipe.unfreeze not in {"auto", "all"} and not recipe.unfreeze.isdecimal():
         _refuse("unfreeze", recipe.unfreeze, "auto, all, or a number of stages from 0", where)
+    _check_time(recipe, where)
+    if recipe.val_fraction + recipe.test_fraction >= 1:
+        _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
+
+
+def _check_time(recipe: Recipe, where: str) -> None:
+    """Check what says how long training may take."""
     parse_seconds(recipe.budget)
     if wrong := [r for r in recipe.rungs if not re.fullmatch(r"([1-9]\d*:){2}[1-9]\d*", r)]:
         _refuse("rungs", wrong[0], "stages:epochs:views, each 1 or more", where)
-    if recipe.val_fraction + recipe.test_fraction >= 1:
-        _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
+    stages = [int(rung.partition(":")[0]) for rung in recipe.rungs]
+    if stages != sorted(stages):  # a deeper rung changes what is frozen for a shallower one
+        _refuse("rungs", list(recipe.rungs), "from few stages to many", where)
 
 
 def _refuse(name: str, value: object, allowed: str, where: str) -> None:
