@@ -77,11 +77,11 @@ def draw_sample(
         num: how many pictures are wanted.
         seed: decides which.
     """
-    rows_N = np.asarray(rows, np.int64)
+    rows_N = np.sort(np.asarray(rows, np.int64))
     strata_of = strata(task, targets[rows_N])
-    units = _units([groups[row] for row in rows])
-    if num < len(rows):
-        share = num / len(rows)
+    units = _units([groups[row] for row in rows_N.tolist()])
+    if num < len(rows_N):
+        share = num / len(rows_N)
         rng = generator(seed, "probe", "sample")
         shares = {"rest": 1 - share, "sample": share}
         dealt = stratify(units, strata_of, fractions=shares, rng=rng)
