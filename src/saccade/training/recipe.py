@@ -36,7 +36,7 @@ class Recipe:
     "Whatever is random follows from it: the split, the start, the order, the augmentation."
 
     model: str = "auto"
-    "A timm architecture, or cnn or mlp from scratch."
+    "A timm architecture, several to race (a,b), auto (those at hand), or cnn or mlp from scratch."
     weights: str = "auto"
     "auto (SACCADE_WEIGHTS, then the hub), none, a file or a folder."
     img_size: int = 0
