@@ -27,6 +27,7 @@ from saccade.training.schedule import rate_factor
 from saccade.training.step import Updater
 
 OUT_OF_TIME = "its time was up"
+_KEPT = ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "norms", "best_epoch")
 RATE_CUT = 0.1  # what the rate is multiplied with, once, after a loss that is not finite
 
 
@@ -59,8 +60,9 @@ class Surroundings:
     on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs` as far as planned
 
     def note(self, sentence: str) -> None:
-        """Tell one thing that should stay in the history and in the report."""
-        self.history.add("note", sentence=sentence)
+        """Tell one thing that should stay in the history (once, however often a run goes on)."""
+        if all(event.get("sentence") != sentence for event in self.history.events):
+            self.history.add("note", sentence=sentence)
         self.progress.say(sentence)
 
     def seconds_since_start(self) -> float:
@@ -103,10 +105,16 @@ class _Standing:
     cut: float = 1.0  # 0.1 after the rate was cut
     loss_sum: float = 0.0
     pictures: int = 0
+    norms: dict[str, float] = field(default_factory=dict)  # of gradients, summed over the steps
     best_epoch: int = 0
     best: Judgement | None = None
     best_state: State = field(default_factory=dict)
     failed: str = ""  # why a rung ended early; not kept, for it is not gone on with
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the pictures of this epoch that were learned from so far."""
+        return self.loss_sum / max(self.pictures, 1)
 
 
 def fit(
@@ -239,11 +247,10 @@ class _Loop:
     def run_epoch(self, standing: _Standing, *, total_steps: int) -> bool:
         """Train, judge and note one epoch; False where the user asked to stop within it."""
         begun = time.perf_counter()
-        norms: list[dict[str, float]] = []
         good = (_copy(self.network.state_dict()), optimizer_state(self.optimizer))
-        at = (standing.step, standing.loss_sum, standing.pictures)
+        at = (standing.step, standing.loss_sum, standing.pictures, dict(standing.norms))
         try:
-            finished = self._steps(standing, total_steps, norms)
+            finished = self._steps(standing, total_steps)
         except NotFinite as error:
             if standing.cut < 1 and self.rung is not None:
                 standing.failed = f"{error.what} twice"
@@ -258,30 +265,31 @@ class _Loop:
         if not finished:
             return False
         judgement = self._judge()
-        self._note(standing, judgement, norms, seconds=time.perf_counter() - begun)
+        self._note(standing, judgement, seconds=time.perf_counter() - begun)
         standing.epoch, standing.step = standing.epoch + 1, 0
-        standing.loss_sum, standing.pictures = 0.0, 0
-        if time.monotonic() - self._kept_at >= self.around.checkpoint_seconds:
+        standing.loss_sum, standing.pictures, standing.norms = 0.0, 0, {}
+        seconds = time.monotonic() - self._kept_at
+        if seconds >= self.around.checkpoint_seconds and not standing.failed:
             self._keep(standing)
         return True
 
-    def _steps(self, standing: _Standing, total_steps: int, norms: list[dict[str, float]]) -> bool:
+    def _steps(self, standing: _Standing, total_steps: int) -> bool:
         order = shuffled(self.material.train_rows, seed=self.recipe.seed, epoch=standing.epoch)
         shares = np.array_split(order, self.steps_per_epoch)
         self.network.train()
+        if standing.step:  # gone on with; there may be no step left to set the rate that is noted
+            self._set_rate(standing, standing.step - 1, total_steps)
         while standing.step < self.steps_per_epoch:
-            done = (standing.epoch - 1) * self.steps_per_epoch + standing.step
-            factor = rate_factor(
-                done, total=total_steps, schedule=self.recipe.schedule, warmup=self.recipe.warmup
-            )
-            set_rate(self.optimizer, factor * standing.cut)
+            self._set_rate(standing, standing.step, total_steps)
             rows = shares[standing.step]
             loss = self.update(rows, epoch=standing.epoch, step=standing.step)
             standing.step += 1
             standing.loss_sum += loss * len(rows)
             standing.pictures += len(rows)
-            norms.append(stage_norms(self.network))
-            self.around.progress.advance(len(rows), note=_told(standing))
+            for name, norm in stage_norms(self.network).items():
+                standing.norms[name] = standing.norms.get(name, 0.0) + norm
+            told = f"epoch {standing.epoch}, loss {standing.mean_loss:.3f}"
+            self.around.progress.advance(len(rows), note=told)
             if self.around.asked_to_stop():
                 self._keep(standing)
                 return False
@@ -290,24 +298,26 @@ class _Loop:
                 break
         return True
 
+    def _set_rate(self, standing: _Standing, step: int, total_steps: int) -> None:
+        factor = rate_factor(
+            (standing.epoch - 1) * self.steps_per_epoch + step,
+            total=total_steps,
+            schedule=self.recipe.schedule,
+            warmup=self.recipe.warmup,
+        )
+        set_rate(self.optimizer, factor * standing.cut)
+
     def _judge(self) -> Judgement:
         rows = self.material.validation_rows
         logits = self.inputs.logits(self.network, rows)
         return judge(logits, self.material.targets[rows], task=self.material.task)
 
-    def _note(
-        self,
-        standing: _Standing,
-        judgement: Judgement,
-        norms: list[dict[str, float]],
-        *,
-        seconds: float,
-    ) -> None:
+    def _note(self, standing: _Standing, judgement: Judgement, *, seconds: float) -> None:
         task = self.material.task
         tolerance = self.recipe.tolerance * (task.target_std if task.kind == "regression" else 1)
         judged = bool(self.material.validation_rows) and self.rung is None
         better = not judged or judgement.beats(standing.best, tolerance=tolerance)
-        if self.rung is not None and judgement.loss > self.rung.hopeless_loss:
+        if self.rung is not None and not judgement.loss <= self.rung.hopeless_loss:  # or NaN
             standing.failed = f"validation loss {judgement.loss:.3g}: it forgot what it knew"
         if better:
             standing.best, standing.best_epoch, standing.stale = judgement, standing.epoch, 0
@@ -318,7 +328,7 @@ class _Loop:
             "epoch",
             epoch=standing.epoch,
             step=standing.epoch * self.steps_per_epoch,
-            train_loss=standing.loss_sum / max(standing.pictures, 1),
+            train_loss=standing.mean_loss,
             validation_loss=judgement.loss,
             validation_score=judgement.score,
             score_name=judgement.name,
@@ -329,26 +339,23 @@ class _Loop:
             best=better,
             **({"rung": self.rung.counters["ladder_number"]} if self.rung else {}),
         )
-        self.around.progress.say(
-            _epoch_line(
-                standing, judgement, better=better and self.rung is None, rate=self.num / seconds
-            )
-        )
-        if norms:  # none where a resumed epoch had no step left
-            mean = {name: float(np.mean([n[name] for n in norms])) for name in norms[-1]}
-            self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
+        best = better and self.rung is None
+        line = _epoch_line(standing, judgement, better=best, rate=self.num / seconds)
+        self.around.progress.say(line)
+        mean = {name: norm / self.steps_per_epoch for name, norm in standing.norms.items()}
+        self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
 
     def _roll_back(
         self,
         standing: _Standing,
         good: tuple[State, State],
-        at: tuple[int, float, int],
+        at: tuple[int, float, int, dict[str, float]],
         error: NotFinite,
     ) -> None:
         """Return to the last weights known to be good, and go on at a tenth of the rate."""
         self.network.load_state_dict(good[0])
         restore_optimizer(self.optimizer, good[1])
-        standing.step, standing.loss_sum, standing.pictures = at
+        standing.step, standing.loss_sum, standing.pictures, standing.norms = at
         standing.cut = RATE_CUT
         sentence = (
             f"{error.what} in epoch {error.epoch}, step {error.step + 1}; "
@@ -360,10 +367,7 @@ class _Loop:
     def _keep(self, standing: _Standing) -> None:
         if self.around.checkpoint_path is None:
             return
-        counters = {
-            name: getattr(standing, name)
-            for name in ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "best_epoch")
-        }
+        counters: dict[str, Any] = {name: getattr(standing, name) for name in _KEPT}
         best = standing.best
         counters["events"] = len(self.around.history.events)
         counters["best"] = best and {"loss": best.loss, "score": best.score, "name": best.name}
@@ -389,14 +393,8 @@ def _copy(state: State) -> State:
 
 
 def _epoch_line(standing: _Standing, judgement: Judgement, *, better: bool, rate: float) -> str:
-    loss = standing.loss_sum / max(standing.pictures, 1)
-    text = f"epoch {standing.epoch}: {rate:.0f} pictures/s, training loss {loss:.3f}"
+    text = f"epoch {standing.epoch}: {rate:.0f} pictures/s, training loss {standing.mean_loss:.3f}"
     if math.isfinite(judgement.score):
         text += f", validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
         text += " (best so far)" if better else ""
     return text
-
-
-def _told(standing: _Standing) -> str:
-    loss = standing.loss_sum / max(standing.pictures, 1)
-    return f"epoch {standing.epoch}, loss {loss:.3f}"

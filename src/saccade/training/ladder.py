@@ -57,9 +57,15 @@ def climb_from(checkpoint: Checkpoint) -> Climb:
 
 
 def ladder_of(recipe: Recipe, num_stages: int, standing: Climb) -> tuple[PlannedRung, ...]:
-    """Return the rungs to try, from the first: as planned so far, then as by default."""
+    """Return the rungs to try, from the first: as planned so far, then as by default.
+
+    A rung that was named for more stages than there are means all of them.
+    """
     if standing.given:
-        return read_rungs(recipe.rungs)
+        named = read_rungs(recipe.rungs)
+        return tuple(
+            dataclasses.replace(rung, num_last=min(rung.num_last, num_stages)) for rung in named
+        )
     whole = whole_ladder(recipe, num_stages)
     return (*read_rungs(standing.planned), *whole[len(standing.planned) :])
 
@@ -79,7 +85,8 @@ def climb(
     A rung begins with the best network so far, lets one stage (then two, four, …, all) learn
     beside the head, and is taken only if the paired comparison on the validation part says, with
     90 % certainty, that the losses of the same pictures became smaller (`paired_gain` of
-    `picture_losses`). A rung that fails is undone. It does not end the climb by itself: one
+    `picture_losses`), and by more than the tolerance: where nearly every answer is right, losses
+    and gains are tiny. A rung that fails is undone. It does not end the climb by itself: one
     stage may be too little room where two are enough, or a rate too high for one stage may suit
     more of them. Two in a row do: the next ones cost more and rarely bring what two could not.
 
@@ -106,10 +113,12 @@ def climb(
         network.load_state_dict(resume.start or resume.network)
     ladder = ladder_of(recipe, len(network.stages), standing)
     for planned in ladder[standing.number :]:
+        if standing.failures >= FAILURES:
+            break
         rung = _Climber(network, material, frozen, planned, recipe, surroundings, reserve)
         going_on = resume if resume is not None and resume.start else None
         resume = None
-        if not rung.tried(standing, going_on) or standing.failures >= FAILURES:
+        if not rung.tried(standing, going_on):
             break
     return standing
 
@@ -150,7 +159,7 @@ class _Climber:
             standing.interrupted = True
             return False
         gain = paired_gain(before, self._losses(inputs))
-        taken = gain.helps and not fitted.failed
+        taken = gain.helps and gain.value > self.recipe.tolerance and not fitted.failed
         if not taken:
             self.network.load_state_dict(start)
         standing.depth = planned.num_last if taken else standing.depth

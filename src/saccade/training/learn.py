@@ -99,10 +99,14 @@ def learn(
 
 
 def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
-    """Return the freezing depths that a recipe asks for, beside 0."""
+    """Return the freezing depths that a recipe asks for, beside 0.
+
+    For a ladder always the usual ones too, whatever rungs are named: another set of cuts makes
+    another engine, whose answers may differ in the last bits from those the plan was made with.
+    """
     if recipe.unfreeze == "auto":
-        named = sorted({rung.num_last for rung in read_rungs(recipe.rungs)})
-        return tuple(min(d, num_stages) for d in named) or depths(num_stages)
+        named = {min(rung.num_last, num_stages) for rung in read_rungs(recipe.rungs)}
+        return tuple(sorted({*named, *depths(num_stages)}))
     count = num_stages if recipe.unfreeze == "all" else min(int(recipe.unfreeze), num_stages)
     return (count,) if count else ()
 

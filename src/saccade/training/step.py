@@ -76,7 +76,11 @@ class Updater:
         draws = generator(self.recipe.seed, "dropout", epoch, step)
         total = 0.0
         with torch.random.fork_rng(devices=[] if self.device == "cpu" else None):
-            torch.manual_seed(int(draws.integers(2**62)))
+            # torch.manual_seed also writes down where it was called, for CUDA: 2 ms a step.
+            seed = (
+                torch.default_generator.manual_seed if self.device == "cpu" else torch.manual_seed
+            )
+            seed(int(draws.integers(2**62)))
             for part, answers in zip(
                 given.tensor_split(self.pieces), wanted.tensor_split(self.pieces), strict=True
             ):

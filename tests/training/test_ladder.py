@@ -1,0 +1,249 @@
+"""The ladder: a rung that helps is taken, any other leaves no trace."""
+
+import math
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.training.climbs import (
+    CLIMB,
+    TAKEN,
+    Climbed,
+    Lessons,
+    different,
+    pixel_store,
+    write_pictures,
+)
+
+from saccade.evaluation.comparison import PairedGain, paired_gain
+from saccade.models.engine import one_thread
+from saccade.models.inference import predict_logits
+from saccade.runtime.errors import UsageError
+from saccade.training import fit as fit_module
+from saccade.training import ladder
+from saccade.training.objective import Judgement, picture_losses
+from saccade.training.recipe_file import make_recipe
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
+    root = tmp_path_factory.mktemp("climb")
+    with pytest.MonkeyPatch.context() as patch, one_thread():
+        patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        with pixel_store() as pixels:
+            yield Lessons(write_pictures(root / "pictures"), pixels)
+
+
+@pytest.fixture(scope="module")
+def climbed(lessons: Lessons) -> Climbed:
+    return lessons.climb()
+
+
+@pytest.fixture(scope="module")
+def head_only(lessons: Lessons) -> Climbed:
+    return lessons.climb(CLIMB.replace(unfreeze="0"))
+
+
+def always(patch: pytest.MonkeyPatch, verdicts: list[bool]) -> None:
+    """Let the comparison say these, one after the other."""
+    said = iter(verdicts)
+
+    def decided(first: np.ndarray, _second: np.ndarray) -> PairedGain:
+        value = 1.0 if next(said) else -1.0
+        return PairedGain(value=value, low=value, high=value, p=0.5 - value / 2, n=len(first))
+
+    patch.setattr(ladder, "paired_gain", decided)
+
+
+def test_each_rung_is_taken_or_not_and_the_depth_is_that_of_the_last_one_taken(
+    climbed: Climbed,
+) -> None:
+    assert [rung["taken"] for rung in climbed.rungs] == TAKEN
+    assert [rung["name"] for rung in climbed.rungs] == ["last stage", "last 2 stages", "all"]
+    assert climbed.learned.num_stages == 2
+    assert not climbed.learned.interrupted
+
+
+def test_a_rung_is_noted_with_all_that_was_measured(climbed: Climbed) -> None:
+    first, second, _ = climbed.rungs
+    assert set(second) == {
+        "event", "stages", "name", "epochs", "views", "cached", "validation_score",
+        "validation_loss", "score_name", "num_validation", "gain", "gain_low", "gain_high", "p",
+        "taken", "why", "seconds", "at_seconds",
+    }  # fmt: skip
+    assert (second["stages"], second["epochs"], second["views"]) == (2, 2, 4)
+    assert second["score_name"] == "accuracy"
+    assert second["num_validation"] == 54  # 0.3 of six times 30
+    assert second["gain_low"] < second["gain"] < second["gain_high"]
+    assert (first["gain_low"] > 0, second["gain_low"] > 0) == (False, True)
+    assert (first["p"] < 0.1, second["p"] < 0.1) == (False, True)
+    assert [rung["cached"] for rung in climbed.rungs] == [True, True, False]
+    assert [rung["why"] for rung in climbed.rungs] == ["", "", ""]
+
+
+def test_what_is_told_of_a_rung_names_the_numbers(climbed: Climbed) -> None:
+    rung = climbed.rungs[1]
+    assert (
+        f"rung last 2 stages: accuracy {rung['validation_score']:.3f}, loss of the same pictures "
+        f"{-rung['gain']:+.3f} (p = {rung['p']:.2g}, n = 54): taken"
+    ) in climbed.told
+    assert any(line.endswith("n = 54): undone (no sure gain)") for line in climbed.told)
+
+
+def test_the_gain_that_is_noted_can_be_found_again_from_the_networks(
+    lessons: Lessons, head_only: Climbed
+) -> None:
+    """The rung's whole network, asked picture by picture, is the second source."""
+    after = lessons.climb(CLIMB.replace(rungs=("2:2:4",)))
+    rows = lessons.material.validation_rows
+    task, truth = lessons.lesson.task, lessons.material.targets[rows]
+    losses = [
+        picture_losses(predict_logits(own.network, lessons.lesson.cache, rows), truth, task=task)
+        for own in (head_only, after)
+    ]
+    expected = paired_gain(*losses)
+    (rung,) = after.rungs
+    assert rung["gain"] == pytest.approx(expected.value, abs=1e-4)
+    assert rung["p"] == pytest.approx(expected.p, abs=1e-4)
+
+
+def test_a_rung_that_does_not_help_is_undone_to_the_last_bit(
+    lessons: Lessons, head_only: Climbed
+) -> None:
+    undone = lessons.climb(CLIMB.replace(rungs=("1:2:4",)))
+    assert [rung["taken"] for rung in undone.rungs] == [False]
+    assert different(undone.weights, head_only.weights) == []
+    assert undone.learned.num_stages == 0
+
+
+def test_a_rung_that_is_taken_all_the_same_is_seen_in_the_weights_negative_control(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PairedGain, "helps", property(lambda _self: True))
+    taken = lessons.climb(CLIMB.replace(rungs=("1:2:4",), tolerance=-1e9))
+    changed = different(taken.weights, head_only.weights)
+    assert changed
+    assert all(name.startswith(("body.stages.2.", "body.classifier.")) for name in changed)
+
+
+def test_after_an_undone_rung_the_climb_goes_on_as_if_it_had_not_been_tried(
+    lessons: Lessons, climbed: Climbed
+) -> None:
+    without = lessons.climb(CLIMB.replace(rungs=("2:2:4",)))
+    assert different(without.weights, climbed.weights) == []
+
+
+@pytest.mark.parametrize("statistics", ["auto", "moving"])
+def test_statistics_move_only_where_stages_learn_and_only_if_asked(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch, statistics: str
+) -> None:
+    always(monkeypatch, [True])
+    found = lessons.climb(CLIMB.replace(rungs=("2:1:1",), statistics=statistics))
+    changed = different(found.weights, head_only.weights)
+    assert "body.stages.1.conv1.weight" in changed
+    assert not [name for name in changed if name.startswith("body.stages.0.")]
+    assert any("running_mean" in name for name in changed) == (statistics == "moving")
+
+
+@pytest.mark.parametrize(
+    ("rate", "why"),
+    [
+        (1.0, r"validation loss [0-9.e+]+: it forgot what it knew"),
+        (
+            1e30,
+            r"Numbers stopped being finite, first in the output of layer 'body\.stages.*', twice",
+        ),
+    ],
+)
+def test_a_rung_that_diverges_costs_an_epoch_at_most_and_is_undone(
+    lessons: Lessons, head_only: Climbed, rate: float, why: str
+) -> None:
+    wild = lessons.climb(CLIMB.replace(rungs=("1:50:1", "3:50:1"), lr=rate, body_lr=rate))
+    assert [rung["taken"] for rung in wild.rungs] == [False, False]
+    assert all(re.fullmatch(why, rung["why"]) for rung in wild.rungs)
+    assert num_epochs(wild) <= 2
+    assert different(wild.weights, head_only.weights) == []
+
+
+def num_epochs(climbed: Climbed) -> int:
+    return sum(event["event"] == "epoch" for event in climbed.events)
+
+
+def test_without_the_guard_it_would_cost_all_epochs_negative_control(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "loss_of_knowing_nothing", lambda _task: math.inf)
+    assert num_epochs(lessons.climb(CLIMB.replace(rungs=("1:3:1",), lr=1.0, body_lr=1.0))) == 3
+
+
+def test_a_validation_loss_that_is_no_number_ends_a_rung_at_once(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Judgement(loss=math.nan, score=0.1, name="accuracy")
+    monkeypatch.setattr(fit_module._Loop, "_judge", lambda _self: nothing)
+    found = lessons.climb(CLIMB.replace(rungs=("1:6:1",)))
+    assert num_epochs(found) == 1
+    assert [rung["why"] for rung in found.rungs] == ["validation loss nan: it forgot what it knew"]
+    assert different(found.weights, head_only.weights) == []
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "tried"),
+    [
+        ([False, False, True, True], 2),
+        ([True, False, False, True], 3),
+        ([False, True, False, True], 4),
+    ],
+)
+def test_two_failures_in_a_row_end_the_climb(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, verdicts: list[bool], tried: int
+) -> None:
+    always(monkeypatch, verdicts)
+    rungs = ("1:1:1", "2:1:1", "3:1:1", "3:1:1")
+    found = lessons.climb(CLIMB.replace(rungs=rungs))
+    assert [rung["taken"] for rung in found.rungs] == verdicts[:tried]
+
+
+def test_a_gain_too_small_to_matter_is_not_worth_a_rung(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nearly every answer is right losses are tiny, and so are gains however sure."""
+    tiny = PairedGain(value=1e-5, low=0.9e-5, high=1.1e-5, p=1e-9, n=54)
+    monkeypatch.setattr(ladder, "paired_gain", lambda *_: tiny)
+    found = lessons.climb(CLIMB.replace(rungs=("2:1:1",)))
+    assert [rung["taken"] for rung in found.rungs] == [False]
+    assert different(found.weights, head_only.weights) == []
+
+
+def test_with_too_few_validation_pictures_only_the_head_is_trained_and_that_is_told(
+    lessons: Lessons, head_only: Climbed
+) -> None:
+    few = lessons.climb(num_validation=7)
+    assert few.rungs == []
+    assert different(few.weights, head_only.weights) == []
+    assert few.told[-1] == (
+        "The validation part has 7 pictures, too few to judge a rung by; only the head is "
+        "trained. Choose --unfreeze K to train more."
+    )
+    assert lessons.climb(CLIMB.replace(rungs=("1:1:1",)), num_validation=8).rungs
+
+
+def test_rungs_that_climb_down_again_are_refused() -> None:
+    """A deeper rung changes what the frozen part of a shallower one says."""
+    with pytest.raises(UsageError) as caught:
+        make_recipe({"rungs": ["2:6:4", "1:6:4"]}, where="recipe.toml")
+    assert str(caught.value) == (
+        "--rungs must be from few stages to many; it is ['2:6:4', '1:6:4'].\n"
+        "  where: recipe.toml\n"
+        "  fix:   The freezing ladder, stages:epochs:views a rung; empty = planned, and then "
+        "written here."
+    )
+
+
+def test_a_rung_of_more_stages_than_there_are_means_all_of_them(
+    lessons: Lessons, climbed: Climbed
+) -> None:
+    found = lessons.climb(CLIMB.replace(rungs=("2:2:4", "9:2:4")))
+    assert [rung["name"] for rung in found.rungs] == ["last 2 stages", "all"]
+    assert different(found.weights, climbed.weights) == []

@@ -1,0 +1,355 @@
+"""Row C2: a ladder stopped anywhere and gone on with ends as one that was never stopped."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.training.climbs import (
+    CLIMB,
+    TAKEN,
+    Climbed,
+    Lessons,
+    different,
+    pixel_store,
+    write_pictures,
+)
+
+from saccade.models.engine import one_thread
+from saccade.models.inference import predict_logits
+from saccade.training import fit as fit_module
+from saccade.training import ladder, learn
+from saccade.training.checkpoint import read_checkpoint
+from saccade.training.history import History
+from saccade.training.recipe import Recipe
+
+MANY = 20
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
+    root = tmp_path_factory.mktemp("learn")
+    with pytest.MonkeyPatch.context() as patch, one_thread():
+        patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        with pixel_store() as pixels:
+            yield Lessons(write_pictures(root / "pictures"), pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A moment in which a run asks whether it should stop."""
+
+    after: str  # the event before it
+    rungs: int  # that were tried
+    epochs: int  # that ended in this rung
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A run that was not stopped."""
+
+    run: Climbed
+    asked: list[Question]  # when it asked whether it should stop
+    plans: list[tuple[str, ...]]  # as they became known
+    models: list[int]  # stages that learned in each usable model
+
+
+@pytest.fixture(scope="module")
+def whole(lessons: Lessons, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    history, asked = History(), []
+
+    def note() -> bool:
+        events = [event["event"] for event in history.events]
+        last = max((n for n, event in enumerate(events) if event == "rung"), default=0)
+        asked.append(
+            Question(
+                after=events[-1] if events else "",
+                rungs=events.count("rung"),
+                epochs=events[last:].count("epoch"),
+            )
+        )
+        return False
+
+    plans: list[tuple[str, ...]] = []
+    models: list[int] = []
+    found = lessons.climb(
+        history=history,
+        asked_to_stop=note,
+        checkpoint=tmp_path_factory.mktemp("whole") / "checkpoint.safetensors",
+        on_plan=plans.append,
+        on_model=models.append,
+    )
+    assert [rung["taken"] for rung in found.rungs] == TAKEN
+    return Whole(run=found, asked=asked, plans=plans, models=models)
+
+
+class Stopper:
+    """Asks to stop at one question, and from then on."""
+
+    def __init__(self, at: int, error: type[Exception] | None = None) -> None:
+        self.at, self.asked, self.error = at, 0, error
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        if self.error is not None and self.asked > self.at:
+            raise self.error
+        return self.asked > self.at
+
+
+class Killed(Exception):
+    """The process is gone; nothing could be written any more."""
+
+
+def stopped_and_resumed(
+    lessons: Lessons,
+    folder: Path,
+    *,
+    at: int,
+    recipe: Recipe = CLIMB,
+    killed: bool = False,
+    checkpoint_seconds: float = 15,
+) -> Climbed:
+    """Stop a run at a question, or kill it there, and go on as `saccade resume` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, notes = folder / "checkpoint.safetensors", folder / "history.jsonl"
+    around = {"checkpoint": path, "checkpoint_seconds": checkpoint_seconds}
+    stopper = Stopper(at, Killed if killed else None)
+    try:
+        stopped = lessons.climb(recipe, asked_to_stop=stopper, history=History(notes), **around)
+        assert stopped.learned.interrupted
+    except Killed:
+        pass
+    checkpoint = read_checkpoint(path) if path.exists() else None
+    kept = History(notes, keep=checkpoint.counters["events"] if checkpoint else 0)
+    return lessons.climb(recipe, resume=checkpoint, history=kept, **around)
+
+
+def as_json(events: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return events as a file gives them back: tuples as lists, what is not finite as null."""
+    from saccade.runtime.store import json_text
+
+    return [json.loads(json_text(event)) for event in events]
+
+
+def assert_same(found: Climbed, expected: Climbed) -> None:
+    assert different(found.weights, expected.weights) == []
+    assert as_json(found.timeless) == as_json(expected.timeless)
+    assert found.learned.num_stages == expected.learned.num_stages
+    for row, logits in expected.learned.known_logits.items():
+        np.testing.assert_array_equal(found.learned.known_logits[row], logits)
+
+
+def question(asked: list[Question], wanted: Callable[[Question], bool], *, which: int = 0) -> int:
+    return [number for number, own in enumerate(asked) if wanted(own)][which]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "which"),
+    [
+        (lambda q: q.after == "", 0),  # while the head's features are computed
+        (lambda q: q.after == "head", 2),  # while views are computed
+        (lambda q: q.rungs == 1 and q.epochs == 1, 3),  # within the second epoch of a rung
+        (lambda q: q.rungs == 1, -1),  # after the last step of a rung
+    ],
+    ids=["frozen stages", "views", "within an epoch", "end of a rung"],
+)
+def test_a_ladder_that_was_stopped_ends_as_one_that_was_not(
+    lessons: Lessons, whole: Whole, tmp_path: Path, wanted: Callable[[Question], bool], which: int
+) -> None:
+    found = stopped_and_resumed(lessons, tmp_path, at=question(whole.asked, wanted, which=which))
+    assert_same(found, whole.run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(MANY))
+def test_stopped_anywhere_it_ends_as_one_that_was_not(
+    lessons: Lessons, whole: Whole, tmp_path: Path, number: int
+) -> None:
+    at = int(np.random.default_rng([7, number]).integers(len(whole.asked)))
+    assert_same(stopped_and_resumed(lessons, tmp_path, at=at), whole.run)
+
+
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, MANY))]
+)
+@pytest.mark.parametrize("checkpoint_seconds", [0, pytest.param(15, marks=pytest.mark.slow)])
+def test_killed_anywhere_it_ends_as_one_that_was_not(
+    lessons: Lessons, whole: Whole, tmp_path: Path, number: int, checkpoint_seconds: float
+) -> None:
+    """Nothing is written at the moment of death; what earlier checkpoints hold must be enough."""
+    at = int(np.random.default_rng([8, number]).integers(len(whole.asked)))
+    found = stopped_and_resumed(
+        lessons, tmp_path, at=at, killed=True, checkpoint_seconds=checkpoint_seconds
+    )
+    assert_same(found, whole.run)
+
+
+@pytest.mark.slow
+def test_stopped_again_and_again_it_ends_as_one_that_was_not(
+    lessons: Lessons, whole: Whole, tmp_path: Path
+) -> None:
+    path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
+    checkpoint, found = None, None
+    for _ in range(40):
+        kept = History(notes, keep=checkpoint.counters["events"] if checkpoint else 0)
+        found = lessons.climb(
+            asked_to_stop=Stopper(len(whole.asked) // 4),
+            checkpoint=path,
+            resume=checkpoint,
+            history=kept,
+        )
+        if not found.learned.interrupted:
+            break
+        checkpoint = read_checkpoint(path) if path.exists() else None
+    assert found is not None
+    assert_same(found, whole.run)
+
+
+def lose_the_number(patch: pytest.MonkeyPatch) -> None:
+    known = ladder.climb_from
+
+    def forgetful(checkpoint):
+        standing = known(checkpoint)
+        standing.number = 0
+        return standing
+
+    patch.setattr(ladder, "climb_from", forgetful)
+
+
+def lose_the_step(patch: pytest.MonkeyPatch) -> None:
+    known = fit_module._Loop.begin
+
+    def forgetful(self, resume):
+        standing = known(self, resume)
+        standing.step = 0
+        return standing
+
+    patch.setattr(fit_module._Loop, "begin", forgetful)
+
+
+@pytest.mark.parametrize(
+    ("lose", "where", "killed"),
+    [(lose_the_step, (1, 1), False), (lose_the_number, (2, 0), True)],
+    ids=["step", "rung"],
+)
+def test_with_a_lost_counter_it_ends_otherwise_negative_control(
+    lessons: Lessons,
+    whole: Whole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lose,
+    where,
+    killed,
+) -> None:
+    at = question(whole.asked, lambda q: (q.rungs, q.epochs) == where, which=3)
+    lose(monkeypatch)
+    found = stopped_and_resumed(lessons, tmp_path, at=at, killed=killed)
+    with pytest.raises(AssertionError):
+        assert_same(found, whole.run)
+
+
+@pytest.mark.parametrize("verdicts", [[False, False, True], [True, True, True]])
+def test_killed_after_the_climb_it_climbs_no_further(
+    lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdicts: list[bool]
+) -> None:
+    """As in the test of the model: the checkpoint of the last rung is all there is."""
+    from tests.training.test_ladder import always
+
+    recipe = CLIMB.replace(epochs=1, views=1)
+    path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
+    always(monkeypatch, verdicts)
+    expected = lessons.climb(recipe, checkpoint=path, history=History(notes))
+    checkpoint = read_checkpoint(path)
+    kept = History(notes, keep=checkpoint.counters["events"])
+    found = lessons.climb(recipe, resume=checkpoint, history=kept)
+    assert_same(found, expected)
+
+
+# --- plans -----------------------------------------------------------------------------------
+
+
+def test_the_plan_grows_rung_by_rung_and_gives_the_same_weights_again(
+    lessons: Lessons, whole: Whole
+) -> None:
+    plan = ("1:2:4", "2:2:4", "3:2:4")
+    assert whole.plans == [plan[:1], plan[:2], plan]
+    again: list[tuple[str, ...]] = []
+    found = lessons.climb(CLIMB.replace(rungs=plan), on_plan=again.append)
+    assert again == whole.plans
+    assert_same(found, whole.run)
+
+
+def test_a_usable_model_stands_after_the_head_and_after_each_rung_that_is_taken(
+    whole: Whole,
+) -> None:
+    assert whole.models == [0, 2]
+
+
+# --- what else learning may be asked to do ----------------------------------------------------
+
+
+def test_what_is_known_of_the_pictures_is_what_the_network_that_ships_says(
+    lessons: Lessons, whole: Whole
+) -> None:
+    learned = whole.run.learned
+    known, rows = learned.known_logits, [*lessons.material.validation_rows]
+    assert set(known) == {*lessons.material.train_rows, *rows}
+    said = predict_logits(whole.run.network, lessons.lesson.cache, rows)
+    np.testing.assert_allclose([known[row] for row in rows], said, atol=1e-4 * np.abs(said).max())
+    test_rows = lessons.lesson.split.rows("test")
+    said = predict_logits(whole.run.network, lessons.lesson.cache, test_rows)
+    found = learned.ask(test_rows)
+    np.testing.assert_allclose(found, said, atol=1e-4 * np.abs(said).max())
+
+
+@pytest.mark.parametrize(("unfreeze", "stages"), [("2", 2), ("all", 3), ("9", 3)])
+def test_as_many_stages_learn_as_asked_for(
+    lessons: Lessons, whole: Whole, unfreeze: str, stages: int
+) -> None:
+    found = lessons.climb(CLIMB.replace(unfreeze=unfreeze, epochs=1))
+    assert found.learned.num_stages == stages
+    assert found.rungs == []
+    first = lessons.network().state_dict()
+    changed = {name.split(".")[2] for name in different(found.weights, first) if "stages" in name}
+    assert changed <= {str(number) for number in range(3 - stages, 3)}
+
+
+def test_a_network_that_can_be_cut_nowhere_climbs_from_pictures_and_says_so(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a transformer does: only the classifier can be cut off."""
+    from saccade.training import frozen
+
+    known = frozen.find_cut
+    monkeypatch.setattr(frozen, "find_cut", lambda net, depth: None if depth else known(net, depth))
+    found = lessons.climb(CLIMB.replace(epochs=1))
+    assert [rung["cached"] for rung in found.rungs] == [False] * len(found.rungs)
+    assert found.rungs
+    assert found.told[0] == (
+        "cnn cannot be cut, or its answers not be kept, before its last 1, 2 stages; there the "
+        "whole network runs each epoch."
+    )
+
+
+def test_stages_without_room_for_their_answers_learn_from_pictures(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from saccade.training import frozen
+
+    monkeypatch.setattr(frozen, "free_bytes", lambda _folder: 2_000_000)
+    found = lessons.climb(CLIMB.replace(epochs=1), cache_folder=Path("unused"))
+    assert [rung["cached"] for rung in found.rungs][:2] == [True, False]
+
+
+def test_the_solved_head_is_written_into_the_network(lessons: Lessons) -> None:
+    from saccade.training.head import Head
+
+    network = lessons.network()
+    weight = np.arange(24, dtype=np.float32).reshape(6, 4)
+    bias = np.arange(6, dtype=np.float32)
+    learn.set_head(network, Head(weight_KD=weight, bias_K=bias, penalty=1.0, candidates=()))
+    assert torch.equal(network.classifier.weight, torch.from_numpy(weight))
+    assert torch.equal(network.classifier.bias, torch.from_numpy(bias))
