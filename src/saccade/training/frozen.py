@@ -18,6 +18,7 @@ from saccade.training.inputs import FrozenAnswers, Inputs, Pictures
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
+PROBES = 16  # pictures to time the augmentation on
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 
 
@@ -59,7 +60,7 @@ class FrozenStages:
                 f"{network.name} cannot be cut, or its answers not be kept, before its last "
                 f"{', '.join(map(str, left_out))} stages; there the whole network runs each epoch."
             )
-        self.seconds_a_picture = 0.0  # of one pass, measured by the latest
+        self.seconds_a_picture = 0.0  # of one pass over pictures as they are, measured
         self._engine: Engine | None = None
         self._views: list[dict[int, Activations]] = []
 
@@ -90,6 +91,15 @@ class FrozenStages:
     def look(self) -> bool:
         """Ask about every picture as it is; False if asked to stop."""
         return self._add_view(0)
+
+    def seconds_a_view(self) -> float:
+        """Return what one more augmented view costs: asking, as measured, and augmenting."""
+        rows = self.material.train_rows[:PROBES]
+        canvases = self.material.cache.canvases(rows)
+        begun = time.perf_counter()
+        self._augmenter()(canvases, rows, epoch=1)
+        augmenting = (time.perf_counter() - begun) / max(len(rows), 1)
+        return (self.seconds_a_picture + augmenting) * len(self.material.train_rows)
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D)."""
@@ -134,12 +144,6 @@ class FrozenStages:
 
     def _add_view(self, view: int) -> bool:
         rows = self.material.train_rows if view else self.rows
-        augmenter = Augmenter(
-            augment_of(self.recipe),
-            self.material.cache.preprocess,
-            seed=self.recipe.seed,
-            device="cpu",
-        )
         what = f"augmented view {view} of the frozen stages" if view else "frozen stages"
         engine = self.engine
         self.around.progress.start(what, len(rows), "pictures")
@@ -151,16 +155,21 @@ class FrozenStages:
             rows,
             num_rows=len(self.material.targets),
             view=view,
-            augmenter=augmenter,
+            augmenter=self._augmenter(),
             folder=self.around.cache_folder,
             progress=self.around.progress,
             asked_to_stop=self.around.asked_to_stop,
         )
         if found is None:
             return False
-        self.seconds_a_picture = (time.perf_counter() - begun) / max(len(rows), 1)
+        if view == 0:
+            self.seconds_a_picture = (time.perf_counter() - begun) / max(len(rows), 1)
         self._views.append(dict(zip(self.cuts, found, strict=True)))
         return True
+
+    def _augmenter(self) -> Augmenter:
+        augment, preprocess = augment_of(self.recipe), self.material.cache.preprocess
+        return Augmenter(augment, preprocess, seed=self.recipe.seed, device="cpu")
 
     def _has_room(self, cut: Cut) -> bool:
         folder = self.around.cache_folder

@@ -204,8 +204,8 @@ class _Climber:
         steps = math.ceil(num / self.recipe.batch_size)
         judging = step / len(rows) * len(self.material.validation_rows) * 0.5
         costs = Costs(
-            view=self.frozen.seconds_a_picture * num,
-            epoch=1.15 * (steps * step + judging),  # reading, updating and noting come on top
+            view=self.frozen.seconds_a_view(),
+            epoch=1.3 * (steps * step + judging),  # reading, updating and noting come on top
             opening=2 * judging + 0.3,
         )
         return fitted_to(self.planned, costs, self.around.budget.left - self.reserve)
