@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.data.preprocess import Fit, Preprocess
-from saccade.models import classifier, scratch, stages
+from saccade.models import classifier, late_dynamo, scratch, stages
 from saccade.models.blank import Blank
 from saccade.models.scratch import ScratchSpec
 from saccade.models.stages import Stage
@@ -177,6 +177,7 @@ def preprocess_for(name: str, *, img_size: int, fit: Fit) -> Preprocess:
     return backbones.preprocess(backbones.find(name), img_size=img_size, fit=fit)
 
 
+@late_dynamo.spared()
 def build(
     name: str,
     *,

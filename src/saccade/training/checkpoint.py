@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from saccade.models import tensors
+from saccade.models import late_dynamo, tensors
 from saccade.runtime.errors import ArtefactError
 
 State = dict[str, torch.Tensor]
@@ -73,6 +73,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
+@late_dynamo.spared()
 def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
     """Return the optimiser's tensors under flat names."""
     return {
@@ -83,6 +84,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> State:
     }
 
 
+@late_dynamo.spared()
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
     """Give the optimiser back what `optimizer_state` took from it."""
     whole = optimizer.state_dict()

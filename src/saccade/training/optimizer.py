@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
+from saccade.models import late_dynamo
 from saccade.models.network import Network
 from saccade.training.recipe import Recipe
 
 
+@late_dynamo.spared()
 def make_optimizer(network: Network, recipe: Recipe, *, pretrained: bool) -> torch.optim.Optimizer:
     """Return the optimiser over everything that may learn; each group keeps its `highest_lr`.
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from saccade.data.task import Task
+from saccade.models import late_dynamo
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
 from saccade.runtime.seeds import generator
@@ -42,6 +43,7 @@ class Updater:
         )
         self.pieces = 1  # a batch is computed in so many, and updated from once
 
+    @late_dynamo.spared()
     def __call__(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
         """Do one update on some rows; return the loss before it.
 
