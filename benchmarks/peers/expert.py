@@ -2,9 +2,9 @@
 
 Every picture is decoded once, small, in threads, and kept in memory; the frozen network is asked
 once and a head is learned on its answers; then all layers learn from there with AdamW and one
-cycle of the rate, BatchNorm statistics kept. channels_last throughout, bf16 where the processor
-computes in it. On a held-back quarter of the ants and bees' training pictures (61, one seed) a rate
-of 1e-4 and statistics that move were both worse; no more was searched, nothing on pictures of val.
+cycle of the rate, the head's ten times the body's, BatchNorm statistics kept. channels_last
+throughout, bf16 where the processor computes in it. The rates are those that saccade's own
+`--unfreeze all` found good (docs/log.md); nothing was searched on pictures of val.
 """
 
 import math
@@ -33,7 +33,7 @@ def main() -> None:
     """Learn the head, then everything; write what the last epoch says."""
     words = parser(__doc__)
     words.add_argument("--epochs", type=int, default=4)
-    words.add_argument("--lr", type=float, default=3e-4)
+    words.add_argument("--lr", type=float, default=1e-4, help="of the body; the head ten times")
     asked = words.parse_args()
     torch.manual_seed(asked.seed)
     torch.set_num_threads(CORES)
@@ -54,18 +54,16 @@ def main() -> None:
     _warm_start(model, _ask(model, pixels, _pooled(model)), labels)
     answers = validate("epoch")
     total = asked.epochs * math.ceil(len(labels) / BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=asked.lr, weight_decay=0.01)
+    head = list(model.get_classifier().parameters())
+    body = [own for own in model.parameters() if not any(own is other for other in head)]
+    rates = [asked.lr, 10 * asked.lr]
+    optimizer = torch.optim.AdamW([{"params": body}, {"params": head}], weight_decay=0.01)
     rise = max(0.25, 2 / total)  # at least two steps, which only a handful of pictures has not
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, asked.lr, total, pct_start=rise)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total, pct_start=rise)
     for epoch in range(asked.epochs):
         _let_learn(model)
         for rows in torch.randperm(len(labels)).split(BATCH):
-            images = _images(torch.stack([AUGMENT(own) for own in pixels[rows]]))
-            with torch.autocast("cpu", torch.bfloat16, enabled=bool(BF16)):
-                loss = cross_entropy(model(images), labels[rows], label_smoothing=0.1)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            _step(model, pixels[rows], labels[rows], optimizer)
             cycle.step()
         answers = validate("final" if epoch + 1 == asked.epochs else "epoch")
     write_answers(
@@ -115,6 +113,17 @@ def _let_learn(model: nn.Module) -> None:
     for own in model.modules():
         if isinstance(own, nn.BatchNorm2d):
             own.eval()  # with few pictures, statistics of batches of 32 are mostly noise
+
+
+def _step(
+    model: nn.Module, pixels: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer
+) -> None:
+    images = _images(torch.stack([AUGMENT(own) for own in pixels]))
+    with torch.autocast("cpu", torch.bfloat16, enabled=bool(BF16)):
+        loss = cross_entropy(model(images), labels, label_smoothing=0.1)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 
 def _warm_start(model: nn.Module, features: Tensor, labels: Tensor) -> None:
