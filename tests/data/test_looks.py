@@ -49,6 +49,18 @@ def test_any_canvas_is_averaged_by_area_whatever_its_side(side: int) -> None:
     assert np.abs(found - wanted).max() <= 0.502
 
 
+@pytest.mark.parametrize("side", [16, 100, 235])
+def test_corners_are_twice_as_fine_and_each_in_its_place(side: int) -> None:
+    # Each pixel drawn 64 times as large: then every cell holds whole pixels.
+    gray = np.random.default_rng(side).integers(0, 256, (side, side), dtype=np.uint8)
+    large = np.kron(gray, np.ones((64, 64), np.uint8))
+    wanted = large.reshape(64, side, 64, side).mean(axis=(1, 3))
+    found = look(np.repeat(gray[:, :, None], 3, axis=2)).corners_NCHW
+    assert found is not None
+    corners = (wanted[:16, :16], wanted[:16, -16:], wanted[-16:, :16], wanted[-16:, -16:])
+    assert np.abs(found[0] - np.stack(corners)).max() <= 0.51
+
+
 def test_a_mirrored_picture_has_the_mirrored_thumbnail() -> None:
     canvas = np.random.default_rng(0).integers(0, 256, (235, 235, 3), dtype=np.uint8)
     straight, mirrored = look(canvas, canvas[:, ::-1]).thumbs_NHW.astype(int)

@@ -14,6 +14,8 @@ from saccade.data.cache import PixelCache
 from saccade.runtime.progress import Progress
 
 THUMB_PX = 32
+CORNER_PX = 16
+CORNER_CELLS = 4 * CORNER_PX  # of which a side is made up; a corner is a quarter of it
 CHUNK_BYTES = 4_000_000  # of canvases in a work item, so that memory stays flat
 LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue give to gray. Source: ITU-R BT.601."""
@@ -45,6 +47,9 @@ class Looks:
 
     thumbs_NHW: NDArray[np.uint8]  # gray, area-averaged, (N, THUMB_PX, THUMB_PX)
     measures: Mapping[str, NDArray[np.float64]]  # each (N,), by the names in MEASURES
+    corners_NCHW: NDArray[np.uint8] | None = None
+    """The corners twice as fine, gray, (N, 4, CORNER_PX, CORNER_PX): top left, top right, bottom
+    left, bottom right, a quarter of the side each. For marks that stand there, such as writing."""
 
     def __len__(self) -> int:
         return len(self.thumbs_NHW)
@@ -66,20 +71,25 @@ def look_at(cache: PixelCache, *, progress: Progress | None = None, threads: int
     size = max(1, CHUNK_BYTES // cache.preprocess.canvas_bytes)
     chunks = [range(start, min(start + size, num)) for start in range(0, num, size)]
     thumbs_NHW = np.empty((num, THUMB_PX, THUMB_PX), np.uint8)
+    corners_NCHW = np.empty((num, 4, CORNER_PX, CORNER_PX), np.uint8)
     measures = {name: np.empty(num) for name in MEASURES}
 
-    def work(rows: Sequence[int]) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float64]]]:
-        return look_at_canvases(cache.canvases(rows))
+    def work(
+        rows: Sequence[int],
+    ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.float64]], NDArray[np.uint8]]:
+        canvases = cache.canvases(rows)
+        return *look_at_canvases(canvases), corners_of(canvases)
 
     progress.start("Comparing the looks of the pictures", num, "pictures")
     with threadpool_limits(1, user_api="blas"):  # the threads here are enough
         found = in_order(work, chunks, threads=threads)
-        for rows, (own_BHW, values) in zip(chunks, found, strict=True):
+        for rows, (own_BHW, values, corners_BCHW) in zip(chunks, found, strict=True):
             thumbs_NHW[rows.start : rows.stop] = own_BHW
+            corners_NCHW[rows.start : rows.stop] = corners_BCHW
             for name, value in values.items():
                 measures[name][rows.start : rows.stop] = value
             progress.advance(len(rows))
-    return Looks(thumbs_NHW=thumbs_NHW, measures=measures)
+    return Looks(thumbs_NHW=thumbs_NHW, measures=measures, corners_NCHW=corners_NCHW)
 
 
 def look_at_canvases(
@@ -103,6 +113,24 @@ def look_at_canvases(
     return thumbs_BHW, values
 
 
+def corners_of(canvases_BHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the four corners of canvases in gray, uint8 (B, 4, CORNER_PX, CORNER_PX)."""
+    side = canvases_BHWC.shape[1]
+    weights = _area_weights(side, CORNER_CELLS)[:CORNER_PX]
+    reach = int(np.flatnonzero(weights.any(axis=0))[-1]) + 1  # pixels that a corner touches
+    near, far = weights[:, :reach], weights[::-1, :reach][:, ::-1]
+    found = np.empty((len(canvases_BHWC), 4, CORNER_PX, CORNER_PX), np.uint8)
+    for number, canvas in enumerate(canvases_BHWC):
+        for place in range(4):
+            bottom, right = divmod(place, 2)
+            rows = slice(side - reach, None) if bottom else slice(reach)
+            columns = slice(side - reach, None) if right else slice(reach)
+            gray = canvas[rows, columns] @ np.asarray(LUMA, np.float32)
+            averaged = (far if bottom else near) @ gray @ (far if right else near).T
+            found[number, place] = np.floor(averaged + 0.5)
+    return found
+
+
 def _tones(
     gray_BN: NDArray[np.float64], colours: NDArray[np.float64], *, prefix: str
 ) -> dict[str, NDArray[np.float64]]:
@@ -120,7 +148,7 @@ def _tones(
 def _averaged(canvas_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return a canvas at THUMB_PX by area averaging, (THUMB_PX, THUMB_PX, 3), 0…255."""
     side = len(canvas_HWC)
-    weights = _area_weights(side)
+    weights = _area_weights(side, THUMB_PX)
     flat = canvas_HWC.reshape(side, -1)
     whole, rest = divmod(side, THUMB_PX)
     if rest or whole > 257:  # of which 16 bits hold the sum
@@ -132,12 +160,12 @@ def _averaged(canvas_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 @functools.cache
-def _area_weights(side: int) -> NDArray[np.float32]:
-    """Return which share of each of `side` pixels lies in each cell, (THUMB_PX, side), rows 1."""
-    edges = np.linspace(0, side, THUMB_PX + 1)
+def _area_weights(side: int, cells: int) -> NDArray[np.float32]:
+    """Return which share of each of `side` pixels lies in each cell, (cells, side), rows 1."""
+    edges = np.linspace(0, side, cells + 1)
     pixels = np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (overlap.clip(0) * THUMB_PX / side).astype(np.float32)
+    return (overlap.clip(0) * cells / side).astype(np.float32)
 
 
 def _sharpness(canvas_HWC: NDArray[np.uint8]) -> float:
