@@ -1,0 +1,89 @@
+"""How the program ends: errors in three lines, an exit code, and no waiting for torch."""
+
+import atexit
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError
+from saccade.runtime.store import json_text
+
+
+def leave(code: str | int | None) -> None:
+    """End the program at once, if it is ours and torch is loaded; else return.
+
+    Tearing torch down takes one to two seconds in which nothing happens that anybody needs: files
+    are whole when a verb returns. What others registered for the end is run, and what was printed
+    is passed on, as ever.
+    """
+    started = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    ours = "saccade" in {started.stem, started.parent.stem}  # bin/saccade, saccade/__main__.py
+    watched = sys.gettrace() or sys.getprofile() or "coverage" in sys.modules
+    if not ours or watched or "torch" not in sys.modules or isinstance(code, str):
+        return
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name, and Python calls it so
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # a closed pipe or a full disk: Python's own ending knows what to say
+        return
+    os._exit(code or 0)
+
+
+@contextlib.contextmanager
+def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
+    """Turn errors into three lines and an exit code; a traceback only with --debug."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stopped = InterruptedRun(
+            "Stopped before anything was finished; the pictures are untouched.",
+            code="602",
+            fix="run the same command again",
+        )
+        _refuse(stopped, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except SaccadeError as own:
+        if debug:
+            raise
+        _refuse(own, as_json=as_json)
+    except MemoryError:
+        if debug:
+            raise
+        full = ResourceError(
+            "The memory of this machine is used up.",
+            code="403",
+            fix="choose a smaller --batch-size or --img-size, or close other programs",
+        )
+        _refuse(full, as_json=as_json)
+    except Exception as fault:
+        if debug:
+            raise
+        name = type(fault).__name__
+        internal = SaccadeError(
+            f"This is a fault in saccade, not in your data: {name}: {fault}",
+            code="999",
+            fix="run the same command with --debug and report what it prints",
+        )
+        _refuse(internal, as_json=as_json)
+
+
+def _refuse(error: SaccadeError, *, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "code": error.code,
+            "message": error.message,
+            "where": error.where,
+            "fix": error.fix,
+        }
+        typer.echo(json_text({"error": facts}))
+    typer.echo(f"error {error.code}: {error}", err=True)
+    raise typer.Exit(error.exit_code)
