@@ -74,7 +74,7 @@ def keep_model(
         task=lesson.task,
         preprocess=lesson.cache.preprocess,
         provenance=provenance,
-        golden=_golden(lesson, net),
+        golden=_golden(lesson, net, part="train" if table is None else "test"),
     )
     write_text(folder / "README.md", _card(ledger, lesson, metrics or {}))
 
@@ -85,9 +85,12 @@ def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics) -> str:
     return card.card_text(ledger.facts, lesson.task, metrics, events=events)
 
 
-def _golden(lesson: Lesson, net: Network) -> list[bundle.GoldenPicture]:
-    """Return a few pictures with what the network says of them, of different classes if it can."""
-    rows = lesson.split.rows("test") or lesson.split.rows("train")
+def _golden(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:
+    """Return a few pictures with what the network says of them, of different classes if it can.
+
+    They are of the test part only once the test is over: which class they are is its answer.
+    """
+    rows = lesson.split.rows(part) or lesson.split.rows("train")
     small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
     by_label: dict[str, int] = {}
     for row in small:

@@ -16,6 +16,7 @@ from saccade.data.catalog import Catalog, Finding
 from saccade.data.pixel_store import PixelStore
 from saccade.data.sampling import Limit
 from saccade.data.scan import scan
+from saccade.data.sealed import Answers, Sealed
 from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.data.unpacking import fill
@@ -31,7 +32,7 @@ class Lesson:
     recipe: Recipe
     catalog: Catalog
     task: Task
-    targets: np.ndarray
+    targets: Answers  # sealed while a run learns: nothing may be chosen by the test part
     split: Split
     cache: PixelCache
 
@@ -40,6 +41,30 @@ class Lesson:
         """SHA-256 over the data's fingerprint and the part of every picture, hexadecimal."""
         text = "\n".join([self.catalog.fingerprint, *self.split.parts])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The answers of every picture.
+
+        Raises:
+            SealBroken: they are sealed (E998).
+        """
+        return np.asarray(self.targets) if isinstance(self.targets, Sealed) else self.targets
+
+    def sealed(self) -> "Lesson":
+        """Return the lesson with the answers of its test part under seal."""
+        sealed = Sealed(self.truth, rows=self.split.rows("test"))
+        return dataclasses.replace(self, targets=sealed)
+
+    def opened(self) -> "Lesson":
+        """Return the lesson with all its answers: for the test, at the end of a run, and once.
+
+        Raises:
+            SealBroken: the seal was opened before (E998).
+        """
+        if not isinstance(self.targets, Sealed):
+            return self
+        return dataclasses.replace(self, targets=self.targets.open())
 
 
 def look(
@@ -134,7 +159,7 @@ def counts(lesson: Lesson) -> dict[str, dict[str, int]]:
     """Return the pictures of each class in each part; regression: of all together."""
     found: dict[str, dict[str, int]] = {}
     for part in PARTS:
-        own = lesson.targets[lesson.split.rows(part)]
+        own = lesson.truth[lesson.split.rows(part)]
         if lesson.task.kind == "regression":
             found[part] = {"": len(own)}
         elif lesson.task.kind == "multilabel":

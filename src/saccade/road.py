@@ -219,16 +219,20 @@ class Road:
         return SECONDS_TO_END + 1.2 * num_test * seconds_a_picture + SECONDS_A_PICTURE * num
 
     def _test(self, learned: Learned) -> None:
-        """Ask the network about every picture, once; keep what it said and how good that is."""
-        lesson, folder = self.lesson, self.folder
+        """Ask the network about every picture, once; keep what it said and how good that is.
+
+        The test part's answers are opened here: from now on the network only is what it is.
+        """
+        folder = self.folder
         with self.ledger.timed("predict"):
             logits_NK = self._all_logits(learned)
+        lesson = self.lesson = self._opened()
         table = Predictions(
             task=lesson.task,
             paths=lesson.catalog.paths,
             hashes=lesson.catalog.hashes,
             parts=lesson.split.parts,
-            truth=lesson.targets,
+            truth=lesson.truth,
             scores=lesson.task.scores(logits_NK),
         )
         with self.ledger.timed("evaluate"):
@@ -244,6 +248,12 @@ class Road:
             write_report(folder, lesson)
         self.ledger.write("finished")
         self.progress.close()
+
+    def _opened(self) -> Lesson:
+        """Return the lesson with its seal opened, and note when that was."""
+        num = len(self.lesson.split.rows("test"))
+        self.ledger.facts["split"]["sealed"] = {"num": num, "until_seconds": self.budget.spent}
+        return self.lesson.opened()
 
     def _all_logits(self, learned: Learned) -> np.ndarray:
         """Return logits_NK of every picture, by the network as it ships.

@@ -108,6 +108,7 @@ def _go(
         lesson = _shortened(lesson, prepared, data, stack, budget, progress)
         _check_same(lesson, before)
         _open(ledger, lesson, progress)
+        lesson = lesson.sealed()  # until the test at the end of the road
         try:
             from saccade.road import Road, raced  # noqa: PLC0415 - loaded beside the scan
 

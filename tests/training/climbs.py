@@ -70,7 +70,7 @@ class Lessons:
     """The pictures, looked at once, and runs on them."""
 
     def __init__(self, folder: Path, pixels: PixelStore) -> None:
-        self.lesson: Lesson = look(CLIMB, folder, pixels, progress=Progress())
+        self.lesson: Lesson = look(CLIMB, folder, pixels, progress=Progress()).sealed()
 
     def network(self, recipe: Recipe = CLIMB) -> Network:
         return network.build("cnn", task=self.lesson.task, recipe=recipe, img_size=16)[0]

@@ -27,7 +27,7 @@ def lesson_for(image_folder: Callable[..., Path], request: pytest.FixtureRequest
     def make(recipe: Recipe) -> tuple[Network, Material]:
         pixels = PixelStore(preprocess_for(recipe.model, img_size=recipe.img_size, fit=recipe.fit))
         request.addfinalizer(lambda: pixels.__exit__())
-        lesson = look(recipe, folder, pixels.__enter__(), progress=Progress())
+        lesson = look(recipe, folder, pixels.__enter__(), progress=Progress()).sealed()
         net, _ = network.build(
             recipe.model, task=lesson.task, recipe=recipe, img_size=recipe.img_size
         )

@@ -119,7 +119,7 @@ def test_other_tasks_are_computed_in_pieces_too(lesson_for, kind: str) -> None:
     found = []
     for most in (32, 7):
         _, material = lesson_for(RECIPE)
-        task, targets = task_of(kind, material.targets)
+        task, targets = task_of(kind, material.targets.open())
         recipe = RECIPE.replace(class_weights="balanced")
         network = network_for(task, recipe)
         rows = np.array(material.train_rows[:32])

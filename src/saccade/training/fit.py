@@ -12,6 +12,7 @@ import torch
 
 from saccade.data.batches import shuffled
 from saccade.data.cache import PixelCache
+from saccade.data.sealed import Answers
 from saccade.data.task import Task
 from saccade.models.network import Network
 from saccade.runtime.budget import NO_BUDGET, Budget
@@ -36,7 +37,7 @@ class Material:
     """What there is to learn from: pixels, answers, and which rows are for what."""
 
     cache: PixelCache
-    targets: np.ndarray  # as in Task, a row a picture of the catalogue
+    targets: Answers  # as in Task, a row a picture of the catalogue; the test's are sealed
     train_rows: list[int]
     validation_rows: list[int]
     task: Task

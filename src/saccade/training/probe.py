@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saccade.data.cache import PixelCache
+from saccade.data.sealed import Answers
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
@@ -56,7 +57,7 @@ class Probe:
 
 def draw_sample(
     rows: Sequence[int],
-    targets: np.ndarray,
+    targets: Answers,
     groups: Sequence[str],
     *,
     task: Task,
@@ -71,7 +72,7 @@ def draw_sample(
 
     Args:
         rows: of the training part; nothing else may choose a network.
-        targets: of all pictures.
+        targets: of all pictures; only those of the rows are read.
         groups: of all pictures; "" = alone.
         task: says what the strata are.
         num: how many pictures are wanted.

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 
+from saccade.data.sealed import Answers
 from saccade.data.task import Task
 from saccade.models import late_dynamo
 from saccade.models.network import Network
@@ -29,7 +30,7 @@ class Updater:
         *,
         recipe: Recipe,
         task: Task,
-        targets: np.ndarray,
+        targets: Answers,
         train_rows: list[int],
         device: str,
         history: History,
