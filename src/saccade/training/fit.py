@@ -200,13 +200,9 @@ class _Loop:
         inputs: Inputs,
         rung: Rung | None,
     ) -> None:
-        self.rung = rung
-        self.network = network
-        self.material = material
-        self.recipe = recipe
-        self.pretrained = pretrained
-        self.around = surroundings
-        self.device = surroundings.device
+        self.rung, self.network, self.material = rung, network, material
+        self.recipe, self.pretrained = recipe, pretrained
+        self.around, self.device = surroundings, surroundings.device
         self.num = len(material.train_rows)
         self._begun = self._kept_at = time.monotonic()
         # Equal shares instead of a small last batch, whose BatchNorm statistics would be wild.
