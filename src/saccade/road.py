@@ -6,18 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from saccade.answerer import Answerer
 from saccade.data.cache_folder import cache_folder
+from saccade.data.looks import look_at
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
+from saccade.insight.evidence import Evidence
+from saccade.insight.studies import STUDIES
+from saccade.insight.trust import examine, total_seconds
 from saccade.lesson import Lesson
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
-from saccade.models.engine import relative_error
-from saccade.models.inference import open_engine, predict_logits
+from saccade.models.inference import predict_logits
 from saccade.race import num_race_events, race
 from saccade.report import write_report
 from saccade.run import Ledger
@@ -29,7 +31,8 @@ from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Material, Surroundings
-from saccade.training.history import History
+from saccade.training.frozen import Asked
+from saccade.training.history import History, read_history
 from saccade.training.learn import Learned, learn
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import write_recipe
@@ -39,12 +42,10 @@ CHECKPOINT = "checkpoint.safetensors"
 SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
 SECONDS_TO_CONVERT = 3.0
+SHARE_FOR_STUDIES = 0.15  # of a budget, at most; studies that take longer are left out by name
 FASTER = 0.7  # of torch's time is what an engine takes, to be on the safe side: 0.4 was measured
 PROBES = 8  # pictures to measure on
 FEWEST = 100  # pictures that are used whatever the budget
-
-MAX_DIFFERENCE = 1e-3
-"""Relative difference of logits up to which the parts of a network answer as the whole does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,7 @@ class Road:
                     targets=lesson.targets,
                     train_rows=lesson.split.rows("train"),
                     validation_rows=lesson.split.rows("validation"),
+                    asked_rows=lesson.split.rows("test"),
                     task=lesson.task,
                 ),
                 recipe=self.recipe,
@@ -195,7 +197,7 @@ class Road:
                     on_model=self._keep_so_far if self.budget.limited else None,
                     on_plan=self._keep_plan,
                 ),
-                reserve=self._reserve,
+                reserve=self._reserve(),
                 resume=checkpoint,
             )
         self.stopped_by = interrupts.signal_name
@@ -212,11 +214,11 @@ class Road:
     def _keep_plan(self, rungs: tuple[str, ...]) -> None:
         write_recipe(self.folder / "recipe.toml", self.recipe.replace(rungs=rungs))
 
-    def _reserve(self, seconds_a_picture: float) -> float:
-        """Return the seconds that the end of the run takes: test, intervals, report, saving."""
-        num_test = len(self.lesson.split.rows("test"))
+    def _reserve(self) -> float:
+        """Return the seconds that the end of the run takes: intervals, studies, report, saving."""
         num = len(self.lesson.catalog)
-        return SECONDS_TO_END + 1.2 * num_test * seconds_a_picture + SECONDS_A_PICTURE * num
+        studies = min(total_seconds(STUDIES, num), SHARE_FOR_STUDIES * self.budget.seconds)
+        return SECONDS_TO_END + SECONDS_A_PICTURE * num + studies
 
     def _test(self, learned: Learned) -> None:
         """Ask the network about every picture, once; keep what it said and how good that is.
@@ -224,8 +226,11 @@ class Road:
         The test part's answers are opened here: from now on the network only is what it is.
         """
         folder = self.folder
+        answerer = Answerer(
+            self.net, self.lesson, learned, device_name=self.device, progress=self.progress
+        )
         with self.ledger.timed("predict"):
-            logits_NK = self._all_logits(learned)
+            asked = answerer.asked()
         lesson = self.lesson = self._opened()
         table = Predictions(
             task=lesson.task,
@@ -233,7 +238,7 @@ class Road:
             hashes=lesson.catalog.hashes,
             parts=lesson.split.parts,
             truth=lesson.truth,
-            scores=lesson.task.scores(logits_NK),
+            scores=lesson.task.scores(asked.logits_NK),
         )
         with self.ledger.timed("evaluate"):
             table.write_csv(folder / "predictions.csv")
@@ -243,6 +248,8 @@ class Road:
             self.ledger.facts["summary"] = headline(metrics, lesson.task)
         with self.ledger.timed("save"):
             keep_model(self.ledger, lesson, self.net, table=table, metrics=metrics)
+        with self.ledger.timed("studies"):
+            self._examine(answerer, asked, table)
         with self.ledger.timed("report"):
             self.ledger.write("finished")
             write_report(folder, lesson)
@@ -255,49 +262,30 @@ class Road:
         self.ledger.facts["split"]["sealed"] = {"num": num, "until_seconds": self.budget.spent}
         return self.lesson.opened()
 
-    def _all_logits(self, learned: Learned) -> np.ndarray:
-        """Return logits_NK of every picture, by the network as it ships.
-
-        Where the frozen stages were asked in fp32, what they said is not asked again. The whole
-        network is asked about a few pictures all the same: should it say anything else, it is
-        asked about every one.
-        """
-        num, known = len(self.lesson.catalog), learned.known_logits
-        new = [row for row in range(num) if row not in known]
-        self.progress.start("predict", len(new), "pictures")
-        if learned.ask is None:
-            return self._asked_whole(list(range(num)))
-        logits_NK = np.empty((num, self.lesson.task.num_outputs), np.float32)
-        for row, logits_K in known.items():
-            logits_NK[row] = logits_K
-        logits_NK[new] = learned.ask(new)
-        probes = [*new[:4], *list(known)[:4]]
-        whole = predict_logits(self.net, self.lesson.cache, probes, device=self.device)
-        error = relative_error(logits_NK[probes], whole)
-        if error <= MAX_DIFFERENCE:
-            return logits_NK
-        self.progress.say(
-            f"The parts of the network answer otherwise than the whole (by {error:.1e}); "
-            "the whole is asked about every picture."
+    def _examine(self, answerer: Answerer, asked: Asked, table: Predictions) -> None:
+        """Write what can be said of how far the result can be trusted, as far as time allows."""
+        lesson = self.lesson
+        evidence = Evidence(
+            recipe=self.recipe,
+            catalog=lesson.catalog,
+            task=lesson.task,
+            split=lesson.split,
+            targets=lesson.truth,
+            cache=lesson.cache,
+            looks=look_at(lesson.cache),
+            features_ND=answerer.frozen_features(),
+            features_name=self.net.name,
+            frozen_engine=answerer.frozen_engine(),
+            table=table,
+            logits_NK=asked.logits_NK,
+            model_features_ND=asked.features_ND,
+            final_engine=answerer.final_engine(),
+            history=read_history(self.folder / "history.jsonl"),
+            model=self.ledger.facts["model"],
+            seconds=self.ledger.facts["seconds"],
+            deadline=self.budget.begun + self.budget.seconds - SECONDS_TO_END,
         )
-        return self._asked_whole(list(range(num)))
-
-    def _asked_whole(self, rows: list[int]) -> np.ndarray:
-        engine = open_engine(
-            self.net,
-            preprocess=self.lesson.cache.preprocess,
-            device=self.device,
-            num_pictures=len(rows),
-            exact=True,
-        )
-        return predict_logits(
-            self.net,
-            self.lesson.cache,
-            rows,
-            device=self.device,
-            progress=self.progress,
-            engine=engine,
-        )
+        examine(evidence, STUDIES, progress=self.progress).write(self.folder)
 
 
 def _own_groups(lesson: Lesson) -> list[str]:

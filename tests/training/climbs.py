@@ -82,6 +82,7 @@ class Lessons:
             targets=self.lesson.targets,
             train_rows=self.lesson.split.rows("train"),
             validation_rows=self.lesson.split.rows("validation"),
+            asked_rows=self.lesson.split.rows("test"),
             task=self.lesson.task,
         )
 

@@ -138,8 +138,9 @@ def assert_same(found: Climbed, expected: Climbed) -> None:
     assert different(found.weights, expected.weights) == []
     assert as_json(found.timeless) == as_json(expected.timeless)
     assert found.learned.num_stages == expected.learned.num_stages
-    for row, logits in expected.learned.known_logits.items():
-        np.testing.assert_array_equal(found.learned.known_logits[row], logits)
+    if expected.learned.known is not None:
+        known = found.learned.known
+        np.testing.assert_array_equal(known.logits_NK, expected.learned.known.logits_NK)
 
 
 def question(asked: list[Question], wanted: Callable[[Question], bool], *, which: int = 0) -> int:
@@ -295,14 +296,23 @@ def test_what_is_known_of_the_pictures_is_what_the_network_that_ships_says(
     lessons: Lessons, whole: Whole
 ) -> None:
     learned = whole.run.learned
-    known, rows = learned.known_logits, [*lessons.material.validation_rows]
-    assert set(known) == {*lessons.material.train_rows, *rows}
+    rows = learned.frozen.rows
+    assert sorted(rows) == list(range(len(lessons.lesson.catalog)))
     said = predict_logits(whole.run.network, lessons.lesson.cache, rows)
-    np.testing.assert_allclose([known[row] for row in rows], said, atol=1e-4 * np.abs(said).max())
-    test_rows = lessons.lesson.split.rows("test")
-    said = predict_logits(whole.run.network, lessons.lesson.cache, test_rows)
-    found = learned.ask(test_rows)
-    np.testing.assert_allclose(found, said, atol=1e-4 * np.abs(said).max())
+    np.testing.assert_allclose(learned.known.logits_NK, said, atol=1e-4 * np.abs(said).max())
+
+
+def test_engines_for_other_pictures_say_what_is_known_of_the_same_ones(
+    lessons: Lessons, whole: Whole
+) -> None:
+    learned = whole.run.learned
+    rows = learned.frozen.rows[:9]
+    canvases = lessons.lesson.cache.canvases(rows)
+    final = learned.frozen.final_engine(learned.num_stages)(canvases)
+    np.testing.assert_allclose(final, learned.known.logits_NK[:9], atol=1e-4)
+    frozen = learned.frozen.frozen_engine(learned.num_stages)
+    if frozen is not None:
+        np.testing.assert_allclose(frozen(canvases), learned.frozen.features(rows), atol=1e-4)
 
 
 @pytest.mark.parametrize(("unfreeze", "stages"), [("2", 2), ("all", 3), ("9", 3)])

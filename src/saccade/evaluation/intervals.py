@@ -7,6 +7,7 @@ is measured in `docs/intervals.md`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -31,8 +32,22 @@ class Estimate:
     n: int
     method: str  # "wilson", "wilson-bootstrap", "undefined: no picture of this class", …
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them; what is not a number becomes None."""
+        return {
+            "value": _finite(self.value),
+            "low": _finite(self.low),
+            "high": _finite(self.high),
+            "n": int(self.n),
+            "method": self.method,
+        }
+
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n}, {self.method})"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def undefined(why: str, *, n: int) -> Estimate:

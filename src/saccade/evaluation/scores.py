@@ -154,16 +154,7 @@ def _interval(one: Estimate, *, digits: str = ".3f") -> str:
 def as_json(metrics: Metrics) -> dict[str, Any]:
     """Return the metrics as plain values for `metrics.json`; what is undefined becomes None."""
     return {
-        part: {
-            name: {
-                "value": _number(one.value),
-                "low": _number(one.low),
-                "high": _number(one.high),
-                "n": one.n,
-                "method": one.method,
-            }
-            for name, one in estimates.items()
-        }
+        part: {name: one.as_dict() for name, one in estimates.items()}
         for part, estimates in metrics.items()
     }
 
@@ -196,10 +187,6 @@ def from_json(content: dict[str, Any]) -> Metrics:
             where="metrics.json",
             fix="let saccade write it again: saccade eval RUN",
         ) from error
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _value(number: float | None) -> float:

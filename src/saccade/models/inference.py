@@ -157,6 +157,18 @@ class FeaturesOf(nn.Module):
         return self.network.features(images_BCHW)
 
 
+class FeaturesAndLogits(nn.Module):
+    """A network that answers with what its classifier is given, and what that says of it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Return features and logits side by side, (B, D + K), from one pass."""
+        return torch.cat(self.network.features_and_logits(images_BCHW), dim=1)
+
+
 def predict_logits(
     network: Network,
     cache: PixelCache,

@@ -110,6 +110,10 @@ class Network(nn.Module):
 
     def features(self, images_BCHW: Tensor) -> Tensor:
         """Return what the classifier is given, (B, D); without dropout when in eval mode."""
+        return self.features_and_logits(images_BCHW)[0]
+
+    def features_and_logits(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the classifier is given, (B, D), and what it answers, (B, K), in one pass."""
         taken: list[Tensor] = []
 
         def take(_layer: nn.Module, given: tuple[Any, ...]) -> None:
@@ -117,10 +121,10 @@ class Network(nn.Module):
 
         handle = self.classifier.register_forward_pre_hook(take)
         try:
-            self.body(images_BCHW)
+            logits: Tensor = self.body(images_BCHW)
         finally:
             handle.remove()
-        return taken[-1]
+        return taken[-1], logits
 
     def set_stage_trainable(self, n_last: int) -> None:
         """Let the classifier and the last `n_last` stages learn, and freeze all before them.

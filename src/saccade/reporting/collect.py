@@ -24,6 +24,7 @@ from saccade.reporting.folder import (
     read_recipe,
     read_run,
     read_split,
+    read_trust,
 )
 from saccade.reporting.learning import learning_of
 from saccade.reporting.pictures import Album
@@ -38,6 +39,7 @@ from saccade.reporting.sections import (
     texts,
 )
 from saccade.reporting.settings import settings
+from saccade.reporting.studies import left_out, studies_of
 from saccade.reporting.wording import plural
 
 
@@ -64,6 +66,7 @@ def collect(
     recipe = read_recipe(run_folder)
     rows = read_split(run_folder)
     metrics = read_metrics(run_folder)
+    trust = read_trust(run_folder)
     with parsing(run_folder / "run.json"):
         task = task_of(section(run, "data"))
         data = data_of(section(run, "data"))
@@ -77,6 +80,8 @@ def collect(
     album = Album(picture, max_bytes=pictures.MAX_PAGE_PICTURE_BYTES)
     results = judge(predictions, metrics=metrics, album=album)
     shown = preview_galleries(preview, album)
+    with parsing(run_folder / "trust.json"):
+        studies = studies_of(trust, album)
     examples = galleries(rows, task=task, album=album, results=results)
     return Facts(
         name=run_folder.resolve().name,
@@ -104,6 +109,8 @@ def collect(
         seconds=tuple((str(k), number(v)) for k, v in section(run, "seconds").items()),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
+        studies=studies,
+        left_out=left_out(trust),
     )
 
 

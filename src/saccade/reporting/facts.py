@@ -6,6 +6,7 @@ All texts are as the user gave them; escaping is the page's work. Pictures are J
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -176,6 +177,20 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StudyFacts:
+    """One study, ready to be shown."""
+
+    name: str
+    section: str
+    view: Mapping[str, Any]
+
+    @property
+    def template(self) -> str:
+        """The partial that shows it."""
+        return f"study_{self.name}.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Facts:
     """A finished or unfinished run, ready to be shown."""
 
@@ -202,3 +217,5 @@ class Facts:
     seconds: tuple[tuple[str, float], ...] = ()
     seed: int | None = None
     gaps: tuple[str, ...] = ()  # what could not be shown, and why
+    studies: tuple[StudyFacts, ...] = ()
+    left_out: tuple[str, ...] = ()  # studies that say nothing about this run, and why

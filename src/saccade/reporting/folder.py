@@ -42,8 +42,11 @@ def read_run(folder: Path) -> dict[str, Any]:
             where=str(folder),
             fix="name a folder that 'saccade train' wrote, such as runs/photos",
         )
-    run = _json(path)
-    version = run.get("format_version", 1)
+    return _of_known_version(_json(path), path)
+
+
+def _of_known_version(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    version = content.get("format_version", 1)
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ArtefactError(
             f"The run is of format {version}; this saccade reads formats up to {FORMAT_VERSION}.",
@@ -51,7 +54,7 @@ def read_run(folder: Path) -> dict[str, Any]:
             where=str(path),
             fix="use the saccade that wrote it, or a newer one",
         )
-    return run
+    return content
 
 
 @contextlib.contextmanager
@@ -74,6 +77,18 @@ def read_metrics(folder: Path) -> dict[str, dict[str, Estimate]]:
     if not path.is_file():
         return {}
     return from_json(_json(path))
+
+
+def read_trust(folder: Path) -> dict[str, Any]:
+    """Return trust.json; empty where it was not written.
+
+    Raises:
+        ArtefactError: it is damaged (E561) or of a newer format (E562).
+    """
+    path = folder / "trust.json"
+    if not path.is_file():
+        return {}
+    return _of_known_version(_json(path), path)
 
 
 def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:

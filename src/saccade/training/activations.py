@@ -166,13 +166,14 @@ class ViewsOfPictures:
             own = chosen == number
             if own.any():
                 batch[own] = view.of(rows[own])
-        return _as_tensor(batch)
+        return as_tensor(batch)
 
     def plain(self, rows: Sequence[int] | np.ndarray) -> torch.Tensor:
         """Return the activations of pictures as they are, float32 (B, …)."""
-        return _as_tensor(self.views[0].of(rows))
+        return as_tensor(self.views[0].of(rows))
 
 
-def _as_tensor(batch: np.ndarray) -> torch.Tensor:
+def as_tensor(batch: np.ndarray) -> torch.Tensor:
+    """Return activations as a tensor, pictures channels last, sharing memory where it can."""
     tensor = torch.from_numpy(batch)
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor

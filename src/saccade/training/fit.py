@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Material:
     train_rows: list[int]
     validation_rows: list[int]
     task: Task
+    asked_rows: Sequence[int] = ()  # only asked about, such as the test's: no answers are needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

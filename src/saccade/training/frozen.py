@@ -1,8 +1,10 @@
 """The frozen part of a network, asked once about every picture and never again."""
 
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,10 +13,16 @@ from saccade.models.engine import Engine
 from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.runtime.store import free_bytes
-from saccade.training.activations import Activations, ViewsOfPictures, compute, num_bytes
+from saccade.training.activations import (
+    Activations,
+    ViewsOfPictures,
+    as_tensor,
+    compute,
+    num_bytes,
+)
 from saccade.training.augment import Augmenter, augment_of
 from saccade.training.fit import Material, Surroundings
-from saccade.training.inputs import FrozenAnswers, Inputs, Pictures
+from saccade.training.inputs import FrozenAnswers, Inputs, Pictures, ask_suffix
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
@@ -22,8 +30,16 @@ PROBES = 16  # pictures to time the augmentation on
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """What a network says of some pictures, a row each, in the order in which it was asked."""
+
+    logits_NK: np.ndarray  # float32
+    features_ND: np.ndarray  # float32: what its classifier is given
+
+
 class FrozenStages:
-    """Activations at the cuts of one network, for the pictures that train and judge it.
+    """Activations at the cuts of one network, for every picture of a run.
 
     The network's weights behind a cut may change; those before it must stay as they were given.
     """
@@ -44,7 +60,7 @@ class FrozenStages:
         """
         self.network, self.material, self.recipe = network, material, recipe
         self.around = surroundings
-        self.rows = [*material.train_rows, *material.validation_rows]
+        self.rows = [*material.train_rows, *material.validation_rows, *material.asked_rows]
         head = find_cut(network, 0)
         if head is None:  # cannot be: the classifier is one layer with one input
             raise RuntimeError("the network has no classifier to cut before")
@@ -122,20 +138,45 @@ class FrozenStages:
         answers = FrozenAnswers(self._pictures(plain), device=self.around.device)
         return answers.logits(self.network, rows)
 
-    def ask(self, depth: int, rows: Sequence[int]) -> np.ndarray:
-        """Return logits_NK of pictures that were not looked at before, such as the test's."""
-        found = compute(
-            self.engine,
-            tuple(self.cuts.values()),
-            self.material.cache,
-            rows,
-            num_rows=len(self.material.targets),
-            folder=self.around.cache_folder,
-            progress=self.around.progress,
+    def asked(self, depth: int) -> Asked:
+        """Return what the network as it is now says of `rows`."""
+        plain = PlannedRung(num_last=depth, epochs=1, views=1)
+        answers = FrozenAnswers(self._pictures(plain), device=self.around.device)
+        features_ND, logits_NK = answers.features_and_logits(self.network, self.rows)
+        return Asked(logits_NK=logits_NK, features_ND=features_ND)
+
+    def final_engine(self, depth: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what the network as it is now says of canvases: to logits (B, K), float32."""
+
+        def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
+            found = as_tensor(self._at(depth, self.engine(canvases_BHWC)))
+            logits_BK: np.ndarray = ask_suffix(
+                self.network, self.cuts[depth], found, device=self.around.device
+            )[1]
+            return logits_BK
+
+        return ask
+
+    def frozen_engine(self, depth: int) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Return what the classifier was given of canvases before any stage learned.
+
+        None where the engine shares its weights with the network, `depth` stages of which learned.
+        """
+        if depth and self.engine.name == "torch fp32":
+            return None
+        return lambda canvases_BHWC: self._at(0, self.engine(canvases_BHWC)).reshape(
+            len(canvases_BHWC), -1
         )
-        kept = dict(zip(self.cuts, found or (), strict=True))
-        view = ViewsOfPictures(cut=self.cuts[depth], views=(kept[depth],), seed=self.recipe.seed)
-        return FrozenAnswers(view, device=self.around.device).logits(self.network, rows)
+
+    def _at(self, depth: int, answers: np.ndarray) -> np.ndarray:
+        """Return the activations at one cut from an answer of the engine, float32 (B, …)."""
+        start = 0
+        for own, cut in self.cuts.items():
+            width = math.prod(cut.shape)
+            if own == depth:
+                return answers[:, start : start + width].reshape(len(answers), *cut.shape)
+            start += width
+        raise KeyError(depth)
 
     def _pictures(self, planned: PlannedRung) -> ViewsOfPictures:
         views = tuple(view[planned.num_last] for view in self._views[: planned.views])

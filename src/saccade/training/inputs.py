@@ -10,7 +10,7 @@ import torch
 
 from saccade.data.batches import as_seen, batches, normalise
 from saccade.data.cache import PixelCache
-from saccade.models.cuts import passing_over
+from saccade.models.cuts import Cut, passing_over
 from saccade.models.inference import predict_logits
 from saccade.models.network import Network
 from saccade.runtime.seeds import generator
@@ -80,13 +80,31 @@ class FrozenAnswers:
 
     def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
         """Return logits_NK of the suffix, in evaluation mode, from exact activations."""
-        was_training = network.training
-        network.eval()
-        network.to(self.device)
-        found = []
-        with torch.inference_mode(), self.opened():
-            for piece in batches(rows, BATCH):
-                answer = network(self.pictures.plain(piece).to(self.device))
-                found.append(answer.float().cpu().numpy())
-        network.train(was_training)
-        return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+        return self.features_and_logits(network, rows)[1]
+
+    def features_and_logits(
+        self, network: Network, rows: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the suffix gives its classifier, (N, D), and the classifier's logits_NK."""
+        found = [
+            ask_suffix(network, self.pictures.cut, self.pictures.plain(piece), device=self.device)
+            for piece in batches(rows, BATCH)
+        ]
+        if not found:
+            nothing = np.zeros((0, 0), np.float32)
+            return nothing, nothing
+        return np.concatenate([own[0] for own in found]), np.concatenate([own[1] for own in found])
+
+
+def ask_suffix(
+    network: Network, cut: Cut, activations: torch.Tensor, *, device: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lies behind a cut says, not learning: features (B, D), logits (B, K), float32."""
+    was_training = network.training
+    network.eval()
+    network.to(device)
+    with torch.inference_mode(), passing_over(cut):
+        given = network.features_and_logits(activations.to(device))
+        features, logits = (own.float().cpu().numpy() for own in given)
+    network.train(was_training)
+    return features, logits

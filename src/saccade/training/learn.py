@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
 from saccade.training.fit import Fitted, Material, Surroundings, fit
-from saccade.training.frozen import FrozenStages
+from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
@@ -23,14 +23,14 @@ from saccade.training.recipe import Recipe
 class Learned:
     """What was done to the network, and whether it was stopped on the way.
 
-    Where its frozen stages were asked in fp32, their answers are those of the network as it
-    ships: `known_logits` of the pictures that taught it, and `ask` for others, such as the test's.
+    Where its frozen stages were asked in fp32, the answers they led to are `known`: those of the
+    network as it ships, of `frozen.rows`.
     """
 
     num_stages: int  # stages that learned beside the head
     interrupted: bool
-    known_logits: Mapping[int, np.ndarray] = field(default_factory=dict)  # row -> logits (K,)
-    ask: Callable[[Sequence[int]], np.ndarray] | None = None  # rows -> logits_NK
+    frozen: FrozenStages | None = None  # None from scratch
+    known: Asked | None = None
 
 
 def learn(
@@ -40,7 +40,7 @@ def learn(
     recipe: Recipe,
     pretrained: bool,
     surroundings: Surroundings,
-    reserve: Callable[[float], float] = lambda _: 0.0,
+    reserve: float = 0.0,
     resume: Checkpoint | None = None,
 ) -> Learned:
     """Train the network in place.
@@ -55,7 +55,7 @@ def learn(
         recipe: every choice.
         pretrained: whether the weights know something.
         surroundings: who watches, and where checkpoints go.
-        reserve: from the seconds that a picture costs to the seconds that must be left at the end.
+        reserve: seconds of the budget that must be left at the end.
         resume: where learning with the same arguments stopped.
     """
     last = len(network.stages)
@@ -86,7 +86,7 @@ def learn(
             frozen,
             recipe=recipe,
             surroundings=surroundings,
-            reserve=reserve(frozen.seconds_a_picture),
+            reserve=reserve,
             resume=resume,
         )
         return _learned(frozen, depth=climbed.depth, interrupted=climbed.interrupted)
@@ -114,13 +114,12 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
 def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
     frozen.network.eval()
     if interrupted or depth not in frozen.cuts or not frozen.exact:
-        return Learned(num_stages=depth, interrupted=interrupted)
-    logits_NK = frozen.logits(depth, frozen.rows)
+        return Learned(num_stages=depth, interrupted=interrupted, frozen=frozen)
     return Learned(
         num_stages=depth,
         interrupted=False,
-        known_logits=dict(zip(frozen.rows, logits_NK, strict=True)),
-        ask=lambda rows: frozen.ask(depth, rows),
+        frozen=frozen,
+        known=frozen.asked(depth),
     )
 
 

@@ -1,0 +1,1 @@
+"""What is found out about data and network once the features of every picture are known."""

@@ -1,0 +1,32 @@
+"""What the studies of trust.json found, as the page shows it: each in its section."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from saccade.reporting.facts import StudyFacts
+from saccade.reporting.pictures import Album
+
+View = Callable[[Mapping[str, Any], Album], Mapping[str, Any]]
+"""From what a study found to what its template `study_<name>.html` is given as `s`."""
+
+VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType({})
+"""Name of a study -> section of the page (believe, good, wrong, help, made) and view; in the order
+in which they are shown."""
+
+
+def studies_of(trust: Mapping[str, Any], album: Album) -> tuple[StudyFacts, ...]:
+    """Return the studies of trust.json that the page can show, in its order."""
+    return tuple(_known(trust.get("studies", {}), album))
+
+
+def _known(studies: Mapping[str, Any], album: Album) -> Iterator[StudyFacts]:
+    for name, (section, view) in VIEWS.items():
+        if name in studies:
+            yield StudyFacts(name=name, section=section, view=view(studies[name], album))
+
+
+def left_out(trust: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a sentence for each study that says nothing about this run, with the reason."""
+    reasons = trust.get("left_out", {})
+    return tuple(str(reason) for reason in reasons.values())
