@@ -13,7 +13,7 @@ from saccade.training.recipe_file import descriptions, field_types, make_recipe,
 
 DATA = (
     "image_column", "label_column", "split_column", "group_column", "task", "exclude",
-    "limit", "follow_links", "keep_val", "val_fraction", "test_fraction", "seed",
+    "corrections", "limit", "follow_links", "keep_val", "val_fraction", "test_fraction", "seed",
 )  # fmt: skip
 PIXELS = ("img_size", "fit")
 SCRATCH = (

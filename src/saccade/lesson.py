@@ -13,6 +13,7 @@ import numpy as np
 
 from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding
+from saccade.data.corrections import correct
 from saccade.data.pixel_store import PixelStore
 from saccade.data.sampling import Limit
 from saccade.data.scan import scan
@@ -88,6 +89,8 @@ def look(
     else:
         catalog = scan_for(recipe, data, pixels, progress=progress, deadline=deadline)
     progress.close()
+    if recipe.corrections:
+        catalog = correct(catalog, recipe.corrections, requested=recipe.task)
     task = choose_task(catalog, requested=recipe.task)
     truth = targets(catalog, task)
     split = make_split(

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from saccade.data.catalog import Catalog, Finding
+from saccade.data.corrections import part_findings
 from saccade.data.duplicates import duplicate_findings
 from saccade.data.split import Split
 from saccade.data.task import Task, targets
@@ -45,6 +46,7 @@ EXPECTED_REASONS = {
     "not-in-table",
     "link",
     "repeated",
+    "corrections",
 }
 
 
@@ -63,6 +65,7 @@ def look(catalog: Catalog, task: Task, split: Split | None = None) -> tuple[Find
         *_names(catalog),
         *_formats(catalog),
         *_sizes(catalog),
+        *(part_findings(catalog, split.parts) if split is not None else ()),
     ]
     if task.kind != "regression":
         counts = class_counts(catalog, task)

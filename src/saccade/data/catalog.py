@@ -109,6 +109,7 @@ class Catalog:
     label_name: str = ""  # the table's column of labels; empty where folders are the labels
     num_looked_at: int = 0  # files that were opened, readable or not
     lost_labels: tuple[str, ...] = ()  # labels of which not one picture could be read, sorted
+    given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -144,6 +145,14 @@ class Catalog:
         for row in zip(self.paths, self.hashes, self.labels, strict=True):
             digest.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
         return digest.hexdigest()
+
+    @property
+    def given_labels(self) -> tuple[str, ...]:
+        """The labels of these pictures before they were corrected."""
+        if self.given is None:
+            return self.labels
+        known = dict(zip(self.given.paths, self.given.labels, strict=True))
+        return tuple(known[path] for path in self.paths)
 
     def classes(self) -> Sequence[str]:
         """Return the distinct labels, sorted."""

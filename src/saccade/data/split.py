@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from saccade.data.catalog import Catalog
 from saccade.data.duplicates import joined_groups
 from saccade.data.stratify import strata, stratify
-from saccade.data.task import Task
+from saccade.data.task import Task, choose_task
+from saccade.data.task import targets as targets_of
 from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, listed
 from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
@@ -65,6 +66,17 @@ def make_split(
             some pictures have no part (E357), or named groups straddle given parts (E358).
         UsageError: a fraction is out of range (E261).
     """
+    if catalog.given is not None:
+        return _as_given(
+            catalog.given,
+            catalog,
+            task,
+            targets,
+            seed=seed,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            keep_val=keep_val,
+        )
     _check_fractions(val_fraction, test_fraction)
     parts, why, notes = _given(catalog, keep_val=keep_val)
     groups = joined_groups(catalog)
@@ -87,6 +99,48 @@ def make_split(
         notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
     _check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
+
+
+def _as_given(
+    given: Catalog,
+    catalog: Catalog,
+    task: Task,
+    targets: NDArray[np.generic],
+    *,
+    seed: int,
+    val_fraction: float,
+    test_fraction: float,
+    keep_val: bool,
+) -> Split:
+    """Return the split of the catalogue before its labels were corrected.
+
+    Drawn by the new labels it would be another one, and a picture that judged a run could teach
+    the next.
+    """
+    kind: str = "multiclass" if task.kind == "binary" else task.kind  # the strata are the same
+    kind = "auto" if given.label_columns else kind
+    task_given = choose_task(given, requested=kind)
+    split = make_split(
+        given,
+        task_given,
+        targets_of(given, task_given),
+        seed=seed,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        keep_val=keep_val,
+    )
+    place = {path: row for row, path in enumerate(given.paths)}
+    rows = [place[path] for path in catalog.paths]
+    parts = tuple(split.parts[row] for row in rows)
+    _check_training(catalog, task, targets, parts)
+    note = "Labels were corrected; every picture is in the part that it was in before."
+    return Split(
+        parts=parts,
+        groups=tuple(split.groups[row] for row in rows),
+        why=tuple(split.why[row] for row in rows),
+        seed=seed,
+        notes=(*split.notes, note),
+    )
 
 
 def _given(catalog: Catalog, *, keep_val: bool) -> tuple[list[str], list[str], list[str]]:

@@ -22,6 +22,8 @@ class Recipe:
     "auto, binary, multiclass, multilabel or regression."
     exclude: tuple[str, ...] = ()
     "Classes to leave out."
+    corrections: str = ""
+    "Table of labels put right (columns file, label; - leaves a picture out), such as suspects.csv."
     limit: int = 0
     "Look at so many pictures only, drawn evenly from the classes; 0 = all that the budget allows."
     follow_links: bool = False

@@ -1,0 +1,167 @@
+"""Labels that a person has put right: read from a table, and put in place of those as given.
+
+The table is CSV, TSV, JSON lines or Parquet with the columns `file` and `label` (docs/suspects.md).
+`suspects.csv` and `review.csv` of a run are such tables, ready to be edited.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data.catalog import Catalog, Finding, Skipped
+from saccade.data.correction_table import Wanted, read_wanted, same_label
+from saccade.data.folders import no_such_place
+from saccade.data.tables import Table, read_table
+from saccade.data.task import Task, choose_task, targets
+from saccade.runtime.errors import DataError, listed
+from saccade.runtime.store import encode_name
+
+REASON = "corrections"  # why such a picture is left out
+
+
+def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> Catalog:
+    """Return the catalogue with the labels of a table of corrections in place of its own.
+
+    Its `given` is the catalogue as it was, so that the two can be compared. Pictures that the
+    table leaves out are listed among those not used; a finding says what was done.
+
+    Args:
+        catalog: as it was scanned.
+        path: the table.
+        requested: the task, as in `choose_task`; it decides which labels there can be.
+
+    Raises:
+        DataError: there is no such table (E301), it cannot be read (E311, E312, E315) or lacks a
+            column (E307); it names a picture (E370) or a label (E371) that is not there, or says
+            two things of one picture (E372).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise no_such_place(path)
+    table = read_table(path)
+    task = choose_task(catalog, requested=requested)
+    wanted = read_wanted(table, catalog, task)
+    changed = {
+        row: label
+        for row, label in wanted.labels.items()
+        if not same_label(label, catalog.labels[row], task)
+    }
+    labels = tuple(changed.get(row, label) for row, label in enumerate(catalog.labels))
+    finding = _finding(catalog, changed, table, wanted)
+    skipped = [
+        Skipped(path=catalog.paths[row], reason=REASON, sentence=f"left out by {_name(table)}")
+        for row in wanted.left_out
+    ]
+    return replace(
+        _without(replace(catalog, labels=labels), wanted.left_out),
+        skipped=tuple(sorted((*catalog.skipped, *skipped), key=lambda own: own.path)),
+        findings=(*catalog.findings, finding),
+        given=catalog.given or catalog,
+    )
+
+
+def corrected_rows(catalog: Catalog) -> list[int]:
+    """Return the rows whose label is another than the one as given."""
+    pairs = zip(catalog.labels, catalog.given_labels, strict=True)
+    return [row for row, (label, given) in enumerate(pairs) if label != given]
+
+
+def given_targets(catalog: Catalog, task: Task) -> np.ndarray | None:
+    """Return the answers as they were before the corrections, in the form of the task's targets.
+
+    None where a label as given is no class any more, for its last picture was corrected.
+    """
+    before = replace(catalog, labels=catalog.given_labels, given=None)
+    try:
+        return targets(before, task)
+    except DataError:
+        return None
+
+
+def part_findings(catalog: Catalog, parts: Sequence[str]) -> list[Finding]:
+    """Return in which parts the corrected labels are; those of the test part are named.
+
+    A test score is only as honest as the choice of the labels that were looked at again: where a
+    model chose them, what is corrected are its mistakes and never its lucky hits.
+    """
+    rows = corrected_rows(catalog)
+    if not rows:
+        return []
+    counts = Counter(parts[row] for row in rows)
+    shares = ", ".join(f"{counts[own]} in {own}" for own in ("train", "validation", "test"))
+    sentence = f"Of {_plural(len(rows), 'corrected label')}, {shares}."
+    test = [catalog.paths[row] for row in rows if parts[row] == "test"]
+    if not test:
+        return [Finding(kind="corrected", severity="note", paths=(), sentence=sentence)]
+    return [
+        Finding(
+            kind="corrected",
+            severity="warning",
+            paths=tuple(test),
+            sentence=f"{sentence} Test labels that were changed: {listed(map(encode_name, test))}.",
+            action="correct test labels only by a blind review (review.csv of a run), and give the "
+            "score with the labels as they were beside it",
+        )
+    ]
+
+
+def _without(catalog: Catalog, left_out: set[int]) -> Catalog:
+    """Return the catalogue without some rows."""
+    if not left_out:
+        return catalog
+    kept = [row for row in range(len(catalog)) if row not in left_out]
+    rows = np.asarray(kept, np.int64)
+
+    def texts(column: Sequence[str]) -> tuple[str, ...]:
+        return tuple(column[row] for row in kept)
+
+    return replace(
+        catalog,
+        paths=texts(catalog.paths),
+        labels=texts(catalog.labels),
+        parts=texts(catalog.parts),
+        groups=texts(catalog.groups),
+        hashes=texts(catalog.hashes),
+        formats=texts(catalog.formats),
+        num_bytes=catalog.num_bytes[rows],
+        widths_px=catalog.widths_px[rows],
+        heights_px=catalog.heights_px[rows],
+    )
+
+
+def _finding(
+    catalog: Catalog,
+    changed: Mapping[int, str],
+    table: Table,
+    wanted: Wanted,
+) -> Finding:
+    """Return what was done, for a person."""
+    moves = Counter((catalog.labels[row], label) for row, label in changed.items())
+    shown = listed(
+        f"{encode_name(old)} → {encode_name(new)}: {count}"
+        for (old, new), count in sorted(moves.items(), key=lambda own: (-own[1], own[0]))
+    )
+    num_same, num_left_out = len(wanted.labels) - len(changed), len(wanted.left_out)
+    said = [
+        f"{_plural(len(changed), 'label')} corrected" + (f" ({shown})" if shown else ""),
+        *([f"{_plural(num_left_out, 'picture')} left out"] if num_left_out else []),
+        *([f"{_plural(num_same, 'label')} confirmed"] if num_same else []),
+        *([f"{_plural(wanted.num_elsewhere, 'line')} not used"] if wanted.num_elsewhere else []),
+    ]
+    return Finding(
+        kind=REASON,
+        severity="note",
+        paths=tuple(catalog.paths[row] for row in sorted({*changed, *wanted.left_out})),
+        sentence=f"{encode_name(_name(table))}: {', '.join(said)}.",
+    )
+
+
+def _name(table: Table) -> str:
+    return Path(table.place).name
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,278 @@
+"""Labels put right by a table: what is understood, what is refused, and what it does to a split."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import pytest
+from tests.data.test_split import catalog, split_of
+
+from saccade.data.audit import look as audited
+from saccade.data.catalog import Catalog, Skipped
+from saccade.data.correction_table import label_text
+from saccade.data.corrections import correct, corrected_rows, given_targets, part_findings
+from saccade.data.split import make_split
+from saccade.data.task import choose_task, targets
+from saccade.runtime.errors import DataError
+from saccade.runtime.store import decode_name, encode_name
+
+LABELS = ["rose", "rose", "tulip", "tulip", "daisy", "daisy"]
+
+
+def table(folder: Path, *lines: tuple[str, ...], header: tuple[str, ...] = ("file", "label")):
+    path = folder / "fixes.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *lines])
+    return path
+
+
+def refused(own: Catalog, path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        correct(own, path)
+    return f"{caught.value.code} {caught.value}".replace(str(path), "fixes.csv")
+
+
+def test_labels_are_put_right_and_the_old_ones_are_kept(tmp_path: Path) -> None:
+    own = catalog(LABELS)
+    found = correct(own, table(tmp_path, ("1.jpg", "tulip"), ("4.jpg", "rose")))
+    assert found.labels == ("rose", "tulip", "tulip", "tulip", "rose", "daisy")
+    assert found.given_labels == tuple(LABELS)
+    assert found.given is own
+    assert corrected_rows(found) == [1, 4]
+    (finding,) = found.findings
+    assert finding.sentence == "fixes.csv: 2 labels corrected (daisy → rose: 1, rose → tulip: 1)."
+    assert finding.paths == ("1.jpg", "4.jpg")
+    assert found.fingerprint != own.fingerprint
+
+
+def test_an_empty_label_changes_nothing_and_the_same_one_confirms(tmp_path: Path) -> None:
+    own = catalog(LABELS)
+    found = correct(own, table(tmp_path, ("1.jpg", ""), ("2.jpg", "tulip"), ("no such.jpg", " ")))
+    assert found.labels == own.labels
+    assert found.findings[0].sentence == "fixes.csv: 0 labels corrected, 1 label confirmed."
+    assert found.fingerprint == own.fingerprint
+
+
+def test_a_dash_leaves_a_picture_out_and_the_counts_still_add_up(tmp_path: Path) -> None:
+    found = correct(catalog(LABELS), table(tmp_path, ("1.jpg", "-"), ("0.jpg", "daisy")))
+    assert found.paths == ("0.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg")
+    assert found.labels[0] == "daisy"
+    assert found.skipped == (
+        Skipped(path="1.jpg", reason="corrections", sentence="left out by fixes.csv"),
+    )
+    assert len(found) + len(found.skipped) == found.num_files
+    assert len(found.hashes) == len(found.formats) == len(found.num_bytes) == 5
+    assert found.findings[0].sentence == (
+        "fixes.csv: 1 label corrected (rose → daisy: 1), 1 picture left out."
+    )
+    assert "unusable" not in {own.kind for own in audited(found, choose_task(found))}
+
+
+def test_a_class_called_dash_is_written_as_our_tables_write_it(tmp_path: Path) -> None:
+    own = catalog(["-", "-", "rose", "rose"])
+    assert encode_name("-") == "'-"
+    found = correct(own, table(tmp_path, ("2.jpg", "'-"), ("3.jpg", "-")))
+    assert found.labels == ("-", "-", "-")
+
+
+@pytest.mark.parametrize(
+    "name", ["=cmd()|'/c calc'!A1.jpg", "a\nb.jpg", "'quoted.jpg", "back\\slash.jpg", "b\udcff.jpg"]
+)
+def test_a_name_is_found_as_our_tables_write_it_and_as_a_person_types_it(
+    tmp_path: Path, name: str
+) -> None:
+    own = catalog(LABELS, paths=(name, *(f"{n}.jpg" for n in range(1, 6))))
+    written = encode_name(name)
+    assert decode_name(written) == name
+    assert correct(own, table(tmp_path, (written, "daisy"))).labels[0] == "daisy"
+    if name.isprintable():
+        assert correct(own, table(tmp_path, (name, "daisy"))).labels[0] == "daisy"
+
+
+def test_a_picture_can_be_known_by_its_content_and_then_all_its_copies_are(tmp_path: Path) -> None:
+    own = catalog(LABELS, hashes=["aa", "bb", "cc", "aa", "dd", "ee"])
+    lines = ("review/01.jpg", "daisy", "aa"), ("review/02.jpg", "", "bb")
+    found = correct(own, table(tmp_path, *lines, header=("file", "label", "content")))
+    assert corrected_rows(found) == [0, 3]
+
+
+def test_a_picture_that_is_not_there_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    assert refused(catalog(LABELS), table(tmp_path, ("1.jpg", "rose"), ("1.jpgg", "rose"))) == (
+        "SACCADE-E370 1 correction of pictures that are not there: 1.jpgg.\n"
+        "  where: fixes.csv, line 3\n"
+        "  fix:   perhaps 1.jpg, 5.jpg, 4.jpg, 3.jpg, 2.jpg; name pictures as split.csv of a run "
+        "does, or remove these lines"
+    )
+
+
+def test_a_label_that_is_no_class_is_refused_with_the_nearest_class(tmp_path: Path) -> None:
+    assert refused(catalog(LABELS), table(tmp_path, ("1.jpg", "tulpi"))) == (
+        "SACCADE-E371 Corrected labels that are not there: tulpi.\n"
+        "  where: fixes.csv, line 2\n"
+        "  fix:   nearest: tulip; - leaves a picture out; for a new class, give its pictures in "
+        "the data"
+    )
+
+
+def test_two_lines_that_say_different_things_are_refused_and_two_alike_are_not(
+    tmp_path: Path,
+) -> None:
+    own = catalog(LABELS)
+    alike = ("1.jpg", "daisy"), ("1.jpg", "daisy"), ("1.jpg", "")
+    assert correct(own, table(tmp_path, *alike)).labels[1] == "daisy"
+    assert refused(own, table(tmp_path, ("1.jpg", "daisy"), ("1.jpg", "-"))) == (
+        "SACCADE-E372 Two lines say different things of one picture.\n"
+        "  where: fixes.csv, lines 2, 3\n"
+        "  fix:   keep the right line"
+    )
+
+
+def test_a_table_without_the_columns_or_no_table_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, ("1.jpg", "rose"), header=("name", "label"))
+    assert refused(catalog(LABELS), path) == (
+        "SACCADE-E307 A table of corrections needs the columns 'file' and 'label'; file is "
+        "missing.\n"
+        "  where: fixes.csv (columns: name, label)\n"
+        "  fix:   begin with a line file,label and then give one line a picture"
+    )
+    with pytest.raises(DataError) as caught:
+        correct(catalog(LABELS), tmp_path / "fixs.csv")
+    assert caught.value.code == "SACCADE-E301"
+
+
+def test_a_picture_that_is_on_disk_but_not_used_is_counted_not_refused(tmp_path: Path) -> None:
+    """As with --limit, where most pictures are not looked at."""
+    passed = Skipped(path="9.jpg", reason="limit", sentence="not among those drawn")
+    own = catalog(LABELS, skipped=(passed,), num_files=7)
+    lines = ("9.jpg", "rose", ""), ("review/01.jpg", "rose", "ff")
+    found = correct(own, table(tmp_path, *lines, header=("file", "label", "content")))
+    assert found.findings[0].sentence == "fixes.csv: 0 labels corrected, 2 lines not used."
+
+
+def test_corrected_twice_the_first_labels_are_those_as_given(tmp_path: Path) -> None:
+    once = correct(catalog(LABELS), table(tmp_path, ("1.jpg", "tulip")))
+    twice = correct(once, table(tmp_path, ("1.jpg", "daisy"), ("2.jpg", "-")))
+    assert twice.labels[1] == "daisy"
+    assert twice.given_labels == ("rose", "rose", "tulip", "daisy", "daisy")
+
+
+# --- other kinds of labels ------------------------------------------------------------------------
+
+
+def test_numbers_are_corrected_by_numbers(tmp_path: Path) -> None:
+    own = catalog(["1.5", "2.5", "-3.5"], label_name="height")
+    found = correct(own, table(tmp_path, ("0.jpg", "1.50"), ("1.jpg", "'-2")))
+    assert found.labels == ("1.5", "-2", "-3.5")
+    assert refused(own, table(tmp_path, ("0.jpg", "tall"))) == (
+        "SACCADE-E371 Corrected labels that are not there: tall.\n"
+        "  where: fixes.csv, line 2\n"
+        "  fix:   write numbers with a decimal point, or - to leave a picture out"
+    )
+
+
+def test_sets_of_labels_are_corrected_by_their_names(tmp_path: Path) -> None:
+    own = catalog(["cat;dog", "cat", "dog", "cat;fox"], label_name="labels")
+    lines = ("0.jpg", "dog; cat"), ("1.jpg", "dog|fox"), ("2.jpg", "|"), ("3.jpg", "fox")
+    found = correct(own, table(tmp_path, *lines))
+    assert found.labels == ("cat;dog", "dog;fox", "", "fox")  # the same set is the same label
+    assert corrected_rows(found) == [1, 2, 3]
+    assert "SACCADE-E371" in refused(own, table(tmp_path, ("0.jpg", "cat;wolf")))
+
+
+def test_columns_of_marks_are_corrected_by_marks_or_names(tmp_path: Path) -> None:
+    own = catalog(["1|0|1", "0|1|0", "0|0|0"], label_columns=("cat", "dog", "fox"))
+    found = correct(own, table(tmp_path, ("0.jpg", "0|0|0"), ("1.jpg", "dog|fox")))
+    assert found.labels == ("0|0|0", "0|1|1", "0|0|0")
+    assert "SACCADE-E371" in refused(own, table(tmp_path, ("0.jpg", "1|0")))
+
+
+@pytest.mark.parametrize(
+    ("labels", "more"),
+    [
+        (["cat;dog", "cat", "", "dog"], {"label_name": "labels"}),
+        (["1|1", "1|0", "0|0", "0|1"], {"label_columns": ("cat", "dog")}),
+    ],
+)
+def test_a_set_of_labels_is_written_so_that_it_is_read_as_itself(
+    tmp_path: Path, labels: list[str], more: dict[str, object]
+) -> None:
+    own = catalog(labels, **more)  # type: ignore[arg-type]
+    task = choose_task(own)
+    marks_NK = targets(own, task)
+    for row, marks_K in enumerate(marks_NK[::-1]):
+        text = label_text(marks_K, own, task)
+        found = correct(own, table(tmp_path, (f"{row}.jpg", text)))
+        assert targets(found, task)[row].tolist() == marks_K.tolist()
+
+
+# --- the split ------------------------------------------------------------------------------------
+
+
+def many() -> Catalog:
+    return catalog([name for name in ("daisy", "rose", "tulip") for _ in range(30)])
+
+
+def fixes(folder: Path) -> Path:
+    changed = [(f"{n}.jpg", "tulip") for n in range(0, 20, 2)]
+    return table(folder, *changed, ("31.jpg", "-"), ("62.jpg", "-"))
+
+
+def test_a_picture_stays_in_its_part_whatever_is_corrected(tmp_path: Path) -> None:
+    own = many()
+    before = split_of(own)
+    found = correct(own, fixes(tmp_path))
+    after = split_of(found)
+    parts = dict(zip(own.paths, before.parts, strict=True))
+    assert after.parts == tuple(parts[path] for path in found.paths)
+    assert after.notes[-1] == (
+        "Labels were corrected; every picture is in the part that it was in before."
+    )
+
+
+def test_drawn_by_the_new_labels_the_parts_would_be_others(tmp_path: Path) -> None:
+    """The negative control of the test above."""
+    own = many()
+    parts = dict(zip(own.paths, split_of(own).parts, strict=True))
+    forgetful = dataclasses.replace(correct(own, fixes(tmp_path)), given=None)
+    assert split_of(forgetful).parts != tuple(parts[path] for path in forgetful.paths)
+
+
+def test_a_class_that_lost_its_training_pictures_is_refused(tmp_path: Path) -> None:
+    own = catalog(
+        ["rose", "rose", "tulip", "rose", "tulip"],
+        parts=["train", "train", "train", "validation", "test"],
+    )
+    found = correct(own, table(tmp_path, ("2.jpg", "rose")))
+    task = choose_task(found)
+    with pytest.raises(DataError, match="1 of 2 classes have no training picture: tulip"):
+        make_split(found, task, targets(found, task), seed=0)
+
+
+def test_corrected_test_labels_are_counted_and_named(tmp_path: Path) -> None:
+    own = catalog(LABELS, parts=["train", "train", "validation", "validation", "test", "test"])
+    found = correct(own, table(tmp_path, ("0.jpg", "daisy"), ("4.jpg", "rose")))
+    (finding,) = part_findings(found, found.parts)
+    assert finding.severity == "warning"
+    assert finding.paths == ("4.jpg",)
+    assert finding.sentence == (
+        "Of 2 corrected labels, 1 in train, 0 in validation, 1 in test. Test labels that were "
+        "changed: 4.jpg."
+    )
+    harmless = correct(own, table(tmp_path, ("0.jpg", "daisy")))
+    assert [one.severity for one in part_findings(harmless, harmless.parts)] == ["note"]
+    assert part_findings(own, own.parts) == []
+
+
+def test_the_answers_as_given_are_those_of_the_same_pictures(tmp_path: Path) -> None:
+    found = correct(catalog(LABELS), table(tmp_path, ("0.jpg", "-"), ("2.jpg", "daisy")))
+    task = choose_task(found)
+    given = given_targets(found, task)
+    assert given is not None
+    assert [task.classes[k] for k in given] == LABELS[1:]
+    assert (targets(found, task) == given).tolist() == [True, False, True, True, True]
+
+
+def test_a_class_that_is_gone_leaves_no_answers_as_given(tmp_path: Path) -> None:
+    lines = ("0.jpg", "daisy"), ("1.jpg", "daisy")
+    found = correct(catalog(LABELS), table(tmp_path, *lines))
+    assert given_targets(found, choose_task(found)) is None

@@ -1,0 +1,98 @@
+"""A folder with wrong labels, from the table that puts them right to what a run is told."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from saccade.cli import app
+from saccade.data import audit
+from saccade.lesson import Lesson, data_facts, look, told
+from saccade.runtime.errors import DataError
+from saccade.runtime.progress import Progress
+from saccade.training.recipe import Recipe
+
+PLANTED = {f"class0/{n:03}.png": "class1" for n in (3, 5, 8)} | {"class2/007.png": "class0"}
+JUNK = "class1/004.png"
+
+
+def fixes(folder: Path, labels: dict[str, str]) -> Path:
+    path = folder / "fixes.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "label"), *labels.items()])
+    return path
+
+
+def lesson(folder: Path, corrections: Path | str = "") -> Lesson:
+    recipe = Recipe(data=str(folder), corrections=str(corrections))
+    return look(recipe, str(folder), None, progress=Progress())
+
+
+def test_corrected_labels_are_what_a_run_learns_and_its_record_says_so(
+    image_folder, tmp_path: Path
+) -> None:
+    folder = image_folder(3, 12)
+    before = lesson(folder)
+    after = lesson(folder, fixes(tmp_path, PLANTED | {JUNK: "-"}))
+    labels = dict(zip(after.catalog.paths, after.catalog.labels, strict=True))
+    answers = dict(zip(after.catalog.paths, after.targets.tolist(), strict=True))
+    assert {path: labels[path] for path in PLANTED} == PLANTED
+    assert {path: after.task.classes[answers[path]] for path in PLANTED} == PLANTED
+    assert len(after.catalog) == len(before.catalog) - 1
+    assert len(after.catalog) + len(after.catalog.skipped) == after.catalog.num_files == 36
+    assert after.fingerprint != before.fingerprint
+    parts = dict(zip(before.catalog.paths, before.split.parts, strict=True))
+    assert after.split.parts == tuple(parts[path] for path in after.catalog.paths)
+    findings = audit.look(after.catalog, after.task, after.split)
+    sentences = [
+        own["sentence"] for own in data_facts(after.catalog, after.task, findings)["findings"]
+    ]
+    assert (
+        "fixes.csv: 4 labels corrected (class0 → class1: 3, class2 → class0: 1), "
+        "1 picture left out." in sentences
+    )
+    json.dumps(data_facts(after.catalog, after.task, findings))
+    in_test = [path for path in PLANTED if parts[path] == "test"]
+    (moved,) = [own for own in findings if own.kind == "corrected"]
+    assert moved.sentence.startswith("Of 4 corrected labels, ")
+    assert moved.paths == tuple(sorted(in_test))
+    said = "\n".join(told(after, findings))
+    assert ("Test labels that were changed" in said) == bool(in_test)
+
+
+def test_where_the_planted_labels_are_in_the_test_part_they_are_named_aloud(
+    image_folder, tmp_path: Path
+) -> None:
+    folder = image_folder(3, 12)
+    before = lesson(folder)
+    row = before.split.rows("test")[0]
+    path = before.catalog.paths[row]
+    other = next(name for name in before.task.classes if name != before.catalog.labels[row])
+    after = lesson(folder, fixes(tmp_path, {path: other}))
+    findings = audit.look(after.catalog, after.task, after.split)
+    assert any(path in sentence and "warning" in sentence for sentence in told(after, findings))
+
+
+def test_corrections_that_cannot_be_understood_end_with_the_exit_code_of_data(
+    image_folder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 8)
+    path = fixes(tmp_path, {"class0/000.png": "class9"})
+    with pytest.raises(DataError) as caught:
+        lesson(folder, path)
+    assert caught.value.code == "SACCADE-E371"
+    found = CliRunner().invoke(app, ["check", str(folder), "--corrections", str(path)])
+    assert found.exit_code == 3
+
+
+def test_check_shows_what_corrections_would_do(image_folder, tmp_path: Path) -> None:
+    folder = image_folder(2, 8)
+    path = fixes(tmp_path, {"class0/000.png": "class1"})
+    found = CliRunner().invoke(app, ["check", str(folder), "--corrections", str(path), "--json"])
+    assert found.exit_code == 0
+    assert any(
+        own["sentence"] == "fixes.csv: 1 label corrected (class0 → class1: 1)."
+        for own in json.loads(found.stdout)["findings"]
+    )
