@@ -1,5 +1,20 @@
 """The studies there are, in the order of their worth: with a short budget the last go first."""
 
+from saccade.insight import learning_curve, naive_split
 from saccade.insight.trust import Study
 
-STUDIES: tuple[Study, ...] = ()
+STUDIES: tuple[Study, ...] = (
+    Study(
+        name="naive_split",
+        what="what a naive split would have claimed",
+        ask=naive_split.study,
+        seconds=2.0,
+    ),
+    Study(
+        name="learning_curve",
+        what="how many more pictures would help",
+        ask=learning_curve.study,
+        seconds=0.5,
+        seconds_a_picture=1.2e-3,
+    ),
+)

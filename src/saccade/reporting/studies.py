@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from saccade.reporting import study_learning_curve, study_naive_split
 from saccade.reporting.facts import StudyFacts
 from saccade.reporting.pictures import Album
 
 View = Callable[[Mapping[str, Any], Album], Mapping[str, Any]]
 """From what a study found to what its template `study_<name>.html` is given as `s`."""
 
-VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType({})
+VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
+    {
+        "naive_split": ("believe", study_naive_split.view),
+        "learning_curve": ("help", study_learning_curve.view),
+    }
+)
 """Name of a study -> section of the page (believe, good, wrong, help, made) and view; in the order
 in which they are shown."""
 

@@ -57,8 +57,8 @@ def fit_head(
         class_weights: one weight a class (multi-class, binary), mean 1; None = all 1.
         penalties: λ to try, any order; with one, nothing is cross-validated.
     """
-    wanted_NK = _wanted(targets, task)
-    weights_N = _row_weights(targets, class_weights)
+    wanted_NK = wanted_outputs(targets, task)
+    weights_N = row_weights(targets, class_weights)
     threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
     with threadpool_limits(threads, user_api="blas"):
         return _fit(features_ND, targets, task, seed, wanted_NK, weights_N, penalties)
@@ -86,8 +86,8 @@ def out_of_fold(
         class_weights: as in `fit_head`.
         penalties: λ to try, any order.
     """
-    wanted_NK = _wanted(targets, task)
-    weights_N = _row_weights(targets, class_weights)
+    wanted_NK = wanted_outputs(targets, task)
+    weights_N = row_weights(targets, class_weights)
     threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
     with threadpool_limits(threads, user_api="blas"):
         rotated = rotate(features_ND)
@@ -124,7 +124,7 @@ def _fit(
     )
 
 
-def _wanted(targets: np.ndarray, task: Task) -> np.ndarray:
+def wanted_outputs(targets: np.ndarray, task: Task) -> np.ndarray:
     """Return what each output should say: one-hot, 0/1 columns, or standardised numbers."""
     if task.kind == "multiclass":
         return np.asarray(np.eye(task.num_outputs)[targets])
@@ -134,7 +134,8 @@ def _wanted(targets: np.ndarray, task: Task) -> np.ndarray:
     return table
 
 
-def _row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.ndarray:
+def row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.ndarray:
+    """Return the weight of each picture in the loss, mean 1."""
     if class_weights is None or targets.ndim != 1:
         return np.ones(len(targets))
     weights = class_weights[targets]

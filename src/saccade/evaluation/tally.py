@@ -1,0 +1,188 @@
+"""How right each answer is: scores as ratios of sums over pictures, so that pictures can be drawn.
+
+What is a sum over pictures can be weighed, resampled, kept together by group and compared pair by
+pair with the same few lines, whatever the task.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saccade.data.task import Task
+from saccade.evaluation.intervals import (
+    Estimate,
+    Grouping,
+    grouped_ratio,
+    proportion,
+    quantile,
+    undefined,
+)
+from saccade.evaluation.resampling import mean_interval
+from saccade.runtime.seeds import generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """A score of N pictures: Σ hits / Σ trials.
+
+    | task | name | hits of a picture | its trials |
+    |---|---|---|---|
+    | binary, multiclass | accuracy | 1 where the answer is right | 1 |
+    | multilabel | f1_micro | twice the labels found | labels said + labels true |
+    | regression | mae | the absolute error, in the user's unit | 1 |
+    """
+
+    name: str
+    hits_N: np.ndarray  # float64
+    trials_N: np.ndarray  # float64
+
+    def __len__(self) -> int:
+        return len(self.hits_N)
+
+    @property
+    def value(self) -> float:
+        """The score; NaN without trials."""
+        total = float(self.trials_N.sum())
+        return float(self.hits_N.sum()) / total if total else float("nan")
+
+    def take(self, rows: np.ndarray) -> "Tally":
+        """Return the tally of some of the pictures."""
+        return replace(self, hits_N=self.hits_N[rows], trials_N=self.trials_N[rows])
+
+    def estimate(self, grouping: Grouping, *, seed: int) -> Estimate:
+        """Return the score with its 95 % interval, groups kept together.
+
+        Right and wrong answers: Wilson's interval. Several labels, and answers that are partly
+        right because several networks gave them: Wilson's at the effective size of the
+        infinitesimal jackknife, never more than the trials. Errors: the studentised bootstrap.
+        """
+        n = len(self)
+        if not n or not self.trials_N.any():
+            return undefined("no pictures", n=n)
+        if lower_is_better(self.name):
+            rng = generator(seed, "intervals", self.name)
+            return mean_interval(self.hits_N, grouping=grouping, rng=rng)
+        if self.name == "accuracy" and np.isin(self.hits_N, (0.0, 1.0)).all():
+            return grouped_ratio(self.hits_N, self.trials_N, grouping)
+        return _ratio(self, grouping)
+
+
+def lower_is_better(name: str) -> bool:
+    """Return whether a tally's score is an error.
+
+    >>> lower_is_better("mae"), lower_is_better("accuracy")
+    (True, False)
+    """
+    return name == "mae"
+
+
+def answers_of(logits_NK: np.ndarray, task: Task) -> np.ndarray:
+    """Return the answers that logits mean, in the form of `Predictions.predicted`."""
+    if task.kind == "multilabel":
+        return np.asarray(logits_NK > 0, np.uint8)
+    scores = task.scores(logits_NK)
+    if task.kind == "regression":
+        return np.asarray(scores[:, 0])
+    return np.asarray(scores.argmax(axis=1), np.int64)
+
+
+def blank_answers(task: Task, num: int) -> np.ndarray:
+    """Return room for answers of so many pictures, in the form of `answers_of`."""
+    if task.kind == "multilabel":
+        return np.zeros((num, task.num_outputs), np.uint8)
+    return np.zeros(num, np.float64 if task.kind == "regression" else np.int64)
+
+
+def tally(truth: np.ndarray, answers: np.ndarray, task: Task) -> Tally:
+    """Return how right the answers are, picture by picture.
+
+    Args:
+        truth: as in `Task`.
+        answers: in the same form.
+        task: the kind of answer.
+
+    >>> colours = Task(kind="multiclass", classes=("blue", "red"))
+    >>> tally(np.array([0, 1, 1]), np.array([0, 1, 0]), colours).hits_N.tolist()
+    [1.0, 1.0, 0.0]
+    """
+    ones = np.ones(len(truth))
+    if task.kind == "regression":
+        return Tally(name="mae", hits_N=np.abs(answers - truth), trials_N=ones)
+    if task.kind == "multilabel":
+        said, true = answers.astype(bool), truth.astype(bool)
+        return Tally(
+            name="f1_micro",
+            hits_N=2.0 * (said & true).sum(axis=1),
+            trials_N=(said.sum(axis=1) + true.sum(axis=1)).astype(np.float64),
+        )
+    return Tally(name="accuracy", hits_N=(answers == truth).astype(np.float64), trials_N=ones)
+
+
+def mean_of(tallies: list[Tally]) -> Tally:
+    """Return the mean of several tallies of the same pictures: of several networks' answers."""
+    return replace(
+        tallies[0],
+        hits_N=np.mean([own.hits_N for own in tallies], axis=0),
+        trials_N=np.mean([own.trials_N for own in tallies], axis=0),
+    )
+
+
+def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
+    """Return first minus second of the same pictures, with a paired 95 % interval.
+
+    What makes a picture hard is common to both and drops out. Student's t on the infinitesimal
+    jackknife's variance; with groups their number gives the degrees of freedom.
+    """
+    n = len(first)
+    value = first.value - second.value
+    if grouping.count < 2:
+        return Estimate(value=value, low=np.nan, high=np.nan, n=n, method="no interval: one group")
+    influence = _influence(first) - _influence(second)
+    # half a picture that one of the two gets right and the other wrong: without it, answers that
+    # never differ would seem to be surely alike
+    extra = 0.5 / n**2 if first.name != "mae" else 0.0
+    reach = quantile(grouping.count - 1) * float(np.sqrt(grouping.variance(influence) + extra))
+    return Estimate(
+        value=value,
+        low=value - reach,
+        high=value + reach,
+        n=n,
+        method=f"paired jackknife{grouping.suffix}",
+    )
+
+
+def unpaired_difference(first: Estimate, second: Estimate) -> Estimate:
+    """Return first minus second of different pictures, from their intervals.
+
+    The ends follow the intervals of both, so it is as lopsided as they are.
+
+    Source: R. G. Newcombe (1998), Interval estimation for the difference between independent
+    proportions, Statistics in Medicine 17: 873-890, method 10.
+    """
+    value = first.value - second.value
+    down = np.hypot(first.value - first.low, second.high - second.value)
+    up = np.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(
+        value=value,
+        low=value - float(down),
+        high=value + float(up),
+        n=first.n + second.n,
+        method="Newcombe",
+    )
+
+
+def _influence(own: Tally) -> np.ndarray:
+    return np.asarray((own.hits_N - own.value * own.trials_N) / own.trials_N.sum())
+
+
+def _ratio(own: Tally, grouping: Grouping) -> Estimate:
+    value, total = own.value, float(own.trials_N.sum())
+    variance = grouping.variance(_influence(own))
+    effective = min(total, value * (1 - value) / variance) if variance > 0 else grouping.count
+    return proportion(
+        value,
+        effective=max(effective, 1.0),
+        n=len(own),
+        method=f"wilson-jackknife{grouping.suffix}",
+        freedom=grouping.freedom,
+    )

@@ -1,0 +1,84 @@
+"""The pictures that probes may learn from and be judged on: never those of the test part."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from saccade.insight.evidence import Evidence, NotPossible
+from saccade.training.head import fit_head
+from saccade.training.nested_heads import MOST_AXES
+from saccade.training.objective import class_weights_of
+from saccade.training.probe import PENALTIES, Sample, draw_sample
+
+MOST_NUMBERS = 20_000_000
+"""Pictures × axes × outputs of a pool; where there are more, the pool is a sample."""
+FEWEST_OF_A_CLASS = 10  # pictures in such a sample, on average
+NUM_FOR_PENALTY = 500
+
+
+def draw_pool(evidence: Evidence, *, num: int = 0) -> Sample:
+    """Return pictures of the training and validation parts, dealt out to folds, groups whole.
+
+    Args:
+        evidence: with frozen features.
+        num: how many at most; 0 = as many as a few seconds are enough for.
+
+    Raises:
+        NotPossible: there are no frozen features, too few pictures or too few groups.
+    """
+    features_ND, task = evidence.features, evidence.task
+    rows = evidence.rows("train", "validation")
+    width = min(features_ND.shape[1], MOST_AXES)
+    most = max(MOST_NUMBERS // (width * task.num_outputs), FEWEST_OF_A_CLASS * len(task.classes))
+    sample = draw_sample(
+        rows.tolist(),
+        evidence.targets,
+        evidence.split.groups,
+        task=task,
+        num=min(num, most) if num else most,
+        seed=evidence.recipe.seed,
+    )
+    if sample is None:
+        raise NotPossible(
+            f"the training and validation parts hold {len(rows)} pictures, too few (groups count "
+            "as one) to judge each by heads that learned without it"
+        )
+    return sample
+
+
+def head_event(evidence: Evidence) -> Mapping[str, Any] | None:
+    """Return what the history says of the head that was solved on the frozen features."""
+    heads = [event for event in evidence.history if event.get("event") == "head"]
+    return heads[-1] if heads else None
+
+
+def known_penalty(evidence: Evidence) -> float:
+    """Return the penalty of the run's own head; where none was solved, one for its training part.
+
+    Either is chosen by cross-validation within the training part: no test picture has a say.
+    """
+    solved = head_event(evidence)
+    if solved is not None:
+        return float(solved["penalty"])
+    rows = evidence.rows("train")
+    few = rows[:: -(-len(rows) // NUM_FOR_PENALTY)]  # ordered by folder, so of all classes
+    taught = evidence.targets[few]
+    return fit_head(
+        evidence.features[few],
+        taught,
+        task=evidence.task,
+        seed=evidence.recipe.seed,
+        class_weights=class_weights_of(
+            taught, task=evidence.task, kind=evidence.recipe.class_weights
+        ),
+        penalties=PENALTIES,
+    ).penalty
+
+
+def units_of(groups: tuple[str, ...], places: np.ndarray) -> list[list[int]]:
+    """Return the places that stay together, in lists; a picture without a group is alone."""
+    found: dict[str | int, list[int]] = {}
+    for place in places.tolist():
+        found.setdefault(groups[place] or place, []).append(place)
+    return list(found.values())

@@ -1,0 +1,230 @@
+"""How many more pictures would help, as the page says and draws it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saccade.reporting.axes import Axis, Plot, around
+from saccade.reporting.estimates import estimate_of, score_words, told, told_change
+from saccade.reporting.pictures import Album
+from saccade.reporting.svg import Svg, drawing, element, line, words
+from saccade.reporting.wording import cut, decimals, interval, joined_words, plural, short
+from saccade.runtime.store import encode_name
+
+Study = Mapping[str, Any]
+
+CLEAR = 0.001  # a gain whose interval begins below this is not called clear
+MOST_ROWS = 30
+MOST_NAMED = 5
+LONGEST = 40  # letters of a class's name
+REFERENCE = 200  # more pictures, by which classes are ranked
+
+
+def view(study: Study, album: Album) -> dict[str, Any]:
+    """Return what `study_learning_curve.html` is given."""
+    del album
+    mores = [own["more"] for own in study["gains"] if own["gain"] is not None]
+    return {
+        "sentences": sentences(study),
+        "chart": curve_chart(study),
+        "score": score_words(study["score_name"]),
+        "num_judged": study["num_judged"],
+        "mores": mores,
+        "class_score": study["classes"][0]["score_name"] if study["classes"] else "",
+        "rows": [_row(own, mores) for own in study["classes"][:MOST_ROWS]],
+        "note": _note(study),
+    }
+
+
+def sentences(study: Study) -> tuple[str, ...]:
+    """Return in plain words where the run stands, and what more pictures promise."""
+    return tuple(
+        text
+        for text in (_standing(study), _promise(study), _refused(study), *_class_words(study))
+        if text
+    )
+
+
+def _standing(study: Study) -> str:
+    size, n = study["num_train"], study["num_judged"]
+    head = f"A head on the frozen features{_whose(study)}"
+    learned = f"when it has learned from {plural(size, 'picture')}, as in this run"
+    judged = f"judged on {plural(n, 'picture')} that it had not seen"
+    if study["score_name"] == "accuracy":
+        return f"{head} names {told(study['now'])} of new pictures rightly {learned} ({judged})."
+    if study["score_name"] == "mae":
+        return f"{head} is off by {told(study['now'])} on average {learned} ({judged})."
+    name = score_words(study["score_name"])
+    return f"{head} has an {name} of {told(study['now'])} {learned} ({judged})."
+
+
+def _whose(study: Study) -> str:
+    return f" of {encode_name(study['features'])}" if study["features"] else ""
+
+
+def _promise(study: Study) -> str:
+    known = [own for own in study["gains"] if own["gain"] is not None]
+    if not known:
+        return ""
+    what = "a fall of the error" if study["score_name"] == "mae" else "a gain"
+    each = joined_words([f"{told_change(own['gain'])} for {own['more']:,} more" for own in known])
+    text = f"The curve promises {what} of {each}, in the proportions in which classes stand now"
+    text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
+    last = known[-1]["gain"]
+    if last["high"] < CLEAR * 2:
+        return f"{text}: it has levelled off, and more of the same pictures would hardly help."
+    if last["low"] < CLEAR:
+        return f"{text}: whether they would help is not clear."
+    return f"{text}."
+
+
+def _refused(study: Study) -> str:
+    far = [own["more"] for own in study["gains"] if own["gain"] is None]
+    if not far:
+        return ""
+    most = max(far)
+    times = (study["num_train"] + most) / study["num_measured"]
+    which = joined_words([f"{more:,}" for more in far])
+    return (
+        f"Of {which} more nothing is said: {most:,} more would be {times:.1f} times the "
+        f"{study['num_measured']:,} pictures that the largest head learned from, and beyond "
+        f"{study['times']:.0f} times the curve was never held against what came true."
+    )
+
+
+def _class_words(study: Study) -> list[str]:
+    """Return which class would gain most, and of which classes nothing can be said."""
+    classes = study["classes"]
+    if not classes:
+        return []
+    found = []
+    clear = [(own, gain) for own in classes if (gain := _clear_gain(own)) is not None]
+    if clear:
+        best, gain = max(clear, key=lambda pair: float(pair[1]["gain"]["value"]))
+        others = f", of {plural(len(clear), 'class', 'classes')} with a clear gain" * (
+            len(clear) > 1
+        )
+        found.append(
+            f"{_named(best)} would gain most{others}: {best['score_name']} "
+            f"{told_change(gain['gain'])} with {gain['more']:,} more pictures of all classes "
+            f"(n = {best['num_judged']:,})."
+        )
+    else:
+        found.append("Which class would gain most is not clear.")
+    few = [own for own in classes if not own["enough"]]
+    if few:
+        some = [f"{_named(own)} (n = {own['num_judged']})" for own in few[:MOST_NAMED]]
+        rest = len(few) - len(some)
+        listed = joined_words([*some, *([f"{rest} more"] if rest else [])])
+        found.append(f"Too few pictures to tell what more would bring: {listed}.")
+    return found
+
+
+def _clear_gain(own: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    known = [gain for gain in own["gains"] if gain["gain"] is not None]
+    if not own["enough"] or not known:
+        return None
+    chosen: Mapping[str, Any] = next(
+        (gain for gain in known if gain["more"] == REFERENCE), known[-1]
+    )
+    return chosen if chosen["gain"]["low"] >= CLEAR else None
+
+
+def _named(own: Mapping[str, Any]) -> str:
+    return f"'{cut(encode_name(own['name']), LONGEST)}'"
+
+
+def _row(own: Mapping[str, Any], mores: Sequence[int]) -> dict[str, Any]:
+    gains = {gain["more"]: gain["gain"] for gain in own["gains"]}
+    return {
+        "name": encode_name(own["name"]),
+        "num_train": own["num_train"],
+        "num_judged": own["num_judged"],
+        "now": estimate_of(own["now"]),
+        "gains": [estimate_of(gains[more]) if gains.get(more) else None for more in mores],
+        "clear": _clear_gain(own) is not None,
+        "enough": own["enough"],
+    }
+
+
+def _note(study: Study) -> str:
+    return (
+        "Measured with heads on the frozen network, each judged on pictures of the training and "
+        "validation parts that it had not learned from; the test part was not touched. A network "
+        "whose stages learn too may gain more from more pictures. The band is 95 %, over the "
+        "pictures that are judged and those that are learned from; it speaks of pictures like "
+        "these."
+    )
+
+
+def curve_chart(study: Study) -> Svg:
+    """Return the points that were measured, the curve through them and its band."""
+    curve = [(own["size"], estimate_of(own["score"])) for own in study["curve"]]
+    points = [(own["size"], estimate_of(own["score"])) for own in study["points"]]
+    ends = [end for _, e in (*curve, *points) for end in (e.value, e.low, e.high)]
+    low, high = around(ends)
+    lower = study["score_name"] == "mae"
+    if not lower:
+        low, high = max(low, 0.0), min(high, 1.0)
+    name = score_words(study["score_name"])
+    plot = Plot(
+        x=Axis(
+            title="pictures learned from",
+            low=curve[0][0],
+            high=curve[-1][0],
+            log=True,
+            named=_ticks(curve[0][0], curve[-1][0]),
+        ),
+        y=Axis(title=f"{name}{' (lower is better)' if lower else ''}", low=low, high=high),
+    )
+    parts = [*plot.frame(), _band(curve, plot), _line(curve, plot), *_now(study, plot)]
+    for size, score in points:
+        parts.append(_point(size, score, plot, name))
+    label = (
+        f"{name} of new pictures against the pictures learned from: measured up to "
+        f"{points[-1][0]:,}, continued to {curve[-1][0]:,.0f}"
+    )
+    return drawing(plot.width, plot.height, *parts, label=label)
+
+
+def _band(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:
+    upper = [f"{plot.across(size):.1f} {plot.up(score.high):.1f}" for size, score in curve]
+    lower = [f"{plot.across(size):.1f} {plot.up(score.low):.1f}" for size, score in curve]
+    return element("path", {"d": f"M{'L'.join([*upper, *reversed(lower)])}z", "class": "band"})
+
+
+def _line(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:
+    at = [f"{plot.across(size):.1f},{plot.up(score.value):.1f}" for size, score in curve]
+    return element("polyline", {"points": " ".join(at), "class": "line a"})
+
+
+def _now(study: Study, plot: Plot) -> list[Svg]:
+    at = plot.across(study["num_train"])
+    text = f"this run: {study['num_train']:,}"
+    right = at > plot.width * 0.7
+    return [
+        line(at, plot.top, at, plot.bottom, kind="mark"),
+        words(at + (-5 if right else 5), plot.top + 6, text, anchor="end" if right else "start"),
+    ]
+
+
+def _point(size: float, score: Any, plot: Plot, name: str) -> Svg:  # noqa: ANN401 - Estimate
+    at, y = plot.across(size), plot.up(score.value)
+    told_text = f"{name} {decimals(score.value)} ({interval(score)}, n = {score.n:,})"
+    parts = [element("title", {}, f"learned from {size:,.0f}: {told_text}")]
+    if math.isfinite(score.low) and math.isfinite(score.high):
+        parts.append(line(at, plot.up(score.low), at, plot.up(score.high), kind="range"))
+    parts.append(element("circle", {"cx": at, "cy": y, "r": 4, "class": "point"}))
+    return element("g", {}, *parts)
+
+
+def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Return round sizes on a logarithmic axis, five or fewer.
+
+    >>> [text for _, text in _ticks(54, 2720)]
+    ['100', '200', '500', '1,000', '2,000']
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [f * 10.0**k for k in powers for f in (1, 2, 5) if low <= f * 10.0**k <= high]
+    every = max(1, math.ceil(len(found) / 5))
+    return tuple((tick, short(tick)) for tick in found[::every])

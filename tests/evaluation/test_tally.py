@@ -1,0 +1,109 @@
+"""Scores as ratios of sums over pictures, against closed forms, scikit-learn and papers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
+
+from saccade.data.task import Task
+from saccade.evaluation.intervals import Estimate, grouping, wilson
+from saccade.evaluation.tally import (
+    answers_of,
+    blank_answers,
+    difference,
+    mean_of,
+    tally,
+    unpaired_difference,
+)
+
+THREE = Task(kind="multiclass", classes=("a", "b", "c"))
+TWO = Task(kind="binary", classes=("a", "b"))
+LABELS = Task(kind="multilabel", classes=("x", "y", "z"))
+NUMBERS = Task(kind="regression", classes=(), target_mean=10.0, target_std=2.0)
+
+
+def alone(num: int):
+    return grouping(None, num_rows=num)
+
+
+def test_the_values_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(3, size=(2, 90))
+    assert tally(truth, said, THREE).value == pytest.approx(accuracy_score(truth, said))
+    marks, given = rng.integers(2, size=(2, 90, 3)).astype(np.uint8)
+    expected = f1_score(marks, given, average="micro")
+    assert tally(marks, given, LABELS).value == pytest.approx(expected)
+    one, other = rng.normal(size=(2, 90))
+    assert tally(one, other, NUMBERS).value == pytest.approx(mean_absolute_error(one, other))
+
+
+def test_logits_become_the_answers_of_the_task() -> None:
+    assert answers_of(np.array([[0.0, 2.0, 1.0]]), THREE).tolist() == [1]
+    assert answers_of(np.array([[-0.1], [0.1]]), TWO).tolist() == [0, 1]
+    assert answers_of(np.array([[-1.0, 3.0, 0.5]]), LABELS).tolist() == [[0, 1, 1]]
+    assert answers_of(np.array([[1.5]]), NUMBERS).tolist() == [13.0]
+
+
+@pytest.mark.parametrize("task", [THREE, TWO, LABELS, NUMBERS])
+def test_blank_answers_have_the_form_of_answers(task: Task) -> None:
+    blank, real = blank_answers(task, 4), answers_of(np.zeros((4, task.num_outputs)), task)
+    assert (blank.shape, blank.dtype) == (real.shape, real.dtype)
+
+
+def test_right_and_wrong_answers_have_wilson_s_interval() -> None:
+    truth = np.zeros(50, np.int64)
+    said = (np.arange(50) < 8).astype(np.int64)
+    assert tally(truth, said, TWO).estimate(alone(50), seed=0) == wilson(42, 50)
+
+
+def test_the_mean_of_two_networks_is_thought_no_surer_than_one_network_on_as_many_pictures() -> (
+    None
+):
+    truth = np.zeros(200, np.int64)
+    one = (np.arange(200) % 10 == 0).astype(np.int64)
+    other = (np.arange(200) % 10 == 1).astype(np.int64)
+    found = mean_of([tally(truth, said, TWO) for said in (one, other)]).estimate(alone(200), seed=0)
+    plain = wilson(180, 200)
+    assert (found.value, found.low, found.high) == (plain.value, plain.low, plain.high)
+
+
+def test_groups_widen_the_interval() -> None:
+    truth = np.zeros(120, np.int64)
+    said = np.repeat((np.arange(12) < 3).astype(np.int64), 10)
+    own = tally(truth, said, TWO)
+    names = [f"video {row // 10}" for row in range(120)]
+    free, kept = (
+        own.estimate(alone(120), seed=0),
+        own.estimate(grouping(names, num_rows=120), seed=0),
+    )
+    assert kept.high - kept.low > 1.5 * (free.high - free.low)
+
+
+def test_the_difference_of_errors_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=80)
+    one, other = truth + rng.normal(size=80), truth + rng.normal(size=80) * 0.6
+    found = difference(tally(truth, one, NUMBERS), tally(truth, other, NUMBERS), alone(80))
+    oracle = stats.ttest_rel(np.abs(one - truth), np.abs(other - truth)).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), rel=1e-6)
+
+
+def test_two_that_never_differ_are_not_surely_equal_everywhere() -> None:
+    right = tally(np.zeros(20, np.int64), np.zeros(20, np.int64), TWO)
+    found = difference(right, right, alone(20))
+    assert found.value == 0
+    assert 0.03 < found.high < 0.15
+
+
+def test_the_unpaired_difference_is_newcombe_s() -> None:
+    # Newcombe (1998), table II, example (a): 56/70 - 48/80, method 10
+    found = unpaired_difference(wilson(56, 70), wilson(48, 80))
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert found.n == 150
+
+
+def test_without_pictures_there_is_no_score() -> None:
+    nothing = tally(np.zeros(0, np.int64), np.zeros(0, np.int64), TWO)
+    found = nothing.estimate(alone(0), seed=0)
+    assert isinstance(found, Estimate)
+    assert found.method == "undefined: no pictures"
