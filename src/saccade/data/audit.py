@@ -1,5 +1,6 @@
 """What a person should know about the data before anything is learned from it."""
 
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -8,17 +9,23 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from saccade.data.appearance import appearance_findings
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import part_findings
 from saccade.data.duplicates import duplicate_findings
+from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task, targets
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
 
+Z = 1.96  # standard errors on either side in a 95 % interval
 SEVERITIES = ("severe", "warning", "note")
 FEW_IN_CLASS = 20  # fewer and what is learned depends on which pictures they happen to be
 FEW_IN_TEST = 10  # fewer and a class's 95 % interval is wider than ± 0.25 (Wilson, 9 of 10)
+USUAL_ACCURACY = 0.9  # for which the width of an interval is told before anything is learned
+WIDE, VERY_WIDE = 0.05, 0.10  # half of it: it is narrower from 141 and from 37 test pictures on
+WIDE_ERROR, VERY_WIDE_ERROR = 0.15, 0.25  # of a mean error, as a share of it: 98 and 36 pictures
 IMBALANCE = 5.0  # the largest class against the smallest
 TINY_PX = 32
 LONG_SIDE = 4.0  # times the short side: a centre crop keeps a quarter
@@ -50,13 +57,16 @@ EXPECTED_REASONS = {
 }
 
 
-def look(catalog: Catalog, task: Task, split: Split | None = None) -> tuple[Finding, ...]:
+def look(
+    catalog: Catalog, task: Task, split: Split | None = None, *, looks: Looks | None = None
+) -> tuple[Finding, ...]:
     """Return everything found, the severe first: files, names, sizes, copies, classes, parts.
 
     Args:
         catalog: what was scanned.
         task: what is learned from it.
         split: adds what concerns the parts.
+        looks: adds what concerns the pixels: blank, dark, bright, flat and blurred pictures.
     """
     findings = [
         *_unusable(catalog),
@@ -66,6 +76,8 @@ def look(catalog: Catalog, task: Task, split: Split | None = None) -> tuple[Find
         *_formats(catalog),
         *_sizes(catalog),
         *(part_findings(catalog, split.parts) if split is not None else ()),
+        *(appearance_findings(catalog, looks) if looks is not None else ()),
+        *(_claim(split, task) if split is not None else ()),
     ]
     if task.kind != "regression":
         counts = class_counts(catalog, task)
@@ -269,3 +281,52 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
                 f"pictures, so that their numbers are very uncertain: {_shown(few)}.",
                 action="add pictures, or read the intervals, not the numbers",
             )
+
+
+def _claim(split: Split, task: Task) -> Iterator[Finding]:
+    """Yield how little the test part could show, before anything is learned, where it is little."""
+    rows = split.rows("test")
+    names = [split.groups[row] for row in rows]
+    units = len({name for name in names if name}) + sum(not name for name in names)
+    if not rows:
+        return
+    is_number = task.kind == "regression"
+    width = _error_width(units) if is_number else _half_width(USUAL_ACCURACY, units)
+    limits = (WIDE_ERROR, VERY_WIDE_ERROR) if is_number else (WIDE, VERY_WIDE)
+    if width <= limits[0]:
+        return
+    counted = _count(len(rows), "test picture")
+    if units < len(rows):
+        counted += (
+            f" in {units} groups (or sets of copies), each of which may be right or wrong as one,"
+        )
+    known = (
+        f"a mean error would be known to ± {width:.0%} of itself only"
+        if is_number
+        else f"an accuracy of {USUAL_ACCURACY} would be known to ± {width:.2f} only"
+    )
+    yield _finding(
+        "few-for-a-claim",
+        "warning" if width > limits[1] else "note",
+        f"With {counted} {known}.",
+        action="read the interval beside the number; more test pictures narrow it (four times as "
+        "many halve it)",
+    )
+
+
+def _half_width(share: float, n: int) -> float:
+    """Return half the width of Wilson's 95 % interval of a share (see `evaluation.intervals`).
+
+    >>> round(_half_width(0.9, 40), 3)
+    0.095
+    """
+    spread = math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return Z / (1 + Z**2 / n) * spread
+
+
+def _error_width(n: int) -> float:
+    """Return half the width of a mean error's 95 % interval, as a share of it, for normal errors.
+
+    The absolute value of a normal error has a spread of sqrt(π / 2 - 1) = 0.756 times its mean.
+    """
+    return Z * math.sqrt(math.pi / 2 - 1) / math.sqrt(n)
