@@ -1,0 +1,244 @@
+"""Which single property tells a class from all others, without knowing what the pictures show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from saccade.data.properties import CORNERS, FAMILIES, Property
+from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, Z
+from saccade.evaluation.ranking import mean_estimate, roc_auc
+from saccade.insight.trivial import Family, placed, ridge_answers
+
+NUM_BINS = 8
+FEWEST = 10  # pictures of a class, and of the others
+MOST = 12  # that are measured with an interval; the rest is only counted
+
+NEARLY = 0.9
+STRIKING = 0.95
+ENTIRELY = 0.99
+SURELY = 0.8
+ALIKE = 0.65
+"""How well a clue must tell a class to be worth a word, in areas under the ROC curve: of a picture
+of the class and another one, how often the clue knows which is which.
+
+What lies outside of what is shown (size, file kind, source) is severe from NEARLY on: with two
+normal distributions of equal width, 0.9 means that the best threshold is wrong in one picture of
+six. So is a corner that tells this class alone: the median of its areas for the other classes is
+below ALIKE. Where a corner tells all classes, it is they that reach into it, as digits do.
+Brightness, colour, sharpness and border can be what a class *is*; so they are severe from ENTIRELY
+on, and worth a warning from STRIKING on. All of it only where the lower end of an interval that
+holds for everything tried is above SURELY. What flowers, ants and bees, and digits have by nature,
+and what is found in them once planted, is in docs/shortcuts.md."""
+OUTSIDE = ("file", "source")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clue:
+    """A property (or a corner) as a witness of a class: a score a picture and class, (N, K).
+
+    The scores of a picture come from a rule that was made without it. Pictures of one cell have
+    the same scores.
+    """
+
+    name: str
+    words: str
+    family: str
+    cells_N: np.ndarray  # 0 to C - 1
+    scores_CK: np.ndarray
+
+    def scores(self, place: int) -> np.ndarray:
+        """Return the scores of every picture for one class, (N,)."""
+        column: np.ndarray = self.scores_CK[self.cells_N, place]
+        return column
+
+    def areas(self, members_NK: np.ndarray) -> np.ndarray:
+        """Return the area under the ROC curve for each class, (K,)."""
+        if len(self.scores_CK) == len(self.cells_N):
+            return areas_of(
+                self.scores_CK, members_NK[np.argsort(self.cells_N)], np.ones(len(members_NK))
+            )
+        one_hot = np.eye(len(self.scores_CK))[self.cells_N]
+        return areas_of(self.scores_CK, one_hot.T @ members_NK, one_hot.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Separation:
+    """How well one clue tells one class from the others."""
+
+    clue: Clue
+    place: int  # of the class
+    auc: Estimate
+    low_corrected: float  # of the interval that holds for all that were tried
+    others: float  # median area of the same clue for other classes, or of the other corners
+    single: str  # the property of the family that tells the class best alone; "" for a corner
+    single_area: float
+
+    @property
+    def severity(self) -> str:
+        """How much it should worry a person: "severe", "warning", or "" (as in any data)."""
+        if self.low_corrected < SURELY:
+            return ""
+        is_corner = self.clue.family in CORNERS
+        if self.clue.family in OUTSIDE or (is_corner and self.others < ALIKE):
+            return "severe" if self.auc.value >= NEARLY else ""
+        if is_corner or self.auc.value < STRIKING:
+            return ""
+        return "severe" if self.auc.value >= ENTIRELY else "warning"
+
+
+def clue_of(
+    column: Property, values: np.ndarray, members_NK: np.ndarray, half_N: np.ndarray
+) -> Clue:
+    """Return a property as a witness: the share of each class in the eighth that a picture lies in.
+
+    Eighths and shares are those of the other half of the pictures. A rule of one property was
+    found to do nearly as well as much larger ones on many data sets.
+
+    Args:
+        column: which property.
+        values: its values, (N,).
+        members_NK: which picture is of which class (has which label), 0 or 1.
+        half_N: bool, about half of the pictures.
+
+    Source: R. C. Holte (1993), Machine Learning 11: 63-90.
+    """
+    cells, scores = np.empty(len(values), np.int64), []
+    for number, held in enumerate((half_N, ~half_N)):
+        place = (placed(values, values[~held]) + 1) / 2
+        bins = np.minimum((place * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+        cells[held] = bins[held] + number * NUM_BINS
+        one_hot = np.eye(NUM_BINS)[bins[~held]]
+        usual_K = members_NK[~held].mean(axis=0)
+        totals = one_hot.sum(axis=0)[:, None]
+        scores.append((one_hot.T @ members_NK[~held] + usual_K) / (totals + 1))
+    return Clue(
+        name=column.name,
+        words=column.words,
+        family=column.family,
+        cells_N=cells,
+        scores_CK=np.concatenate(scores),
+    )
+
+
+def clue_of_family(
+    family: Family, members_NK: np.ndarray, half_N: np.ndarray, rows: np.ndarray
+) -> Clue:
+    """Return all properties of a family together as a witness, by a linear probe on each half.
+
+    Args:
+        family: its table, of all pictures.
+        members_NK: of the rows, 0 or 1.
+        half_N: bool, of the rows.
+        rows: which pictures.
+    """
+    scores_NK = np.empty(members_NK.shape)
+    table_ND = family.table_ND[rows]
+    for held in (half_N, ~half_N):
+        scores_NK[held] = ridge_answers(
+            table_ND[~held], members_NK[~held], table_ND[held], ridge=family.ridge
+        )
+    return Clue(
+        name=family.name,
+        words=FAMILIES[family.name],
+        family=family.name,
+        cells_N=np.arange(len(rows)),
+        scores_CK=scores_NK,
+    )
+
+
+def separations(
+    clues: Sequence[Clue], members_NK: np.ndarray, kept: Grouping
+) -> tuple[list[Separation], int]:
+    """Return the best separations, one for each class and family, and how many were tried.
+
+    All are ranked by the area under the ROC curve; the first twelve get DeLong's interval, and a
+    lower end that holds for all that were tried together: the distance to the lower end of the
+    95 % interval, times the square of the ratio of the two normal quantiles (Bonferroni). The
+    square is what Wilson's distance grows by near 1; elsewhere it is too cautious.
+
+    Args:
+        clues: what may tell a class.
+        members_NK: which picture is of which class, 0 or 1.
+        kept: which pictures belong together.
+    """
+    counts = members_NK.sum(axis=0)
+    classes = np.flatnonzero((counts >= FEWEST) & (len(members_NK) - counts >= FEWEST))
+    num_tried = len(clues) * len(classes)
+    if not num_tried:
+        return [], 0
+    areas_MK = np.stack([clue.areas(members_NK) for clue in clues])
+    reach = float(ndtri(1 - (1 - LEVEL) / 2 / num_tried)) / Z
+    best: dict[tuple[str, int], int] = {}
+    ranked = areas_MK[:, classes]
+    for flat in np.argsort(-ranked, axis=None, kind="stable").tolist():
+        clue, column = divmod(flat, len(classes))
+        best.setdefault((clues[clue].family, int(classes[column])), clue)
+        if len(best) == MOST:
+            break
+    found = []
+    for (family, place), number in best.items():
+        clue = clues[number]
+        own = [k for k, one in enumerate(clues) if one.family == family and one.name != family]
+        single = max(own, key=lambda k: areas_MK[k, place], default=-1)
+        ranks = roc_auc(members_NK[:, place] == 1, clue.scores(place))
+        auc = mean_estimate([ranks], grouping=kept, method="wilson-delong", why="one side is empty")
+        found.append(
+            Separation(
+                clue=clue,
+                place=place,
+                auc=auc,
+                low_corrected=auc.value - (auc.value - auc.low) * reach**2,
+                others=_others(clues, number, members_NK, place, areas_MK),
+                single=clues[single].words if single >= 0 else "",
+                single_area=float(areas_MK[single, place]) if single >= 0 else 0.5,
+            )
+        )
+    return sorted(found, key=lambda one: -one.auc.value), num_tried
+
+
+def _others(
+    clues: Sequence[Clue], number: int, members_NK: np.ndarray, place: int, areas_MK: np.ndarray
+) -> float:
+    """Return the median area of a clue for the other classes, the class itself left out.
+
+    Where there is no other (one of two classes), that of the other corners for this one.
+    """
+    clue = clues[number]
+    if members_NK.shape[1] < 3:
+        same = [k for k, one in enumerate(clues) if one.family in CORNERS and k != number]
+        return float(np.median(areas_MK[same, place])) if same else 0.5
+    rest_N = members_NK[:, place] == 0
+    other = np.delete(np.arange(members_NK.shape[1]), place)
+    members = members_NK[rest_N][:, other]
+    scores = clue.scores_CK[clue.cells_N[rest_N]][:, other]
+    areas = areas_of(scores, members, np.ones(len(scores)))
+    return float(np.median(areas[members.sum(axis=0) >= FEWEST])) if len(areas) else 0.5
+
+
+def areas_of(scores_CK: np.ndarray, positives_CK: np.ndarray, totals_C: np.ndarray) -> np.ndarray:
+    """Return the area under the ROC curve of each column, (K,), equal scores counted half.
+
+    Args:
+        scores_CK: of cells of pictures, which all have the same scores.
+        positives_CK: how many pictures of a cell are of the class.
+        totals_C: how many pictures a cell holds.
+    """
+    order = np.argsort(scores_CK, axis=0, kind="stable")
+    scores = np.take_along_axis(scores_CK, order, axis=0)
+    positives = np.take_along_axis(positives_CK, order, axis=0).astype(np.float64)
+    through = np.cumsum(totals_C[order], axis=0)
+    num, place = len(scores), np.arange(len(scores))[:, None]
+    changes = scores[1:] != scores[:-1]
+    edge = np.ones((1, scores.shape[1]), np.bool_)
+    first = np.maximum.accumulate(np.where(np.vstack([edge, changes]), place, 0), axis=0)
+    last = np.where(np.vstack([changes, edge]), place, num)
+    last = np.minimum.accumulate(last[::-1], axis=0)[::-1]
+    before = np.take_along_axis(through - totals_C[order], first, axis=0)
+    ranks = (before + np.take_along_axis(through, last, axis=0) + 1) / 2
+    number = positives.sum(axis=0)
+    above = (ranks * positives).sum(axis=0) - number * (number + 1) / 2
+    pairs = number * (totals_C.sum() - number)
+    areas: np.ndarray = np.divide(above, pairs, out=np.full(len(pairs), 0.5), where=pairs > 0)
+    return areas

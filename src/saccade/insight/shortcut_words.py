@@ -1,0 +1,142 @@
+"""What the probe of trivial properties found, in words and as findings."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saccade.data.task import Task
+
+HALF = 0.5  # of what the model gains over always answering the same
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """Return "nearly wins", "says something" or "says nothing".
+
+    The trivial properties *nearly win* where they are shown to beat the one answer, and either
+    are shown to recover more than half of what the model gains over it (the interval's lower end
+    is above), or the model is not shown to be better than they are. Half, because then most of
+    what the score says can be had without looking at what is shown. An interval that merely
+    reaches into the model's would not do as a rule: with few pictures every interval does, and
+    a paired comparison knows more than two intervals.
+    """
+    if not _above_zero(found["gain"]):
+        return "says nothing"
+    share, ahead = found["share"], found["ahead"]
+    if ahead is None:
+        return "says something"
+    half = share["low"] is not None and share["low"] > HALF
+    return "nearly wins" if half or not _above_zero(ahead) else "says something"
+
+
+def _above_zero(gain: Mapping[str, Any]) -> bool:
+    return gain["low"] is not None and gain["low"] > 0
+
+
+def sentence(found: Mapping[str, Any], task: Task) -> str:
+    """Return what the trivial properties can do, in words."""
+    what = "Brightness, colour, sharpness, border, size and file kind alone"
+    if not found["looked"]:
+        what = "Size and file kind alone"
+    n, part = found["n"], found["part"]
+    usual = {"regression": "always the mean", "multilabel": "always the usual labels"}.get(
+        task.kind, "majority"
+    )
+    beside = f"{usual} {_short(found['majority'])}"
+    if found["model"] is not None:
+        beside += f"; {found['model_name']} {_short(found['model'])}"
+    number, pictures = _full(found["trivial"]), f"the {n} {part} pictures"
+    did = {
+        "regression": f"are off by {number} on average on {pictures}",
+        "multilabel": f"get {number} of the labels right on {pictures}",
+    }.get(task.kind, f"name {number} of {pictures} rightly")
+    text = f"{what} {did} ({beside})."
+    own = found["verdict"]
+    if own == "says nothing":
+        return f"{text} It is not shown that they say anything about the answer."
+    share = found["share"]
+    if share is not None and share["value"] is not None:
+        text += f" That is {_full(share)} of what {found['model_name']} gains over {usual}"
+        text += ": they nearly win." if own == "nearly wins" else "."
+    elif own == "nearly wins":
+        text += f" They nearly win: {found['model_name']} is not shown to be better."
+    return text
+
+
+def _short(one: Mapping[str, Any]) -> str:
+    return "–" if one["value"] is None else f"{one['value']:.3g}"
+
+
+def _full(one: Mapping[str, Any]) -> str:
+    if one["low"] is None:
+        return _short(one)
+    return f"{one['value']:.3g} [{one['low']:.3g}, {one['high']:.3g}]"
+
+
+def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[str, Any]]:
+    """Return what should stand among the findings of the data, as `Finding` has it."""
+    made = []
+    if found["verdict"] == "nearly wins":
+        text = f"{found['sentence']} Most of it is in the {found['families'][0]['name']}."
+        if found["clues"]:
+            best = found["clues"][0]
+            text += f" It tells '{best['class']}' best, by the {_named(best)}."
+        made.append(
+            _finding(
+                "shortcut",
+                "severe",
+                text,
+                action="look at what the pictures of a class share beside what they show; where "
+                "that is no part of it, collect all classes in the same way, or cut it away",
+            )
+        )
+    by_class: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in found["clues"]:
+        if one["severity"]:
+            by_class[one["class"]].append(one)
+    for name, own in by_class.items():
+        worst = min(own, key=lambda one: ("severe", "warning").index(one["severity"]))
+        others = [f"the {_named(one)}" for one in own if one is not worst]
+        as_well = f" (and so do {' and '.join(others)})" if others else ""
+        made.append(
+            _finding(
+                "shortcut-property",
+                worst["severity"],
+                f"The {_named(worst)} alone nearly tells '{name}' from the others{as_well}: of "
+                f"a picture of '{name}' and another one it knows which is which in "
+                f"{_full(worst['auc'])} of all pairs (n = {worst['auc']['n']}).",
+                paths=[one["path"] for one in worst["pictures"]],
+                action=f"look at the pictures of '{name}': if that is no part of what '{name}' is, "
+                "a network learns it instead of the class",
+            )
+        )
+    if source_is_label:
+        made.append(
+            _finding(
+                "source-is-class",
+                "note",
+                "Each source (a folder, or the beginning of the file names) holds pictures of one "
+                "class alone. It is left out of the probe, for it may be the class in other words.",
+                action="if these are places, cameras or collections, nothing here can tell whether "
+                "the network learned them instead of the classes: collect all classes from each",
+            )
+        )
+    return made
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    """Return a clue in words, with the property that tells most where it is several together."""
+    if one["property"] == one["single"] or not one["single"]:
+        return str(one["property"])
+    return f"{one['property']} (most of all the {one['single']}: {one['single_area']:.3g})"
+
+
+def _finding(
+    kind: str, severity: str, text: str, *, action: str, paths: Sequence[str] = ()
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "severity": severity,
+        "paths": list(paths),
+        "sentence": text,
+        "action": action,
+    }

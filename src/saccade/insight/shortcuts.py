@@ -1,0 +1,257 @@
+"""Shortcuts: do brightness, size, file kind, border or source alone nearly tell the classes?"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from saccade.data.properties import CORNERS, FAMILIES, Properties, properties_of
+from saccade.data.stratify import strata, stratify
+from saccade.data.task import Task
+from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
+from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
+from saccade.evaluation.resampling import mean_interval
+from saccade.evaluation.slices import holm
+from saccade.insight.evidence import Evidence, NotPossible
+from saccade.insight.separation import Separation, clue_of, clue_of_family, separations
+from saccade.insight.shortcut_words import findings, sentence, verdict
+from saccade.insight.trivial import (
+    Family,
+    answers,
+    design,
+    families_of,
+    losses_of,
+    plain_losses,
+    ridge_answers,
+    wanted_of,
+)
+from saccade.runtime.seeds import generator
+from saccade.runtime.store import encode_name
+from saccade.training.head import PENALTIES
+
+FEWEST = 20  # pictures to fit on, and to judge by
+FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
+NUM_PICTURES = 6
+MOST_SHOWN = 6
+SCORES = {
+    "binary": "accuracy",
+    "multiclass": "accuracy",
+    "multilabel": "share of labels right",
+    "regression": "mean error",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """The pictures that a probe is judged on, and the losses of those it is compared with."""
+
+    part: str
+    rows: np.ndarray
+    fit_rows: np.ndarray
+    kept: Grouping
+    plain_N: np.ndarray  # losses of always answering the same
+    model_N: np.ndarray | None
+    model_name: str
+
+
+def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far trivial properties alone get, beside the majority and the model.
+
+    Fitted on the train part; judged on the test part once there are predictions, before that on
+    the validation part. What tells a single class is looked for in train and validation, each
+    half by the other, so that the test part has no say in it.
+
+    Raises:
+        NotPossible: there are too few pictures.
+    """
+    with threadpool_limits(1, user_api="blas"):  # many small problems: a second thread only waits
+        return _studied(evidence)
+
+
+def _studied(evidence: Evidence) -> dict[str, Any]:
+    properties = properties_of(evidence.catalog, evidence.looks)
+    judged = _judged(evidence)
+    features_ND = design(properties.values_NP, judged.fit_rows)
+    if not features_ND.shape[1]:
+        raise NotPossible("all pictures have the same trivial properties")
+    trivial_N = _losses(evidence, features_ND, judged)
+    families = families_of(properties, evidence.looks, judged.fit_rows)
+    found: dict[str, Any] = {
+        "part": judged.part,
+        "n": len(judged.rows),
+        "num_properties": len(properties.columns),
+        "looked": any(own.family == "light" for own in properties.columns),
+        **_compared(evidence, judged, trivial_N),
+        "families": _families(evidence, families, judged),
+    }
+    clues, num_tried = _separations(evidence, properties, families)
+    found["num_tried"] = num_tried
+    clues.sort(key=lambda one: ("severe", "warning", "").index(one.severity))
+    found["clues"] = [_clue_as_dict(evidence, one) for one in clues[:MOST_SHOWN]]
+    found["verdict"] = verdict(found)
+    found["sentence"] = sentence(found, evidence.task)
+    found["findings"] = findings(found, source_is_label=properties.source_is_label)
+    return found
+
+
+def _judged(evidence: Evidence) -> Judged:
+    after = evidence.table is not None
+    order = ("test", "validation") if after else ("validation",)
+    part = next((own for own in order if len(evidence.rows(own)) >= FEWEST), "")
+    fit_rows = evidence.rows("train")
+    if not part or len(fit_rows) < FEWEST:
+        raise NotPossible(
+            f"a probe needs {FEWEST} pictures to be fitted on and {FEWEST} to be judged by"
+        )
+    rows = evidence.rows(part)
+    groups = [evidence.split.groups[row] for row in rows]
+    task, truth = evidence.task, evidence.targets
+    model_N, name = None, ""
+    if evidence.table is not None:
+        model_N = losses_of(evidence.table.scores[rows], truth[rows], task)
+        name = "the model"
+    elif evidence.features_ND is not None:
+        scores = answers(
+            evidence.features_ND, truth, fit_rows, rows,
+            task=task, seed=evidence.recipe.seed, penalties=FROZEN_PENALTY,
+        )  # fmt: skip
+        model_N, name = losses_of(scores, truth[rows], task), "a head on frozen features"
+    return Judged(
+        part=part,
+        rows=rows,
+        fit_rows=fit_rows,
+        kept=grouping(groups if any(groups) else None, num_rows=len(rows)),
+        plain_N=plain_losses(truth, fit_rows, rows, task),
+        model_N=model_N,
+        model_name=name,
+    )
+
+
+def _losses(evidence: Evidence, features_ND: np.ndarray, judged: Judged) -> np.ndarray:
+    scores = answers(
+        features_ND, evidence.targets, judged.fit_rows, judged.rows,
+        task=evidence.task, seed=evidence.recipe.seed,
+    )  # fmt: skip
+    return losses_of(scores, evidence.targets[judged.rows], evidence.task)
+
+
+def _compared(evidence: Evidence, judged: Judged, trivial_N: np.ndarray) -> dict[str, Any]:
+    """Return the scores of the three, and whether each is shown to be better than the one below."""
+    task, kept = evidence.task, judged.kept
+    gain = mean_gain(judged.plain_N, trivial_N, kept)
+    found: dict[str, Any] = {
+        "score": SCORES[task.kind],
+        "trivial": _score(trivial_N, evidence, kept).as_dict(),
+        "majority": _score(judged.plain_N, evidence, kept).as_dict(),
+        "gain": gain.as_dict(),
+        "model": None,
+        "model_name": judged.model_name,
+        "ahead": None,
+        "share": None,
+    }
+    if judged.model_N is not None:
+        found["model"] = _score(judged.model_N, evidence, kept).as_dict()
+        found["ahead"] = mean_gain(trivial_N, judged.model_N, kept).as_dict()
+        found["share"] = recovered(judged.plain_N, trivial_N, judged.model_N, kept).as_dict()
+    return found
+
+
+def _score(losses_N: np.ndarray, evidence: Evidence, kept: Grouping) -> Estimate:
+    """Return the accuracy, the share of labels that are right, or the mean error."""
+    if evidence.task.kind in {"binary", "multiclass"}:
+        return grouped_ratio(1 - losses_N, np.ones(len(losses_N)), kept)
+    rng = generator(evidence.recipe.seed, "shortcuts")
+    loss = mean_interval(losses_N, grouping=kept, rng=rng)
+    if evidence.task.kind == "regression":
+        return loss
+    return replace(loss, value=1 - loss.value, low=1 - loss.high, high=1 - loss.low)
+
+
+def _families(
+    evidence: Evidence, families: Sequence[Family], judged: Judged
+) -> list[dict[str, Any]]:
+    """Return what each family of properties does alone, the best first, p corrected for all."""
+    task = evidence.task
+    wanted_MK = wanted_of(evidence.targets[judged.fit_rows], task)
+    truth = evidence.targets[judged.rows]
+    found, p_values = [], []
+    for one in families:
+        table_ND = one.table_ND
+        scores = ridge_answers(
+            table_ND[judged.fit_rows], wanted_MK, table_ND[judged.rows], ridge=one.ridge
+        )
+        losses_N = losses_of(scores, truth, task)
+        gain = mean_gain(judged.plain_N, losses_N, judged.kept)
+        p_values.append(p_of_gain(gain, judged.kept))
+        score = _score(losses_N, evidence, judged.kept)
+        found.append({"name": FAMILIES[one.name], "score": score.as_dict(), "gain": gain.as_dict()})
+    for own, p in zip(found, holm(np.array(p_values)).tolist(), strict=True):
+        own["p_corrected"] = p
+    return sorted(found, key=lambda own: -float(own["gain"]["value"]))
+
+
+def _separations(
+    evidence: Evidence, properties: Properties, families: Sequence[Family]
+) -> tuple[list[Separation], int]:
+    """Return what tells a class, from the train and validation part, and how many were tried."""
+    task = evidence.task
+    if task.kind == "regression":
+        return [], 0
+    rows = evidence.rows("train", "validation")
+    groups = [evidence.split.groups[row] for row in rows]
+    half_N = _half(evidence.targets[rows], groups, task=task, seed=evidence.recipe.seed)
+    members_NK = wanted_of(evidence.targets[rows], task).astype(np.float64)
+    if task.kind == "binary":
+        members_NK = members_NK[:, 1:]  # what tells one of two tells the other
+    clues = [
+        clue_of(own, properties.values_NP[rows, place], members_NK, half_N)
+        for place, own in enumerate(properties.columns)
+    ]
+    clues += [
+        clue_of_family(one, members_NK, half_N, rows)
+        for one in families
+        if one.name in CORNERS or len(properties.places(one.name)) > 1
+    ]
+    kept = grouping(groups if any(groups) else None, num_rows=len(rows))
+    return separations(clues, members_NK, kept)
+
+
+def _half(targets: np.ndarray, groups: Sequence[str], *, task: Task, seed: int) -> np.ndarray:
+    """Return which pictures are in the first half, bool (N,); groups stay whole."""
+    units: defaultdict[str | int, list[int]] = defaultdict(list)
+    for place, group in enumerate(groups):
+        units[group or place].append(place)
+    whole = list(units.values())
+    rng = generator(seed, "shortcuts", "halves")
+    dealt = stratify(whole, strata(task, targets), fractions={"a": 0.5, "b": 0.5}, rng=rng)
+    half_N = np.zeros(len(targets), np.bool_)
+    for unit, part in zip(whole, dealt, strict=True):
+        half_N[unit] = part == "a"
+    return half_N
+
+
+def _clue_as_dict(evidence: Evidence, one: Separation) -> dict[str, Any]:
+    """Return a separation as JSON can hold it, with the pictures that show it most."""
+    task, rows = evidence.task, evidence.rows("train", "validation")
+    place = 1 if task.kind == "binary" else one.place
+    targets = evidence.targets[rows]
+    is_class = targets[:, place] == 1 if task.kind == "multilabel" else targets == place
+    own = np.flatnonzero(is_class)
+    order = own[np.argsort(-one.clue.scores(one.place)[own], kind="stable")][:NUM_PICTURES]
+    return {
+        "property": one.clue.words,
+        "family": FAMILIES[one.clue.family],
+        "class": encode_name(task.classes[place]),
+        "auc": one.auc.as_dict(),
+        "low_corrected": one.low_corrected,
+        "others": one.others,
+        "single": one.single,
+        "single_area": one.single_area,
+        "severity": one.severity,
+        "pictures": [
+            {"path": encode_name(evidence.catalog.paths[row])} for row in rows[order].tolist()
+        ],
+    }

@@ -1,0 +1,77 @@
+"""Weak spots, as the page shows them: a table of slices, and pictures of each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from saccade.evaluation.intervals import Estimate
+from saccade.reporting.facts import Picture
+from saccade.reporting.pictures import Album
+from saccade.reporting.wording import decimals, plural
+from saccade.runtime.store import decode_name
+
+
+def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
+    """Return what `study_slices.html` is given."""
+    return {
+        "sentence": study["sentence"],
+        "score": study["score"],
+        "rows": [_row(one, album, score=study["score"]) for one in study["slices"]],
+        "num_more": study["num_weak"] - len(study["slices"]),
+        "note": _note(study),
+    }
+
+
+def estimate_of(found: Mapping[str, Any]) -> Estimate:
+    """Return an estimate that was written as JSON; what is missing is NaN."""
+    numbers = {
+        key: float("nan") if found[key] is None else float(found[key])
+        for key in ("value", "low", "high")
+    }
+    return Estimate(**numbers, n=int(found["n"]), method=str(found["method"]))
+
+
+def p_words(p: float) -> str:
+    """Return a probability for a table.
+
+    >>> p_words(0.0312), p_words(0.00001)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _row(one: Mapping[str, Any], album: Album, *, score: str) -> dict[str, Any]:
+    mostly = one["mostly"]
+    remark = ""
+    if mostly is not None:
+        remark = f"{mostly['count']} of its {plural(one['n'], 'picture')} are {mostly['class']}"
+    is_share = score == "accuracy"
+    return {
+        "name": one["name"],
+        "n": one["n"],
+        "inside": estimate_of(one["inside"]),
+        "outside": estimate_of(one["outside"]),
+        "difference": estimate_of(one["difference"]),
+        "p": p_words(one["p_corrected"]),
+        "remark": remark,
+        "caption": f"{one['num_wrong']} of {plural(one['n'], 'picture')} wrong"
+        if is_share
+        else f"{score} {decimals(one['inside']['value'])}, n = {one['n']}",
+        "pictures": [_picture(own, album) for own in one["pictures"]],
+    }
+
+
+def _picture(own: Mapping[str, str], album: Album) -> dict[str, Picture | str]:
+    return {
+        "picture": album.picture(decode_name(own["path"])),
+        "what": f"is {own['truth']}, answered {own['prediction']}",
+    }
+
+
+def _note(study: Mapping[str, Any]) -> str:
+    return (
+        f"Slices of at least {study['fewest']} pictures, each against all others of the part, by "
+        "Fisher's exact test (by the rank sum for errors that are numbers; where pictures come in "
+        "groups, by groups). p is corrected for all that were tested (Holm): on answers that have "
+        f"nothing to do with the slices, {study['alpha']:.0%} of runs would show any. Pairs are "
+        "shown only where they are worse than the rest of either of the two."
+    )

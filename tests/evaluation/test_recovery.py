@@ -1,0 +1,76 @@
+"""How much of a gain a simpler answer recovers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from saccade.evaluation.intervals import grouping
+from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
+
+EDGES = (0.3, 0.6, 0.9)
+
+
+def test_the_gain_is_scipys_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.random(50), rng.random(50) * 0.8
+    alone = grouping(None, num_rows=50)
+    found = mean_gain(first, second, alone)
+    test = stats.ttest_rel(first, second, alternative="greater")
+    both = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert found.value == pytest.approx((first - second).mean())
+    assert (found.low, found.high) == pytest.approx(tuple(both))
+    assert p_of_gain(found, alone) == pytest.approx(test.pvalue)
+
+
+def test_pictures_of_a_group_count_as_one() -> None:
+    rng = np.random.default_rng(1)
+    gains = rng.normal(0.1, 0.3, 20)
+    group = np.repeat(np.arange(20), 10)
+    kept = grouping([str(own) for own in group], num_rows=200)
+    found = mean_gain(gains[group], np.zeros(200), kept)
+    wanted = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx(tuple(wanted))
+
+
+def test_too_few_pictures_show_nothing() -> None:
+    kept = grouping(None, num_rows=7)
+    found = mean_gain(np.ones(7), np.zeros(7), kept)
+    assert (found.value, p_of_gain(found, kept)) == (1, 1)
+    assert recovered(np.ones(7), np.zeros(7), np.zeros(7), kept).method.startswith("undefined")
+
+
+def test_equal_gains_of_all_pictures_are_certain() -> None:
+    kept = grouping(None, num_rows=20)
+    assert p_of_gain(mean_gain(np.ones(20), np.zeros(20), kept), kept) == 0
+    assert p_of_gain(mean_gain(np.zeros(20), np.zeros(20), kept), kept) == 1
+
+
+def test_the_share_is_the_ratio_of_the_gains() -> None:
+    plain = np.array([1.0] * 80 + [0.0] * 20)
+    simple = np.array([1.0] * 50 + [0.0] * 50)
+    full = np.array([1.0] * 20 + [0.0] * 80)
+    found = recovered(plain, simple, full, grouping(None, num_rows=100))
+    assert found.value == pytest.approx(0.5)  # 0.3 of 0.6
+    assert found.low < 0.5 < found.high
+
+
+def test_where_the_full_answer_gains_nothing_there_is_no_share() -> None:
+    rng = np.random.default_rng(2)
+    plain = (rng.random(100) < 0.5) * 1.0
+    found = recovered(plain, plain, plain[::-1].copy(), grouping(None, num_rows=100))
+    assert found.method == "undefined: the full answer is not shown to gain anything"
+
+
+def test_the_interval_of_the_share_holds_in_nineteen_of_twenty_samples() -> None:
+    # P(U + N > e) of a uniform U and a normal N of spread 0.1: E[clip(1 - e + N, 0, 1)]
+    part = [stats.norm.expect(lambda n, e=e: min(max(1 - e + n, 0), 1), scale=0.1) for e in EDGES]
+    true_share = (part[0] - part[1]) / (part[0] - part[2])
+    assert true_share == pytest.approx(0.507, abs=0.001)
+    kept, held = grouping(None, num_rows=150), 0
+    for run in range(400):
+        rng = np.random.default_rng(run)
+        hard = rng.random(150)  # what makes a picture hard is common to all three
+        plain, simple, full = ((hard + rng.normal(0, 0.1, 150) > edge) * 1.0 for edge in EDGES)
+        found = recovered(plain, simple, full, kept)
+        held += found.low <= true_share <= found.high
+    assert 0.92 <= held / 400 <= 0.98

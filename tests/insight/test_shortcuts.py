@@ -1,0 +1,258 @@
+"""Trivial properties that tell a class are named; where there are none, nothing is claimed."""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+from tests.insight.planted import (
+    bordered,
+    brightened,
+    catalog_of,
+    evidence_of,
+    marked,
+    photographs,
+)
+
+from saccade.data.catalog import Catalog
+from saccade.data.sealed import Sealed
+from saccade.data.task import Task
+from saccade.insight import separation
+from saccade.insight.evidence import Evidence, NotPossible
+from saccade.insight.separation import areas_of
+from saccade.insight.shortcut_words import findings, sentence, verdict
+from saccade.insight.shortcuts import study
+from saccade.insight.trivial import design, ridge_answers
+
+TASK = Task(kind="multiclass", classes=("birch", "elm", "oak", "rowan"))
+TRUTH = np.arange(400) % 4
+OAK = TRUTH == 2
+
+
+@functools.cache
+def pictures() -> np.ndarray:
+    return photographs(400, seed=0, side=64)
+
+
+def planted(change: Any) -> np.ndarray:
+    pixels = pictures().copy()
+    pixels[OAK] = change(pixels[OAK])
+    return pixels
+
+
+def of(pixels: np.ndarray, **changes: Any) -> dict[str, Any]:
+    return study(evidence_of(pixels, TRUTH, task=TASK, **changes), {})
+
+
+def test_where_nothing_is_planted_nothing_is_found() -> None:
+    found = of(pictures())
+    assert found["verdict"] == "says nothing"
+    assert found["findings"] == []
+    assert [one["severity"] for one in found["clues"]] == [""] * len(found["clues"])
+    assert min(one["p_corrected"] for one in found["families"]) > 0.05
+    assert found["n"] == 100
+
+
+def test_a_coloured_border_in_one_class_is_named() -> None:
+    found = of(planted(lambda own: bordered(own, px=4, colour=(200, 30, 30))))
+    (finding,) = [own for own in found["findings"] if own["kind"] == "shortcut-property"]
+    assert finding["severity"] == "severe"
+    assert "border alone nearly tells 'oak' from the others" in finding["sentence"]
+    assert all(path.startswith("oak/") for path in finding["paths"])
+    assert len(finding["paths"]) == 6
+    assert found["families"][0]["name"] == "border"
+    assert found["families"][0]["p_corrected"] < 0.001
+
+
+def test_a_small_text_in_a_corner_of_one_class_is_named() -> None:
+    found = of(planted(lambda own: marked(own, text="by A", opacity=0.6)))
+    (finding,) = found["findings"]
+    assert (finding["kind"], finding["severity"]) == ("shortcut-property", "severe")
+    assert finding["sentence"].startswith("The bottom right corner alone nearly tells 'oak'")
+    # negative control: the corners are not looked at
+    evidence = evidence_of(
+        planted(lambda own: marked(own, text="by A", opacity=0.6)), TRUTH, task=TASK
+    )
+    without = dataclasses.replace(evidence.looks, corners_NCHW=None)
+    assert study(dataclasses.replace(evidence, looks=without), {})["findings"] == []
+
+
+def test_another_brightness_in_one_class_is_named() -> None:
+    found = of(planted(lambda own: brightened(own, by=60)))
+    best = found["clues"][0]
+    assert (best["class"], best["family"]) == ("oak", "brightness and colour")
+    assert best["single"] == "brightness"
+    assert best["low_corrected"] > 0.7
+    darker = of(planted(lambda own: brightened(own, by=-110)))
+    assert {own["severity"] for own in darker["findings"]} == {"severe"}
+    assert "'oak'" in darker["findings"][-1]["sentence"]
+
+
+def test_another_size_or_file_kind_in_one_class_is_named_without_looks() -> None:
+    names = [TASK.classes[own] for own in TRUTH]
+    sizes = np.where(OAK, 640, 480).astype(np.int32)
+    kinds = tuple("PNG" if own else "JPEG" for own in OAK)
+    for column, words in (
+        ({"widths_px": sizes}, "width"),
+        ({"formats": kinds}, "file kind JPEG"),
+        ({"num_bytes": np.where(OAK, 8000, 9000) + np.arange(400) % 50}, "bytes of the file"),
+    ):
+        catalog = catalog_of(names, **column)
+        found = without_looks(catalog)
+        (finding,) = [own for own in found["findings"] if own["kind"] == "shortcut-property"]
+        assert (finding["severity"], "'oak'" in finding["sentence"]) == ("severe", True)
+        assert words in finding["sentence"]
+        assert found["sentence"].startswith("Size and file kind alone name 0.")
+
+
+def without_looks(catalog: Catalog) -> dict[str, Any]:
+    evidence = evidence_of(pictures(), TRUTH, task=TASK, catalog=catalog)
+    nothing = dataclasses.replace(
+        evidence.looks, thumbs_NHW=evidence.looks.thumbs_NHW[:0], corners_NCHW=None
+    )
+    return study(dataclasses.replace(evidence, looks=nothing), {})
+
+
+def test_properties_that_tell_every_class_nearly_win() -> None:
+    names = [TASK.classes[own] for own in TRUTH]
+    catalog = catalog_of(names, widths_px=(400 + 100 * TRUTH).astype(np.int32))
+    found = without_looks(catalog)
+    assert found["verdict"] == "nearly wins"
+    assert found["findings"][0]["kind"] == "shortcut"
+    assert found["findings"][0]["severity"] == "severe"
+    assert found["share"]["value"] > 1
+    assert found["trivial"]["value"] == 1
+
+
+def test_a_corner_that_tells_all_classes_is_taken_for_what_they_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = pictures().copy()
+    for place in range(4):  # as digits reach into the corners: each class in its own way
+        corner = pixels[place == TRUTH, -16:, -16:]
+        corner[:, 4 * place : 4 * place + 3] = 255
+        pixels[place == TRUTH, -16:, -16:] = corner
+    found = of(pixels)
+    assert found["clues"][0]["auc"]["value"] > separation.NEARLY
+    assert found["findings"] == []
+    # negative control: without asking whether the other classes are told as well
+    monkeypatch.setattr(separation, "ALIKE", 2)
+    assert "corner" in of(pixels)["findings"][0]["sentence"]
+
+
+def test_before_learning_the_validation_part_judges_and_no_test_answer_is_read() -> None:
+    evidence = evidence_of(pictures(), TRUTH, task=TASK, accuracy=None)
+    sealed = Sealed(TRUTH, rows=evidence.split.rows("test"))
+    features = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
+    features[:, :4] += 4 * np.eye(4)[TRUTH]
+    found = study(dataclasses.replace(evidence, targets=sealed, features_ND=features), {})
+    assert (found["part"], found["n"]) == ("validation", 60)
+    assert found["model_name"] == "a head on frozen features"
+    assert found["model"]["value"] > 0.9
+    assert study(dataclasses.replace(evidence, targets=sealed), {})["model"] is None
+
+
+def test_the_numbers_of_the_judged_part_decide_nothing_about_the_probe() -> None:
+    rng = np.random.default_rng(0)
+    values, fit = rng.normal(size=(50, 3)), np.arange(30)
+    other = values.copy()
+    other[30:] += 100
+    assert np.array_equal(design(values, fit)[:30], design(other, fit)[:30])
+
+
+def test_the_ridge_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    table, wanted = rng.normal(size=(60, 5)) * [1, 2, 3, 4, 5], rng.normal(size=(60, 2))
+    alpha = 0.1 * table[:40].var(axis=0).mean() * 40
+    oracle = Ridge(alpha=alpha).fit(table[:40], wanted[:40]).predict(table[40:])
+    found = ridge_answers(table[:40], wanted[:40], table[40:], ridge=0.1)
+    assert found == pytest.approx(oracle)
+
+
+def test_areas_of_cells_are_scikit_learns_areas_of_pictures() -> None:
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 12, 300)
+    scores = rng.integers(0, 7, (12, 3)) / 7  # with ties between cells
+    members = (rng.random((300, 3)) < scores[cells] * 0.6 + 0.2) * 1.0
+    one_hot = np.eye(12)[cells]
+    found = areas_of(scores, one_hot.T @ members, one_hot.sum(axis=0))
+    wanted = [roc_auc_score(members[:, k], scores[cells, k]) for k in range(3)]
+    assert found == pytest.approx(wanted)
+
+
+def number(value: float, low: float, high: float) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high, "n": 200, "method": ""}
+
+
+@pytest.mark.parametrize(
+    ("gain", "share", "ahead", "wanted"),
+    [
+        ((0.1, -0.1), (0.6, 0.55), (0.3, 0.2), "says nothing"),
+        ((0.3, 0.2), (0.4, 0.3), (0.3, 0.2), "says something"),
+        ((0.3, 0.2), (0.6, 0.45), (0.3, 0.2), "says something"),
+        ((0.3, 0.2), (0.6, 0.55), (0.3, 0.2), "nearly wins"),
+        ((0.3, 0.2), (0.6, 0.45), (0.1, -0.1), "nearly wins"),
+        ((0.3, 0.2), None, None, "says something"),
+    ],
+)
+def test_the_rule_of_nearly_winning(gain: Any, share: Any, ahead: Any, wanted: str) -> None:
+    found = {
+        "gain": number(*gain, math.inf),
+        "share": share and number(*share, math.inf),
+        "ahead": ahead and number(*ahead, math.inf),
+    }
+    assert verdict(found) == wanted
+
+
+def test_the_sentence_says_it_all() -> None:
+    found = {
+        "looked": True, "n": 200, "part": "test", "verdict": "says something",
+        "majority": number(0.2, 0.15, 0.26), "trivial": number(0.41, 0.344, 0.479),
+        "model": number(0.93, 0.886, 0.958), "model_name": "the model",
+        "share": number(0.288, 0.2, 0.376), "ahead": number(0.52, 0.44, 0.6),
+    }  # fmt: skip
+    assert sentence(found, TASK) == (
+        "Brightness, colour, sharpness, border, size and file kind alone name 0.41 [0.344, 0.479] "
+        "of the 200 test pictures rightly (majority 0.2; the model 0.93). That is 0.288 [0.2, "
+        "0.376] of what the model gains over majority."
+    )
+
+
+def test_a_source_that_is_the_class_is_said() -> None:
+    found = {"verdict": "says nothing", "clues": []}
+    (finding,) = findings(found, source_is_label=True)
+    assert (finding["kind"], finding["severity"]) == ("source-is-class", "note")
+
+
+def test_numbers_and_several_labels_are_judged_by_their_errors() -> None:
+    rng = np.random.default_rng(0)
+    light = pictures().mean(axis=(1, 2, 3))
+    value = light / 50 + rng.normal(0, 0.1, 400)
+    evidence = evidence_of(pictures(), TRUTH, task=TASK, accuracy=None)
+    number_task = Task(
+        kind="regression", classes=(), target_mean=value.mean(), target_std=value.std()
+    )
+    found = study(dataclasses.replace(evidence, task=number_task, targets=value), {})
+    assert found["score"] == "mean error"
+    assert found["trivial"]["value"] < 0.4 * found["majority"]["value"]
+    assert found["families"][0]["name"] == "brightness and colour"
+    assert (found["clues"], found["verdict"]) == ([], "says something")
+
+    labels = np.stack([light > np.median(light), rng.random(400) < 0.5, OAK], axis=1)
+    label_task = Task(kind="multilabel", classes=("light", "coin", "oak"), separator=";")
+    found = study(
+        dataclasses.replace(evidence, task=label_task, targets=labels.astype(np.uint8)), {}
+    )
+    assert found["score"] == "share of labels right"
+    (finding,) = found["findings"]
+    assert "nearly tells 'light'" in finding["sentence"]
+
+
+def test_too_few_pictures_are_not_asked() -> None:
+    evidence: Evidence = evidence_of(pictures()[:60], TRUTH[:60], task=TASK)
+    with pytest.raises(NotPossible, match="20 pictures to be fitted on and 20 to be judged by"):
+        study(evidence, {})
