@@ -16,6 +16,7 @@ from saccade.runtime.store import decode_name, encode_name
 FILE, LABEL, CONTENT = "file", "label", "content"
 LEAVE_OUT = "-"
 """In place of a label: this picture belongs to none. A class of that name is written `'-`."""
+NO_LABELS = "|"  # of a picture with an empty set of labels, for an empty cell changes nothing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,11 +55,11 @@ def same_label(one: str, other: str, task: Task) -> bool:
 
 
 def label_text(marks_K: np.ndarray, catalog: Catalog, task: Task) -> str:
-    """Return a set of labels as a cell of the table; one without labels is a bare "|"."""
+    """Return a set of labels as a cell of the table; one without labels is `NO_LABELS`."""
     names = [name for name, mark in zip(task.classes, marks_K.tolist(), strict=True) if mark]
     if catalog.label_columns:
         return "|".join(str(int(column in names)) for column in catalog.label_columns)
-    return task.separator.join(names) or "|"
+    return task.separator.join(names) or NO_LABELS
 
 
 def _check_columns(table: Table) -> None:
