@@ -1,9 +1,23 @@
 """The studies there are, in the order of their worth: with a short budget the last go first."""
 
-from saccade.insight import learning_curve, naive_split
+from saccade.insight import learning_curve, naive_split, shortcuts, slices
 from saccade.insight.trust import Study
 
 STUDIES: tuple[Study, ...] = (
+    Study(
+        name="shortcuts",
+        what="whether size, brightness or file kind alone tell the classes",
+        ask=shortcuts.study,
+        seconds=1.0,
+        seconds_a_picture=5e-4,
+    ),
+    Study(
+        name="slices",
+        what="which kinds of pictures are answered worse",
+        ask=slices.study,
+        seconds=0.5,
+        after_learning=True,
+    ),
     Study(
         name="naive_split",
         what="what a naive split would have claimed",

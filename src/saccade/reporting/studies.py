@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from saccade.reporting import study_learning_curve, study_naive_split
+from saccade.reporting import (
+    study_learning_curve,
+    study_naive_split,
+    study_shortcuts,
+    study_slices,
+)
 from saccade.reporting.facts import StudyFacts
 from saccade.reporting.pictures import Album
 
@@ -14,6 +19,8 @@ View = Callable[[Mapping[str, Any], Album], Mapping[str, Any]]
 VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
         "naive_split": ("believe", study_naive_split.view),
+        "shortcuts": ("believe", study_shortcuts.view),
+        "slices": ("wrong", study_slices.view),
         "learning_curve": ("help", study_learning_curve.view),
     }
 )
