@@ -153,7 +153,7 @@ def test_a_group_is_found_and_a_property_of_one_group_is_not() -> None:
     losses = (rng.random(300) < 0.1) * 1.0
     losses[:10] = 1  # one patient's pictures are all wrong, and all of them dark
     dark = Slice(name="dark", about="light", members_N=group < 2)
-    own = Slice(name="group 0", about="group", members_N=group == 0)
+    own = Slice(name="group 0", about="group", members_N=group == 0, is_group=True)
     found = search(losses, [dark, own], [str(one) for one in group])
     assert [one.places for one in found.weak] == [(1,)]
     # negative control: pictures of one patient taken for independent ones
@@ -173,7 +173,7 @@ def test_without_the_correction_slices_are_claimed_at_random_negative_control(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize("n", [60, 200, 1000])
+@pytest.mark.parametrize("n", [60, 100, 200, 1000])
 def test_on_random_answers_claims_are_rare_at_every_size(n: int, grouped: bool) -> None:
     runs = 1000 if not grouped else 300
     share = share_of_runs_with_a_claim(runs, n, grouped=grouped)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from saccade.data.cache import empty_cache
 from saccade.data.catalog import Catalog
 from saccade.data.looks import Looks, corners_of, look_at_canvases
 from saccade.data.split import Split
@@ -127,7 +128,7 @@ def evidence_of(
             scores=np.eye(len(task.classes))[said],
         )  # fmt: skip
     return Evidence(
-        recipe=Recipe(), catalog=own, task=task, targets=truth, cache=None,
+        recipe=Recipe(), catalog=own, task=task, targets=truth, cache=empty_cache(),
         looks=looks_of(pixels_NHWC), table=table,
         split=Split(parts=parts, groups=("",) * num, why=("",) * num, seed=0),
     )  # fmt: skip

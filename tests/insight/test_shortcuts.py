@@ -216,10 +216,27 @@ def test_the_sentence_says_it_all() -> None:
         "share": number(0.288, 0.2, 0.376), "ahead": number(0.52, 0.44, 0.6),
     }  # fmt: skip
     assert sentence(found, TASK) == (
-        "Brightness, colour, sharpness, border, size and file kind alone name 0.41 [0.344, 0.479] "
-        "of the 200 test pictures rightly (majority 0.2; the model 0.93). That is 0.288 [0.2, "
-        "0.376] of what the model gains over majority."
+        "Brightness, colour, sharpness, border, size and file kind alone name 0.410 [0.344, "
+        "0.479] of the 200 test pictures rightly (majority 0.200; the model 0.930). That is 0.288 "
+        "[0.200, 0.376] of what the model gains over majority."
     )
+
+
+def test_what_the_network_is_not_shown_is_told_with_the_border() -> None:
+    one = {
+        "property": "border", "family": "border", "class": "oak", "single": "",
+        "severity": "severe", "auc": number(0.99, 0.98, 1.0), "pictures": [],
+    }  # fmt: skip
+    found = {"verdict": "says something", "clues": [one], "seen_share": 0.875}
+    (finding,) = findings(found, source_is_label=False)
+    assert finding["sentence"] == (
+        "The border alone nearly tells 'oak' from the others: of a picture of 'oak' and another "
+        "one it knows which is which in 0.990 [0.980, 1.000] of all pairs (n = 200). It is "
+        "measured on the whole picture; the middle 88% of each side is what the network is shown "
+        "when it answers."
+    )
+    (finding,) = findings({**found, "seen_share": 1.0}, source_is_label=False)
+    assert finding["sentence"].endswith("of all pairs (n = 200).")
 
 
 def test_a_source_that_is_the_class_is_said() -> None:

@@ -40,6 +40,7 @@ SHORTCUTS = {
     "model_name": "the model", "ahead": number(0.5), "share": number(0.29),
     "families": [
         {"name": "border", "score": number(0.4), "gain": number(0.2), "p_corrected": 0.00001},
+        {"name": "top left corner", "score": number(0.2), "gain": NO_INTERVAL, "p_corrected": 0.9},
         {"name": "sharpness", "score": number(0.2), "gain": NO_INTERVAL, "p_corrected": 1.0},
     ],
     "clues": [clue(HOSTILE, "severe"), clue("elm", single="border")],

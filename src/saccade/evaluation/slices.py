@@ -25,6 +25,7 @@ class Slice:
     name: str  # for a person: "the darkest quarter (brightness below 0.21)"
     about: str  # the property; two slices of one property are never combined
     members_N: np.ndarray  # bool
+    is_group: bool = False  # it is one of the groups itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +64,11 @@ def weak_slices(
 
     Losses of 0 and 1 (right, wrong) are compared by the exact hypergeometric (Fisher's) test, one
     side; other losses by the rank sum. With groups both give way to a test in which the unit is
-    the group: the signs of the groups' contributions are flipped at random; only a slice that
-    lies in one group is compared as if its pictures were drawn from it one by one. p values are
-    corrected over all slices by Holm's rule, which holds whatever the slices share, so that in
-    at most ALPHA of all runs any slice is claimed where none is worse. Before that, slices are
-    left out that could not be found even if every mistake lay in them: the sizes alone decide.
+    the group: the signs of the groups' contributions are flipped at random; only a group itself
+    is compared as if its pictures were drawn from it one by one. p values are corrected over all
+    slices by Holm's rule, which holds whatever the slices share, so that in at most ALPHA of all
+    runs any slice is claimed where none is worse. Before that, slices are left out that could not
+    be found even if every mistake lay in them: the sizes alone decide.
 
     Of pairs (dark *and* small) it is asked whether they are worse than the rest of *each* of the
     two, so that a pair is not claimed for what one of them does alone. Pairs have a fifth of
@@ -94,7 +95,7 @@ def weak_slices(
     fisher = binary and not kept.named
     p_S, least_S = _fisher(losses, members_SN) if binary else _ranks(losses, members_SN)
     if kept.named:
-        is_group = (kept.sums(members_SN.T.astype(np.float64)) > 0).sum(axis=0) == 1
+        is_group = np.array([slices[place].is_group for place in places], np.bool_)
         p_S = np.where(is_group, p_S, _signs(losses, members_SN, kept, rng))
         least_S = np.zeros(len(p_S))
     share = 1 - PAIR_SHARE if fisher else 1.0

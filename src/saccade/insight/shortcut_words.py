@@ -62,18 +62,28 @@ def sentence(found: Mapping[str, Any], task: Task) -> str:
     return text
 
 
+def _digits(value: float) -> str:
+    """Return three decimals of a share, three figures of a larger number."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+
+
 def _short(one: Mapping[str, Any]) -> str:
-    return "–" if one["value"] is None else f"{one['value']:.3g}"
+    return "–" if one["value"] is None else _digits(one["value"])
 
 
 def _full(one: Mapping[str, Any]) -> str:
     if one["low"] is None:
         return _short(one)
-    return f"{one['value']:.3g} [{one['low']:.3g}, {one['high']:.3g}]"
+    return f"{_digits(one['value'])} [{_digits(one['low'])}, {_digits(one['high'])}]"
 
 
 def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[str, Any]]:
-    """Return what should stand among the findings of the data, as `Finding` has it."""
+    """Return what should stand among the findings of the data, as `Finding` has it.
+
+    Args:
+        found: what the study found so far.
+        source_is_label: as in `Properties`.
+    """
     made = []
     if found["verdict"] == "nearly wins":
         text = f"{found['sentence']} Most of it is in the {found['families'][0]['name']}."
@@ -103,7 +113,8 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
                 worst["severity"],
                 f"The {_named(worst)} alone nearly tells '{name}' from the others{as_well}: of "
                 f"a picture of '{name}' and another one it knows which is which in "
-                f"{_full(worst['auc'])} of all pairs (n = {worst['auc']['n']}).",
+                f"{_full(worst['auc'])} of all pairs (n = {worst['auc']['n']})."
+                f"{_beyond_the_crop(worst, found['seen_share'])}",
                 paths=[one["path"] for one in worst["pictures"]],
                 action=f"look at the pictures of '{name}': if that is no part of what '{name}' is, "
                 "a network learns it instead of the class",
@@ -123,11 +134,22 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
     return made
 
 
+def _beyond_the_crop(one: Mapping[str, Any], seen_share: float) -> str:
+    """Return a warning that a border or corner may lie outside of what the network is shown."""
+    is_outside = one["family"] == "border" or one["family"].endswith("corner")
+    if seen_share >= 1 or not is_outside:
+        return ""
+    return (
+        f" It is measured on the whole picture; the middle {seen_share:.0%} of each side is what "
+        "the network is shown when it answers."
+    )
+
+
 def _named(one: Mapping[str, Any]) -> str:
     """Return a clue in words, with the property that tells most where it is several together."""
     if one["property"] == one["single"] or not one["single"]:
         return str(one["property"])
-    return f"{one['property']} (most of all the {one['single']}: {one['single_area']:.3g})"
+    return f"{one['property']} (most of all the {one['single']}: {one['single_area']:.3f})"
 
 
 def _finding(

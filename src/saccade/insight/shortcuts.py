@@ -84,6 +84,7 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
         "n": len(judged.rows),
         "num_properties": len(properties.columns),
         "looked": any(own.family == "light" for own in properties.columns),
+        "seen_share": _seen_share(evidence),
         **_compared(evidence, judged, trivial_N),
         "families": _families(evidence, families, judged),
     }
@@ -128,6 +129,14 @@ def _judged(evidence: Evidence) -> Judged:
         model_N=model_N,
         model_name=name,
     )
+
+
+def _seen_share(evidence: Evidence) -> float:
+    """Return how much of each side of the kept picture the network is shown when it answers."""
+    if not len(evidence.cache):
+        return 1.0
+    preprocess = evidence.cache.preprocess
+    return preprocess.size_px / preprocess.canvas_px
 
 
 def _losses(evidence: Evidence, features_ND: np.ndarray, judged: Judged) -> np.ndarray:

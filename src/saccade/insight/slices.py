@@ -127,7 +127,12 @@ def _named(what: str, names: Sequence[str]) -> Iterator[Slice]:
     column = np.array(names, dtype=object)
     for name, count in sorted(Counter(names).items()):
         if name and count >= FEWEST:
-            yield Slice(name=f"{what} {encode_name(name)}", about=what, members_N=column == name)
+            yield Slice(
+                name=f"{what} {encode_name(name)}",
+                about=what,
+                members_N=column == name,
+                is_group=what == "group",
+            )
 
 
 def quarters(name: str, values: np.ndarray) -> Iterator[Slice]:

@@ -9,6 +9,8 @@ from saccade.reporting.wording import decimals
 from saccade.runtime.store import decode_name
 
 MOST_GALLERIES = 2
+FEWEST_CLUES = 3
+SHOWN = 0.05  # p of a corner that is worth its row
 CLAIMS = {"severe": "nearly tells it", "warning": "nearly tells it, and may be part of it", "": ""}
 
 
@@ -22,7 +24,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "n": study["n"],
         "findings": [own["sentence"] for own in study["findings"] if own["kind"] != "shortcut"],
         "rows": _rows(study),
-        "clues": [_clue(one) for one in study["clues"]],
+        "clues": [_clue(one) for one in study["clues"][: max(FEWEST_CLUES, len(striking))]],
         "num_tried": study["num_tried"],
         "galleries": [
             {
@@ -35,11 +37,12 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
 
 
 def _rows(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the majority, each family alone, all together, and the model."""
+    """Return the majority, each family alone (corners that say something), all, and the model."""
     rows = [_row("always the same answer", study["majority"])]
     rows += [
         _row(f"{own['name']} alone", own["score"], gain=own["gain"], p=own["p_corrected"])
         for own in study["families"]
+        if own["p_corrected"] < SHOWN or not own["name"].endswith("corner")
     ]
     rows.append(_row("all but the corners together", study["trivial"], gain=study["gain"]))
     if study["model"] is not None:
