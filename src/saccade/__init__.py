@@ -12,18 +12,22 @@ if TYPE_CHECKING:
     from saccade.data.scan import scan
     from saccade.model import load
     from saccade.run import open_run
+    from saccade.run_comparison import compare
     from saccade.training.recipe import Recipe
+    from saccade.verification import verify
     from saccade.workflow import resume, train
 
-__all__ = ["Recipe", "load", "open_run", "resume", "scan", "train"]
+__all__ = ["Recipe", "compare", "load", "open_run", "resume", "scan", "train", "verify"]
 
 _HOMES = {
     "Recipe": "saccade.training.recipe",
+    "compare": "saccade.run_comparison",
     "load": "saccade.model",
     "open_run": "saccade.run",
     "resume": "saccade.workflow",
     "scan": "saccade.data.scan",
     "train": "saccade.workflow",
+    "verify": "saccade.verification",
 }
 
 

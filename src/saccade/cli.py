@@ -215,6 +215,43 @@ def report(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(help="Runs, or tables of predictions; the first is the baseline.")
+    ],
+    metric: Annotated[
+        str, typer.Option(help="A name in metrics.json; default: accuracy, or mae.")
+    ] = "",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say which run is better on the same test pictures, by how much, and if it may be chance."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade.run_comparison import compare as compare_runs
+
+        found = compare_runs(runs, metric=metric)
+        typer.echo(json_text(found.as_json()) if as_json else found.as_text())
+
+
+@app.command()
+def verify(
+    run: Annotated[str, typer.Argument(help="A run folder.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Check everything in a run folder again: can it be believed? Exit code 5 if it cannot."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade.verification import verify as verify_run
+
+        with choose_progress(quiet=quiet or as_json) as progress:
+            verdict = verify_run(run, progress=progress)
+        typer.echo(json_text(verdict.as_json()) if as_json else verdict.as_text())
+        if not verdict.believed:
+            raise typer.Exit(5)
+
+
+@app.command()
 @with_recipe_flags(*DATA, *PIXELS, *AUGMENT)
 def check(
     data: Data,

@@ -22,7 +22,7 @@ from saccade.models.candidates import Field, gather
 from saccade.models.inference import predict_logits
 from saccade.race import num_race_events, race
 from saccade.report import write_report
-from saccade.run import Ledger
+from saccade.run import Ledger, file_hashes
 from saccade.runtime import device
 from saccade.runtime.budget import Budget
 from saccade.runtime.errors import InterruptedRun
@@ -251,6 +251,7 @@ class Road:
         with self.ledger.timed("studies"):
             self._examine(answerer, asked, table)
         with self.ledger.timed("report"):
+            self.ledger.facts["files"] = file_hashes(folder)
             self.ledger.write("finished")
             write_report(folder, lesson)
         self.ledger.write("finished")

@@ -16,7 +16,7 @@ from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run
 from saccade.runtime import machine
 from saccade.runtime.errors import UsageError
-from saccade.runtime.store import write_json
+from saccade.runtime.store import sha256, write_json
 
 PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
 
@@ -134,6 +134,21 @@ class Ledger:
         self.facts["state"] = state
         self.facts["seconds"]["total"] = round(time.monotonic() - self.begun, 3)
         write_json(self.folder / "run.json", self.facts)
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of what a run leaves for good, by name; of a model its config.json.
+
+    Not of run.json, which holds them, nor of the report, which can be written anew. The model's
+    config.json holds the hashes of its other files.
+    """
+    names = [path.name for path in folder.iterdir() if path.suffix in {".csv", ".json", ".toml"}]
+    names += ["history.jsonl", "model/config.json"]
+    return {
+        name: sha256(folder / name)
+        for name in sorted(names)
+        if name != "run.json" and (folder / name).is_file()
+    }
 
 
 def versions() -> dict[str, str]:

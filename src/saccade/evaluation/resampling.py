@@ -42,11 +42,7 @@ def resampled_counts(
     pseudo-count is in the spirit of A. Agresti, B. Coull (1998), Am. Stat. 52: 119-126; its size
     was chosen by simulation (docs/intervals.md).
     """
-    total = int(times.sum())
-    sums = np.empty((RESAMPLES, units.shape[1]))
-    for rows in _chunks(RESAMPLES, len(times)):
-        size = rows.stop - rows.start
-        sums[rows] = rng.multinomial(total, times / total, size=size) @ units
+    sums = resampled_sums(units, times, rng=rng)
     k = len(present)
     extra = _pseudo_pictures(present, exclusive=exclusive, rng=rng)
     return Counts(
@@ -55,6 +51,21 @@ def resampled_counts(
         predicted=sums[:, 2 * k : 3 * k] + extra.predicted,
         total=sums[:, 3 * k :] + extra.total,
     )
+
+
+def resampled_sums(
+    units: Any,  # noqa: ANN401 - scipy's sparse arrays carry no types
+    times: np.ndarray,
+    *,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the sums (2,000, F) of as many units (U, F) as there are, drawn again and again."""
+    total = int(times.sum())
+    sums = np.empty((RESAMPLES, units.shape[1]))
+    for rows in _chunks(RESAMPLES, len(times)):
+        size = rows.stop - rows.start
+        sums[rows] = rng.multinomial(total, times / total, size=size) @ units
+    return sums
 
 
 def centre_counts(counts: Counts, *, present: np.ndarray, exclusive: bool) -> Counts:

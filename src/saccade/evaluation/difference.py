@@ -1,0 +1,105 @@
+"""How much better one is than another on the same pictures, and what that means in words."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saccade.evaluation.significance import SURE, holm
+
+LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A metric of the second minus that of the first, on the same pictures.
+
+    `value` is NaN where the metric is not defined, and `method` says why. `p` is two-sided: how
+    likely a difference at least as large would be where there is none. `p_corrected` is p as one
+    of `num_compared` comparisons.
+    """
+
+    metric: str
+    names: tuple[str, str]
+    value: float
+    low: float  # 95 % interval
+    high: float
+    n: int  # pictures
+    p: float
+    mid_p: float  # of McNemar's test, which the interval agrees with; else p
+    method: str  # "McNemar exact", "paired bootstrap of 40 groups", …
+    more: int | None = None  # pictures that the second has right beyond those of the first
+    p_corrected: float = math.nan
+    num_compared: int = 1
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether the corrected p is below 5 %."""
+        return self.final_p < SURE
+
+    @property
+    def final_p(self) -> float:
+        """p, corrected where it is one of several."""
+        return self.p if math.isnan(self.p_corrected) else self.p_corrected
+
+    @property
+    def second_is_better(self) -> bool:
+        """Whether the second has the better value, be it by chance."""
+        return self.value < 0 if self.metric in LOWER_IS_BETTER else self.value > 0
+
+    @property
+    def sentence(self) -> str:
+        """What it means, in plain words."""
+        first, second = self.names
+        if math.isnan(self.value):
+            return f"{second} and {first} cannot be compared by {self.metric}: {self.method}."
+        pictures = (
+            f"On the same {self.n} pictures" if self.n != 1 else "On one and the same picture"
+        )
+        numbers = f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        if math.isnan(self.low):
+            return f"{pictures} {self._said()}: {self.value:+.3f} ({self.method})."
+        text = f"{pictures} {self._said()}: {numbers}, {p_text(self.p)} ({self.method})"
+        if self.num_compared > 1:
+            text += f"; corrected for {self.num_compared} comparisons {p_text(self.final_p)}"
+        return f"{text}: {'beyond chance' if self.beyond_chance else 'not beyond chance'}."
+
+    def _said(self) -> str:
+        first, second = self.names
+        if self.more is None:
+            if self.value == 0:
+                return f"{second} and {first} have the same {self.metric}"
+            more = "higher" if self.value > 0 else "lower"
+            return f"the {self.metric} of {second} is {more} than that of {first}"
+        number = f"{abs(self.more)} {'more' if self.more > 0 else 'fewer'}"
+        if self.metric == "accuracy":
+            if not self.more:
+                return f"{second} names as many rightly as {first}"
+            return f"{second} names {number} rightly than {first}"
+        if not self.more:
+            return f"{second} has as many right as {first} ({self.metric})"
+        return f"{second} has {number} right than {first} ({self.metric})"
+
+
+def p_text(p: float) -> str:
+    """Return a p as it is read.
+
+    >>> p_text(0.0312), p_text(0.00001), p_text(1.0)
+    ('p = 0.031', 'p < 0.0001', 'p = 1')
+    """
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Return differences that were asked about together, with p corrected by Holm's rule.
+
+    Those that are not defined are not counted.
+    """
+    known = [own for own in differences if not math.isnan(own.p)]
+    after = dict(zip(map(id, known), holm([own.p for own in known]), strict=True))
+    return tuple(
+        dataclasses.replace(own, p_corrected=after[id(own)], num_compared=len(known))
+        if id(own) in after
+        else own
+        for own in differences
+    )

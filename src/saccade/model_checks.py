@@ -1,0 +1,131 @@
+"""The checks of a run's model: its files, what it was made from, and its golden pictures."""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from saccade.data.decode import decode
+from saccade.models.bundle import Bundle, GoldenPicture, check_same, load
+from saccade.models.engine import relative_error
+from saccade.papers import Failed, NotChecked, Papers
+from saccade.run import versions
+from saccade.runtime import machine
+from saccade.runtime.errors import listed
+from saccade.runtime.store import encode_name
+
+TOLERANCE = 1e-3
+"""Relative difference of logits up to which a golden picture is answered as it was. Another
+processor, another torch or other threads add up in another order: 1e-7 to 1e-5 was met. Other
+weights, another picture or other preprocessing are beyond it by far."""
+
+
+class ModelChecks:
+    """The model of a run, loaded once for all checks of it."""
+
+    def __init__(self, papers: Papers) -> None:
+        self.papers = papers
+        self._bundle: Bundle | None = None
+
+    @property
+    def checks(self) -> list[tuple[str, Callable[[], str]]]:
+        """The checks by name, in the order in which they rest on each other."""
+        return [
+            ("model files", self.files),
+            ("model's origin", self.origin),
+            ("golden pictures", self.golden),
+            ("golden and table", self.golden_in_table),
+        ]
+
+    @property
+    def bundle(self) -> Bundle:
+        """The model; raises NotChecked where it could not be loaded."""
+        if self._bundle is None:
+            raise NotChecked("the model cannot be loaded")
+        return self._bundle
+
+    def files(self) -> str:
+        """Every file of the model is as it was saved, and they make a model."""
+        self._bundle = load(self.papers.run.model_folder)
+        return f"all {len(self._bundle.config['saccade']['files'])} have the hashes of config.json"
+
+    def origin(self) -> str:
+        """The model was made by this run, from these data, and was tested."""
+        check_same(self.bundle, task=self.papers.task)
+        made_from = self.bundle.config["saccade"]["provenance"]
+        facts = self.papers.facts
+        if made_from.get("data_fingerprint") != facts.get("split", {}).get("fingerprint"):
+            raise Failed("the model was made from other pictures or parts than run.json names")
+        if not made_from.get("tested", False):
+            raise Failed("the model was saved before the test, and is not the one that was tested")
+        weights = facts.get("model", {}).get("weights", {})
+        if made_from.get("weights") != weights:
+            raise Failed("model and run.json name other pretrained weights")
+        return "the model was made by this run, from its pictures and parts, and was tested"
+
+    def golden(self) -> str:
+        """The golden pictures are answered as they were when the model was saved."""
+        pictures = self._pictures()
+        found_NK = _logits(self.bundle, pictures)
+        saved_NK = np.array([own.logits for own in pictures], np.float32)
+        error = relative_error(found_NK, saved_NK)
+        if not error <= TOLERANCE:
+            apart = np.abs(found_NK - saved_NK).max(axis=1)
+            worst = [encode_name(pictures[row].name) for row in np.argsort(-apart)]
+            raise Failed(
+                f"{len(pictures)} golden pictures are answered otherwise than when the model was "
+                f"saved, by {error:.1e} of the largest logit; most of all {listed(worst, limit=2)}"
+                f"{self._elsewhere()}"
+            )
+        how = "to the last bit" if error == 0 else f"within {error:.0e} of the largest logit"
+        return f"{len(pictures)} are answered as they were, {how}{self._elsewhere()}"
+
+    def golden_in_table(self) -> str:
+        """What was saved of the golden pictures is what the table says of the same contents."""
+        pictures, table = self._pictures(), self.papers.table
+        rows = {content: row for row, content in enumerate(table.hashes)}
+        missing, apart = [], 0.0
+        for own in pictures:
+            row = rows.get(hashlib.sha256(own.content).hexdigest())
+            if row is None:
+                missing.append(encode_name(own.name))
+                continue
+            scores_K = self.papers.task.scores(np.array([own.logits]))[0]
+            scale = max(1.0, float(np.abs(table.scores[row]).max()))
+            apart = max(apart, float(np.abs(scores_K - table.scores[row]).max()) / scale)
+        if missing:
+            raise Failed(f"golden pictures that are not in predictions.csv: {listed(missing)}")
+        if apart > TOLERANCE:
+            raise Failed(
+                f"scores of golden pictures and those in predictions.csv differ by {apart:.1e}"
+            )
+        return f"the scores of {len(pictures)} are those in predictions.csv, within {apart:.0e}"
+
+    def _pictures(self) -> tuple[GoldenPicture, ...]:
+        if not self.bundle.golden:
+            raise NotChecked("the model has no golden pictures")
+        return self.bundle.golden
+
+    def _elsewhere(self) -> str:
+        """Return what differs between here and where the model was made, for a person."""
+        here, there = versions(), self.papers.facts.get("versions", {})
+        other = [
+            f"{name} {own}, then {there[name]}"
+            for name, own in here.items()
+            if name in there and there[name] != own
+        ]
+        processor = self.papers.facts.get("machine", {}).get("processor")
+        if processor != machine.describe()["processor"]:
+            other.append(f"another processor, then {processor}")
+        return f" (here: {listed(other)})" if other else ""
+
+
+def _logits(bundle: Bundle, pictures: tuple[GoldenPicture, ...]) -> np.ndarray:
+    """Return what the network says of golden pictures now, logits_NK."""
+    preprocess = bundle.preprocess
+    canvases = np.stack([preprocess.to_canvas(decode(own.content).pixels_HWC) for own in pictures])
+    images_BCHW = torch.from_numpy(preprocess.normalise(preprocess.centre(canvases)))
+    with torch.inference_mode():
+        logits: np.ndarray = bundle.network(images_BCHW).numpy()
+    return logits

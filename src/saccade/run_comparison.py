@@ -1,0 +1,242 @@
+"""Runs side by side on the same test pictures: which is better, by how much, and beyond chance?"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade.evaluation.difference import Difference, corrected, p_text
+from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.paired import compare_tables
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import evaluate
+from saccade.rivals import Rival, joined_groups, read_rivals
+from saccade.runtime.errors import DataError, UsageError, listed, nearest
+from saccade.runtime.store import encode_name
+
+MAIN_METRIC = {"multilabel": "accuracy_subset", "regression": "mae"}  # else accuracy
+BASELINES = ("majority_", "mean_baseline_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One run or table: its metric, and how it differs from the first one."""
+
+    name: str
+    model: str  # the architecture; "" for a table
+    estimate: Estimate
+    difference: Difference | None  # None for the first, to which the others are compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Runs on the same test pictures, in the order in which they were named."""
+
+    metric: str
+    n: int  # pictures
+    standings: tuple[Standing, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it means, in plain words: one sentence for each but the first."""
+        found = (own.difference for own in self.standings)
+        return tuple(one.sentence for one in found if one is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "metric": self.metric,
+            "n": self.n,
+            "compared_to": self.standings[0].name,
+            "runs": [_row(own) for own in self.standings],
+        }
+
+    def as_text(self) -> str:
+        """Return a table and the sentences, for a terminal."""
+        head = ["run", "model", self.metric, "n", "difference", "95 % interval", "p", "corrected"]
+        rows = [head, *(_cells(own) for own in self.standings)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, "", *self.sentences])
+
+
+def compare(runs: Sequence[str | Path], *, metric: str = "", seed: int = 0) -> Comparison:
+    """Return how runs differ from the first of them, on the test pictures that all of them share.
+
+    The first is what the others are compared to, and not the best: the best is chosen by the
+    very numbers that are then compared, which makes it look better than it is. p is corrected for
+    the number of comparisons by Holm's rule.
+
+    Args:
+        runs: run folders or prediction tables (CSV), two or more.
+        metric: a name in metrics.json; "" = accuracy, accuracy_subset or mae by task.
+        seed: of the bootstrap.
+
+    Raises:
+        UsageError: fewer than two runs (E250), or no such metric (E251).
+        DataError: the test parts (E380), tasks or classes (E381) differ, or there is no test
+            part (E382).
+        ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
+    """
+    if len(runs) < 2:
+        raise UsageError(
+            f"A comparison needs two runs or more; {len(runs)} was named.",
+            code="250",
+            where="the command line",
+            fix="saccade compare runs/a runs/b",
+        )
+    rivals = _aligned(read_rivals(runs))
+    kind = rivals[0].table.task.kind
+    metric = metric or MAIN_METRIC.get(kind, "accuracy")
+    estimates = [_estimate(rival, metric) for rival in rivals]
+    groups = joined_groups([rival.groups for rival in rivals])
+    first = rivals[0]
+    differences = corrected(
+        [
+            compare_tables(
+                first.table,
+                rival.table,
+                metric=metric,
+                groups=groups,
+                names=(first.name, rival.name),
+                seed=seed,
+            )
+            for rival in rivals[1:]
+        ]
+    )
+    return Comparison(
+        metric=metric,
+        n=len(first.table),
+        standings=tuple(
+            Standing(name=rival.name, model=rival.model, estimate=estimate, difference=difference)
+            for rival, estimate, difference in zip(
+                rivals, estimates, (None, *differences), strict=True
+            )
+        ),
+    )
+
+
+def _estimate(rival: Rival, metric: str) -> Estimate:
+    groups = rival.groups if any(rival.groups) else None
+    found = evaluate(rival.table, seed=rival.seed, groups=groups)["test"]
+    known = [name for name in found if not name.startswith(BASELINES)]
+    if metric not in known:
+        near = nearest(metric, known) or known
+        raise UsageError(
+            f"There is no metric '{encode_name(metric)}' of a {rival.table.task.kind} task.",
+            code="251",
+            where="--metric",
+            fix=f"choose one of metrics.json, such as {listed(map(encode_name, near))}",
+        )
+    return found[metric]
+
+
+def _aligned(rivals: Sequence[Rival]) -> list[Rival]:
+    """Return the rivals with the rows of their test parts in one order.
+
+    Raises:
+        DataError: they were not tested on the same pictures, with the same labels (E380).
+    """
+    by_content = all(all(rival.table.hashes) for rival in rivals)
+    keys = [rival.table.hashes if by_content else rival.table.paths for rival in rivals]
+    for rival, own in zip(rivals[1:], keys[1:], strict=True):
+        _check_same(rivals[0], rival, keys[0], own)
+    found = []
+    for rival, own in zip(rivals, keys, strict=True):
+        order = sorted(range(len(own)), key=lambda row: (own[row], rival.table.paths[row]))
+        found.append(rival.take(order))
+    return found
+
+
+def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequence[str]) -> None:
+    one, two = Counter(keys), Counter(others)
+    if one != two:
+        missing, added = one - two, two - one
+        num, more = missing.total(), added.total()
+        raise DataError(
+            f"Runs are compared on the same test pictures; {num} of the {len(keys)} of "
+            f"{first.name} are not among those of {other.name}, and {more} of its {len(others)} "
+            "are not among the former.",
+            code="380",
+            where="; ".join(
+                f"only in {rival.name}: {_names(rival.table, own, lacking)}"
+                for rival, own, lacking in ((first, keys, missing), (other, others, added))
+                if lacking
+            ),
+            fix="train both on the same data with the same --seed and parts, or ask both models "
+            "about one folder: saccade eval RUN FOLDER --output a.csv",
+        )
+    labels = dict(zip(keys, first.table.truths, strict=True))
+    differing = [
+        row
+        for row, (key, label) in enumerate(zip(others, other.table.truths, strict=True))
+        if labels[key] != label
+    ]
+    if differing:
+        named = [other.table.paths[row] for row in differing]
+        raise DataError(
+            f"{len(differing)} of {len(keys)} test pictures have another label in {other.name} "
+            f"than in {first.name}.",
+            code="380",
+            where=listed(map(encode_name, named)),
+            fix="train both with the same labels (and the same --corrections)",
+        )
+
+
+def _names(table: Predictions, keys: Sequence[str], lacking: Counter[str]) -> str:
+    named = [path for path, key in zip(table.paths, keys, strict=True) if key in lacking]
+    return listed(map(encode_name, named))
+
+
+def _row(own: Standing) -> dict[str, Any]:
+    one, estimate = own.difference, own.estimate
+    return {
+        "run": own.name,
+        "model": own.model,
+        "value": _known(estimate.value),
+        "low": _known(estimate.low),
+        "high": _known(estimate.high),
+        "n": estimate.n,
+        "method": estimate.method,
+        "difference": None if one is None else _difference(one),
+    }
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    return {
+        "value": _known(one.value),
+        "low": _known(one.low),
+        "high": _known(one.high),
+        "n": one.n,
+        "method": one.method,
+        "p": _known(one.p),
+        "mid_p": _known(one.mid_p),
+        "p_corrected": _known(one.final_p),
+        "num_compared": one.num_compared,
+        "beyond_chance": one.beyond_chance,
+        "sentence": one.sentence,
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cells(own: Standing) -> list[str]:
+    estimate, one = own.estimate, own.difference
+    value = "not defined"
+    if not math.isnan(estimate.value):
+        value = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    cells = [own.name, own.model, value, str(estimate.n)]
+    if one is None:
+        return [*cells, *[""] * 4]
+    if math.isnan(one.value):
+        return [*cells, "not defined", "", "", ""]
+    if math.isnan(one.low):
+        return [*cells, f"{one.value:+.3f}", "none", "", ""]
+    interval = f"[{one.low:+.3f}, {one.high:+.3f}]"
+    after = p_text(one.final_p).removeprefix("p = ").removeprefix("p ")
+    before = p_text(one.p).removeprefix("p = ").removeprefix("p ")
+    return [*cells, f"{one.value:+.3f}", interval, before, after]

@@ -1,0 +1,124 @@
+"""Whether a run can be believed: everything in its folder that can be checked, checked again."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade import number_checks, table_checks
+from saccade.papers import Failed, NotChecked, Papers
+from saccade.run import open_run
+from saccade.runtime.errors import SaccadeError
+from saccade.runtime.progress import Progress
+
+CHECKS: tuple[tuple[str, Callable[[Papers], str]], ...] = (
+    ("files", table_checks.files_can_be_read),
+    ("bytes", table_checks.files_are_the_same),
+    ("end", table_checks.it_was_finished),
+    ("table and split", table_checks.table_and_split_agree),
+    ("labels", table_checks.labels_are_the_truth),
+    ("leaks", table_checks.nothing_is_in_two_parts),
+    ("fingerprints", table_checks.fingerprints_are_those_of_the_files),
+    ("metrics", number_checks.metrics_follow_from_the_table),
+    ("studies", number_checks.studies_are_whole),
+    ("seal", table_checks.answers_were_sealed),
+    ("pictures", table_checks.pictures_are_the_same),
+)
+"""Those that need no network, in the order in which they rest on each other."""
+
+HELD, FAILED, UNKNOWN = "held", "failed", "not checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was checked, and what came of it."""
+
+    name: str
+    outcome: str  # HELD, FAILED or UNKNOWN
+    sentence: str  # what held, what is wrong, or why it could not be checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All checks of one run."""
+
+    folder: Path
+    checks: tuple[Check, ...]
+
+    @property
+    def believed(self) -> bool:
+        """Whether no check failed."""
+        return all(check.outcome != FAILED for check in self.checks)
+
+    @property
+    def sentence(self) -> str:
+        """Whether the run can be believed, in one line."""
+        num = len(self.checks)
+        failed, unknown = self._names(FAILED), self._names(UNKNOWN)
+        if failed:
+            some = f"{len(failed)} of {num} checks failed"
+            return f"This run cannot be believed: {some} ({', '.join(failed)})."
+        if unknown:
+            return (
+                f"This run can be believed as far as it could be checked: {num - len(unknown)} of "
+                f"{num} checks held, and {len(unknown)} could not be made ({', '.join(unknown)})."
+            )
+        return f"This run can be believed: all {num} checks held."
+
+    def _names(self, outcome: str) -> list[str]:
+        return [check.name for check in self.checks if check.outcome == outcome]
+
+    def as_text(self) -> str:
+        """Return the checklist and the verdict, for a terminal."""
+        width = max(len(check.name) for check in self.checks)
+        lines = [
+            f"{check.outcome:<11}  {check.name:<{width}}  {check.sentence}" for check in self.checks
+        ]
+        return "\n".join([*lines, "", self.sentence])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "run": str(self.folder),
+            "believed": self.believed,
+            "sentence": self.sentence,
+            "checks": [
+                {"name": own.name, "outcome": own.outcome, "sentence": own.sentence}
+                for own in self.checks
+            ],
+        }
+
+
+def verify(folder: str | Path, *, progress: Progress | None = None) -> Verdict:
+    """Return whether a run can be believed, check by check.
+
+    Nothing is written. What cannot be checked, for the pictures are gone, say, is said to be so
+    and is not held against the run.
+
+    Raises:
+        ArtefactError: it is not a run folder, or of a newer format (E560 to E562).
+    """
+    progress = progress or Progress()
+    run = open_run(folder)
+    papers = Papers(run.folder, progress=progress)
+    progress.start("check the tables")
+    checks = [_asked(name, functools.partial(ask, papers)) for name, ask in CHECKS]
+    progress.start("check the model")
+    from saccade.model_checks import ModelChecks  # noqa: PLC0415 - torch, which takes seconds
+
+    checks += [_asked(name, ask) for name, ask in ModelChecks(papers).checks]
+    progress.close()
+    return Verdict(folder=run.folder, checks=tuple(checks))
+
+
+def _asked(name: str, ask: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, outcome=HELD, sentence=ask())
+    except NotChecked as reason:
+        return Check(name=name, outcome=UNKNOWN, sentence=str(reason))
+    except Failed as reason:
+        return Check(name=name, outcome=FAILED, sentence=str(reason))
+    except SaccadeError as error:
+        where = f" ({error.where})" if error.where else ""
+        return Check(name=name, outcome=FAILED, sentence=f"{error.message}{where}")

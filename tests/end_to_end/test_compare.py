@@ -1,0 +1,265 @@
+"""Runs and tables side by side: what is compared, what is refused, and what a person reads."""
+
+import contextlib
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from statsmodels.stats.contingency_tables import mcnemar
+from tests.conftest import shape_picture
+from typer.testing import CliRunner
+
+import saccade
+from saccade.cli import app
+from saccade.training.recipe import Recipe
+
+QUICK = Recipe(model="cnn", img_size=16, widths=(4, 8), hflip=0.0, epochs=1, test_fraction=0.4)
+
+
+def cli(*words: object, cwd: Path) -> SimpleNamespace:
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(app, list(map(str, words)))
+    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the runs little, much and other, which has another split."""
+    root = tmp_path_factory.mktemp("compare")
+    for label in range(3):
+        folder = root / "pictures" / f"class{label}"
+        folder.mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(shape_picture(label, number, side=16)).save(folder / f"{number:03}.png")
+    with contextlib.chdir(root):
+        for name, recipe in {
+            "little": QUICK.replace(lr=1e-5),
+            "much": QUICK.replace(epochs=12, lr=1e-2),
+            "other": QUICK.replace(seed=1),
+        }.items():
+            saccade.train("pictures", recipe, output=name)
+    return root
+
+
+def test_the_numbers_are_those_of_the_runs_and_of_statsmodels(runs: Path) -> None:
+    found = saccade.compare([runs / "little", runs / "much"])
+    little, much = (saccade.open_run(runs / name) for name in ("little", "much"))
+    assert [own.estimate for own in found.standings] == [
+        run.metrics["test"]["accuracy"] for run in (little, much)
+    ]
+    right = [run.predictions.rows("test") for run in (little, much)]
+    a, b = (own.predicted == own.truth for own in right)
+    assert not np.array_equal(a, b)
+    one = found.standings[1].difference
+    assert one is not None
+    assert one.value == pytest.approx(b.mean() - a.mean())
+    cells = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
+    assert one.p == pytest.approx(mcnemar(cells, exact=True).pvalue)
+    assert (found.n, found.metric) == (24, "accuracy")
+
+
+def test_the_table_names_every_run_and_the_sentence_says_what_it_means(runs: Path) -> None:
+    done = cli("compare", "little", "much", "much", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    head, *rows, empty, first, second = done.stdout.splitlines()
+    assert head.split() == (
+        ["run", "model", "accuracy", "n", "difference", "95", "%", "interval", "p", "corrected"]
+    )
+    assert [row.split()[:2] for row in rows] == [
+        ["little", "cnn"],
+        ["much", "cnn"],
+        ["much", "cnn"],
+    ]
+    assert empty == ""
+    assert first == second
+    assert first.startswith("On the same 24 pictures much names ")
+    assert "more rightly than little: +" in first
+    assert "(McNemar exact); corrected for 2 comparisons p = " in first
+
+
+def test_json_holds_the_same(runs: Path) -> None:
+    done = cli("compare", "little", "much", "--metric", "f1_macro", "--json", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    with contextlib.chdir(runs):
+        assert facts == saccade.compare(["little", "much"], metric="f1_macro").as_json()
+    assert facts["compared_to"] == "little"
+    assert facts["runs"][0]["difference"] is None
+    assert facts["runs"][1]["difference"]["method"] == "paired bootstrap"
+
+
+def test_a_run_and_its_table_are_the_same(runs: Path) -> None:
+    found = saccade.compare([runs / "much", runs / "much" / "predictions.csv"], metric="log_loss")
+    one = found.standings[1].difference
+    assert one is not None
+    assert (one.value, one.p) == (0, 1)
+
+
+def test_the_order_of_rows_and_where_the_pictures_lie_do_not_matter(
+    runs: Path, tmp_path: Path
+) -> None:
+    lines = (runs / "much" / "predictions.csv").read_text().splitlines()
+    moved = [lines[0], *(f"elsewhere/{line}" for line in reversed(lines[1:]))]
+    (tmp_path / "moved.csv").write_text("\n".join(moved) + "\n")
+    found = saccade.compare([runs / "little", tmp_path / "moved.csv"])
+    straight = saccade.compare([runs / "little", runs / "much"])
+    assert found.standings[1].estimate.value == straight.standings[1].estimate.value
+    assert found.standings[1].difference.p == straight.standings[1].difference.p
+
+
+def test_tables_of_anybody_are_compared_line_by_line(tmp_path: Path) -> None:
+    for name, answers in {"a": "xxyyzz", "b": "xxyyxz"}.items():
+        rows = "".join(f"{t},{p}\n" for t, p in zip("xxyyzz", answers, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"truth,prediction\n{rows}")
+    found = saccade.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert found.standings[1].difference.more == -1
+    assert found.n == 6
+
+
+def test_a_class_that_one_never_answers_is_a_class_all_the_same(tmp_path: Path) -> None:
+    for name, answers in {"a": "xxyy", "b": "xxyw"}.items():
+        rows = "".join(f"{t},{p}\n" for t, p in zip("xxyy", answers, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"truth,prediction\n{rows}")
+    found = saccade.compare([tmp_path / "a.csv", tmp_path / "b.csv"], metric="recall[y]")
+    assert [own.estimate.value for own in found.standings] == [1.0, 0.5]
+
+
+def test_other_test_pictures_are_refused_with_how_many_and_which(runs: Path) -> None:
+    done = cli("compare", "little", "other", cwd=runs)
+    assert done.returncode == 3
+    code, where, fix = done.stderr.splitlines()
+    tested = [
+        {path for path, part in zip(table.paths, table.parts, strict=True) if part == "test"}
+        for table in (saccade.open_run(runs / name).predictions for name in ("little", "other"))
+    ]
+    num = len(tested[0] - tested[1])
+    assert code == (
+        f"error SACCADE-E380: Runs are compared on the same test pictures; {num} of the 24 of "
+        f"little are not among those of other, and {num} of its 24 are not among the former."
+    )
+    named = sorted(tested[0] - tested[1])[:5]
+    assert where.startswith(
+        f"  where: only in little: {', '.join(named)} and {num - 5} more; only in"
+    )
+    assert fix == (
+        "  fix:   train both on the same data with the same --seed and parts, or ask both models "
+        "about one folder: saccade eval RUN FOLDER --output a.csv"
+    )
+
+
+def edited(source: Path, target: Path, change: Callable[[dict[str, str]], None]) -> Path:
+    with source.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        change(row)
+    with target.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    return target
+
+
+def test_other_labels_of_the_same_pictures_are_refused(runs: Path, tmp_path: Path) -> None:
+    changed = []
+
+    def relabel(row: dict[str, str]) -> None:
+        if row["part"] == "test" and row["truth"] == "class0" and len(changed) < 2:
+            row["truth"] = "class1"
+            changed.append(row["file"])
+
+    edited(runs / "much" / "predictions.csv", tmp_path / "b.csv", relabel)
+    done = cli("compare", runs / "little", "b.csv", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[:2] == [
+        f"error SACCADE-E380: 2 of 24 test pictures have another label in b.csv than in "
+        f"{runs / 'little'}.",
+        f"  where: {changed[0]}, {changed[1]}",
+    ]
+
+
+def test_other_classes_are_refused_by_name(runs: Path, tmp_path: Path) -> None:
+    text = (runs / "much" / "predictions.csv").read_text().replace("class2", "class9")
+    (tmp_path / "b.csv").write_text(text)
+    for order in ((runs / "little", "b.csv"), ("b.csv", runs / "little")):
+        done = cli("compare", *order, cwd=tmp_path)
+        assert done.returncode == 3
+        assert "SACCADE-E381: Runs are compared that answer the same question; b.csv does not:" in (
+            done.stderr
+        )
+        assert "class9" in done.stderr
+
+
+def test_another_task_is_refused(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("truth,prediction\n1.5,1.25\n2.5,2.75\n")
+    (tmp_path / "b.csv").write_text("truth,prediction\nx,x\ny,x\n")
+    done = cli("compare", "a.csv", "b.csv", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[0] == (
+        "error SACCADE-E381: Runs are compared that answer the same question; b.csv does not: its "
+        "task is binary, and that of a.csv is regression."
+    )
+
+
+def test_a_table_without_a_test_part_is_refused(runs: Path, tmp_path: Path) -> None:
+    edited(
+        runs / "much" / "predictions.csv", tmp_path / "b.csv", lambda row: row.update(part="train")
+    )
+    done = cli("compare", runs / "little", "b.csv", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "SACCADE-E382" in done.stderr
+    assert "there are none in 60 rows" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["little"], 2, "A comparison needs two runs or more; 1 was named."),
+        (["little", "much", "--metric", "accurracy"], 2, "There is no metric 'accurracy' of a"),
+        (["little", "much", "--metric", "majority_accuracy"], 2, "There is no metric 'majority_"),
+        (["little", "nowhere"], 5, "This is not a run folder: it has no run.json."),
+    ],
+)
+def test_what_cannot_be_compared_says_why(
+    runs: Path, words: list[str], code: int, message: str
+) -> None:
+    done = cli("compare", *words, cwd=runs)
+    assert done.returncode == code
+    assert message in done.stderr
+
+
+def test_groups_of_the_runs_are_kept_together(runs: Path, tmp_path: Path) -> None:
+    """The same runs, with pictures grouped by their number in split.csv."""
+    import shutil
+
+    for name in ("little", "much"):
+        shutil.copytree(runs / name, tmp_path / name)
+        edited(
+            tmp_path / name / "split.csv",
+            tmp_path / name / "split.csv",
+            lambda row: row.update(group=row["file"][-7:]),
+        )
+    found = saccade.compare([tmp_path / "little", tmp_path / "much"])
+    assert "groups" in found.standings[0].estimate.method
+    assert found.standings[1].difference.method.startswith("t of ")
+    half = saccade.compare([runs / "little", tmp_path / "much"])  # known to one of them only
+    assert half.standings[1].difference.method == found.standings[1].difference.method
+
+
+def test_comparing_tables_needs_no_torch(runs: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, saccade\n"
+        "print(saccade.compare(['little', 'much', 'much/predictions.csv']).sentences[0][:24])\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=runs, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "On the same 24 pictures \n"), done.stderr

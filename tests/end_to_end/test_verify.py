@@ -1,0 +1,429 @@
+"""A run is checked again; each planted fault is found, and by the check that should find it."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.conftest import shape_picture
+from typer.testing import CliRunner
+
+import saccade
+from saccade import model_checks, number_checks
+from saccade.cli import app
+from saccade.models import manifest
+from saccade.run import file_hashes
+from saccade.training.recipe import Recipe
+from saccade.verification import FAILED, HELD, UNKNOWN, Verdict
+
+QUICK = Recipe(model="cnn", img_size=16, widths=(4, 8), hflip=0.0, epochs=2)
+NAMES = [
+    "files", "bytes", "end", "table and split", "labels", "leaks", "fingerprints", "metrics",
+    "studies", "seal", "pictures", "model files", "model's origin", "golden pictures",
+    "golden and table",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with pictures/ and run/."""
+    root = tmp_path_factory.mktemp("verify")
+    for label in range(3):
+        folder = root / "pictures" / f"class{label}"
+        folder.mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(shape_picture(label, number, side=16)).save(folder / f"{number:03}.png")
+    saccade.train(root / "pictures", QUICK, output=root / "run")
+    return root
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """Return a copy of the run, to be spoilt; the pictures stay where they are."""
+    shutil.copytree(made / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [check.name for check in verdict.checks if check.outcome == FAILED]
+
+
+def said(verdict: Verdict, name: str) -> str:
+    return next(check.sentence for check in verdict.checks if check.name == name)
+
+
+def test_a_sound_run_can_be_believed_and_says_so_in_one_line(made: Path) -> None:
+    before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    with contextlib.chdir(made):
+        done = CliRunner().invoke(app, ["verify", "run"])
+    assert done.exit_code == 0, done.stderr
+    *lines, empty, last = done.stdout.splitlines()
+    assert last == "This run can be believed: all 15 checks held."
+    assert empty == ""
+    assert [line.split("  ")[0] for line in lines] == ["held"] * 15
+    assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
+
+
+def test_what_held_is_told_with_its_numbers(made: Path) -> None:
+    verdict = saccade.verify(made / "run")
+    assert [check.name for check in verdict.checks] == NAMES
+    num = sum(map(len, json.loads((made / "run" / "metrics.json").read_text()).values()))
+    assert said(verdict, "metrics") == (
+        f"all {num} metrics and their intervals follow from predictions.csv, to the last digit"
+    )
+    assert said(verdict, "table and split") == (
+        "both name the same 36 pictures in the same parts (24 train, 6 validation, 6 test)"
+    )
+    assert said(verdict, "pictures") == "all 36 pictures are the same to the byte"
+    assert said(verdict, "golden pictures").startswith("6 are answered as they were, ")
+    assert said(verdict, "seal").startswith("the answers of 6 test pictures were sealed until ")
+
+
+def test_json_holds_every_check(made: Path) -> None:
+    done = CliRunner().invoke(app, ["verify", str(made / "run"), "--json"])
+    facts = json.loads(done.stdout)
+    assert facts == saccade.verify(made / "run").as_json()
+    assert (facts["believed"], len(facts["checks"])) == (True, 15)
+
+
+def edit_json(path: Path, change: Callable[[dict], None]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def edit_rows(path: Path, change: Callable[[list[dict[str, str]]], None]) -> None:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    change(rows)
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def flip_a_digit(run: Path) -> None:
+    path = run / "metrics.json"
+    text = path.read_text()
+    place = text.index('"log_loss"')
+    end = text.index(",", text.index('"low"', place))  # the last digit of an interval's end
+    digit = text[end - 1]
+    path.write_text(text[: end - 1] + str((int(digit) + 1) % 10) + text[end:])
+
+
+def flip_a_byte(run: Path) -> None:
+    path = run / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def swap_golden(run: Path) -> None:
+    one, other = sorted((run / "model" / "golden").glob("00*.png"))[:2]
+    first = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(first)
+
+
+def rehash(run: Path) -> None:
+    """Make config.json agree with the files again, as somebody who means to deceive would."""
+
+    def change(config: dict) -> None:
+        files = config["saccade"]["files"]
+        for name in files:
+            files[name] = hashlib.sha256((run / "model" / name).read_bytes()).hexdigest()
+
+    edit_json(run / "model" / "config.json", change)
+
+
+def swap_golden_and_rehash(run: Path) -> None:
+    swap_golden(run)
+    rehash(run)
+
+
+def flip_many_bytes_and_rehash(run: Path) -> None:
+    path = run / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) - 401, len(content), 4):
+        content[place - 1] ^= 0x80  # the signs of a hundred weights
+    path.write_bytes(content)
+    rehash(run)
+
+
+def rewrite_hashes(run: Path) -> None:
+    """Make run.json agree with the files again, as somebody who means to deceive would."""
+    edit_json(run / "run.json", lambda own: own.update(files=file_hashes(run)))
+
+
+def of_part(rows: list[dict[str, str]], part: str) -> dict[str, str]:
+    return next(row for row in rows if row["part"] == part)
+
+
+def change_a_score(rows: list[dict[str, str]]) -> None:
+    row = of_part(rows, "test")
+    one, other = sorted((name for name in row if name.startswith("score:")), key=row.__getitem__)[
+        :2
+    ]
+    row[one], row[other] = str(float(row[one]) + 1e-6), str(float(row[other]) - 1e-6)
+
+
+def sharpen(rows: list[dict[str, str]]) -> None:
+    row = of_part(rows, "test")
+    scores = {name: float(row[name]) for name in row if name.startswith("score:")}
+    best = max(scores, key=scores.__getitem__)
+    for name, score in scores.items():
+        row[name] = str(score / 2 + 0.5 * (name == best))
+
+
+def change_a_truth(rows: list[dict[str, str]]) -> None:
+    row = of_part(rows, "test")
+    row["truth"] = "class0" if row["truth"] != "class0" else "class1"
+
+
+def change_an_answer(rows: list[dict[str, str]]) -> None:
+    row = of_part(rows, "test")
+    row["prediction"] = "class0" if row["prediction"] != "class0" else "class1"
+
+
+def move(rows: list[dict[str, str]]) -> None:
+    of_part(rows, "train")["part"] = "test"
+
+
+def copy_a_content(rows: list[dict[str, str]]) -> None:
+    of_part(rows, "test")["hash"] = of_part(rows, "train")["hash"]
+
+
+def drop(rows: list[dict[str, str]]) -> None:
+    rows.remove(of_part(rows, "test"))
+
+
+def table(change: Callable[[list[dict[str, str]]], None]) -> Callable[[Path], None]:
+    return lambda run: edit_rows(run / "predictions.csv", change)
+
+
+def split(change: Callable[[list[dict[str, str]]], None]) -> Callable[[Path], None]:
+    return lambda run: edit_rows(run / "split.csv", change)
+
+
+def facts(change: Callable[[dict], None]) -> Callable[[Path], None]:
+    return lambda run: edit_json(run / "run.json", change)
+
+
+def group_two_parts(rows: list[dict[str, str]]) -> None:
+    of_part(rows, "train")["group"] = of_part(rows, "test")["group"] = "patient 7"
+
+
+def untested(run: Path) -> None:
+    edit_json(
+        run / "model" / "config.json",
+        lambda config: config["saccade"]["provenance"].update(tested=False),
+    )
+
+
+def of_another_run(run: Path) -> None:
+    edit_json(
+        run / "model" / "config.json",
+        lambda config: config["saccade"]["provenance"].update(data_fingerprint="0" * 64),
+    )
+
+
+def a_study(run: Path) -> None:
+    one = {"value": 0.97, "low": 0.9, "high": 0.96, "n": 6, "method": "wilson"}
+    edit_json(run / "trust.json", lambda own: own["studies"].update(naive={"score": one}))
+
+
+def half_a_study(run: Path) -> None:
+    path = run / "trust.json"
+    path.write_text(path.read_text()[:-5])
+
+
+FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
+    "a digit of metrics.json": (flip_a_digit, {"metrics"}, "log_loss: low"),
+    "a summary": (facts(lambda own: own.update(summary="97 %")), {"metrics"}, "the summary in"),
+    "a score of no consequence": (table(change_a_score), set(), ""),
+    "a score": (table(sharpen), {"metrics", "golden and table"}, "numbers do not follow from"),
+    "a truth": (table(change_a_truth), {"labels", "metrics"}, "the truth in predictions.csv"),
+    "an answer": (table(change_an_answer), {"files"}, "The prediction must be the class"),
+    "a part in the table": (
+        table(move), {"table and split", "fingerprints", "metrics", "seal"}, "name another part"),
+    "a part in the split": (split(move), {"table and split"}, "name another part"),
+    "a content in two parts": (
+        table(copy_a_content),
+        {"leaks", "fingerprints", "pictures", "golden and table"}, "one content lies in two parts"),
+    "a group in two parts": (
+        split(group_two_parts), {"leaks"}, "one group lies in two parts: "),
+    "a row less": (
+        table(drop),
+        {"table and split", "fingerprints", "metrics", "seal", "golden and table"}, "has 35 rows"),
+    "a byte of the weights": (flip_a_byte, {"model files"}, "was changed after"),
+    "many weights, with a new hash": (
+        flip_many_bytes_and_rehash, {"golden pictures"}, "are answered otherwise"),
+    "a golden picture": (swap_golden, {"model files"}, "was changed after"),
+    "a golden picture, with a new hash": (
+        swap_golden_and_rehash,
+        {"golden pictures", "golden and table"}, "are answered otherwise"),
+    "an untested model": (untested, {"model's origin"}, "saved before the test"),
+    "another run's model": (of_another_run, {"model's origin"}, "made from other pictures"),
+    "a state": (facts(lambda own: own.update(state="interrupted")), {"end"}, "never came to its"),
+    "a seal": (facts(lambda own: own["split"]["sealed"].update(num=5)), {"seal"}, "5 answers were"),
+    "a study": (a_study, {"studies"}, "outside their interval in trust.json: naive.score"),
+    "half a study": (half_a_study, {"studies"}, "trust.json is damaged"),
+    "no metrics": (lambda run: (run / "metrics.json").unlink(), {"files"}, "it is not there"),
+    "no model": (lambda run: shutil.rmtree(run / "model"), {"model files"}, "not a model folder"),
+}  # fmt: skip
+
+
+OF_ITS_OWN = {"a summary", "a state", "a seal", "a byte of the weights", "a golden picture"}
+"""Faults that no hash in run.json tells: it has none of itself, and config.json has the model's."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_by_the_checks_that_should_find_it(run: Path, fault: str) -> None:
+    plant, found_by, words = FAULTS[fault]
+    plant(run)
+    verdict = saccade.verify(run)
+    told = fault not in OF_ITS_OWN
+    assert set(failed(verdict)) == found_by | ({"bytes"} if told else set())
+    assert words in " ".join(said(verdict, name) for name in failed(verdict))
+    assert verdict.sentence == (
+        f"This run cannot be believed: {len(failed(verdict))} of 15 checks failed "
+        f"({', '.join(failed(verdict))})."
+    )
+    assert not verdict.believed
+
+
+def test_the_exit_code_of_a_run_that_cannot_be_believed_is_5(run: Path) -> None:
+    flip_a_digit(run)
+    done = CliRunner().invoke(app, ["verify", str(run)])
+    assert done.exit_code == 5
+    assert done.stdout.splitlines()[-1].startswith("This run cannot be believed: 2 of 15 checks ")
+
+
+def test_without_the_hashes_swapped_golden_pictures_are_found_by_their_answers(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control of the hash, and the second line behind it."""
+    swap_golden(run)
+    monkeypatch.setattr(manifest, "_check_file", lambda *_: None)
+    assert failed(saccade.verify(run)) == ["golden pictures", "golden and table"]
+
+
+def test_with_a_loose_tolerance_other_weights_would_pass_negative_control(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_many_bytes_and_rehash(run)
+    rewrite_hashes(run)
+    assert failed(saccade.verify(run)) == ["golden pictures"]
+    monkeypatch.setattr(model_checks, "TOLERANCE", 1e6)
+    assert failed(saccade.verify(run)) == []
+
+
+def test_if_numbers_had_only_to_be_close_a_digit_would_pass_negative_control(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_a_digit(run)
+    rewrite_hashes(run)
+    assert failed(saccade.verify(run)) == ["metrics"]
+    monkeypatch.setattr(number_checks, "_same_versions", lambda _: False)
+    verdict = saccade.verify(run)
+    assert failed(verdict) == []
+    assert said(verdict, "metrics").endswith("to 9 digits")
+
+
+def test_on_another_machine_the_golden_pictures_say_what_differs(run: Path) -> None:
+    def elsewhere(own: dict) -> None:
+        own["versions"]["torch"] = "2.0.0"
+        own["machine"]["processor"] = "an abacus"
+
+    edit_json(run / "run.json", elsewhere)
+    verdict = saccade.verify(run)
+    assert verdict.believed
+    assert "then 2.0.0, another processor, then an abacus)" in said(verdict, "golden pictures")
+
+
+def test_without_the_pictures_it_says_so_and_all_else_is_checked(run: Path, made: Path) -> None:
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(made / "pictures"), str(made / "gone")))
+    rewrite_hashes(run)
+    verdict = saccade.verify(run)
+    assert [check.outcome for check in verdict.checks] == [
+        UNKNOWN if name == "pictures" else HELD for name in NAMES
+    ]
+    assert said(verdict, "pictures").startswith("the pictures are gone: ")
+    assert verdict.sentence == (
+        "This run can be believed as far as it could be checked: 14 of 15 checks held, and 1 could "
+        "not be made (pictures)."
+    )
+
+
+def moved_pictures(run: Path, made: Path) -> Path:
+    """Give a run a copy of its pictures, to be spoilt too."""
+    pictures = run.parent / "pictures"
+    shutil.copytree(made / "pictures", pictures)
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(made / "pictures"), str(pictures)))
+    rewrite_hashes(run)
+    return pictures
+
+
+def test_a_picture_that_changed_is_named_and_one_that_is_gone_is_counted(
+    run: Path, made: Path
+) -> None:
+    pictures = moved_pictures(run, made)
+    (pictures / "class1" / "003.png").unlink()
+    verdict = saccade.verify(run)
+    assert failed(verdict) == []
+    assert said(verdict, "pictures") == (
+        "1 of 36 pictures cannot be read any more (class1/003.png); the other 35 are the same to "
+        "the byte"
+    )
+    shutil.copy(pictures / "class0" / "000.png", pictures / "class1" / "004.png")
+    verdict = saccade.verify(run)
+    assert failed(verdict) == ["pictures"]
+    assert said(verdict, "pictures") == "1 of 36 pictures changed: class1/004.png"
+
+
+def test_a_run_made_before_answers_were_sealed_is_not_blamed_for_it(run: Path) -> None:
+    def age(own: dict) -> None:
+        del own["split"]["sealed"], own["files"]
+
+    edit_json(run / "run.json", age)
+    verdict = saccade.verify(run)
+    assert verdict.believed
+    assert [own.name for own in verdict.checks if own.outcome == UNKNOWN] == ["bytes", "seal"]
+    assert said(verdict, "seal") == "this run was made before answers of the test part were sealed"
+
+
+def test_what_is_no_run_is_an_error(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["verify", str(tmp_path)])
+    assert done.exit_code == 5
+    assert "SACCADE-E560" in done.stderr
+
+
+TABLES = {
+    "regression": ("weight", lambda label, number: f"{label + number / 50}"),
+    "multilabel": ("tags", lambda label, number: f"t{label};t{(label + number % 2) % 3}"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_other_tasks_and_groups_are_verified_too(made: Path, tmp_path: Path, kind: str) -> None:
+    column, cell = TABLES[kind]
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["file_name", column, "patient"])
+        for label in range(3):
+            for number in range(12):
+                place = made / "pictures" / f"class{label}" / f"{number:03}.png"
+                out.writerow([place, cell(label, number), f"p{number}"])
+    recipe = QUICK.replace(label_column=column, group_column="patient", epochs=1)
+    found = saccade.train(tmp_path / "data.csv", recipe, output=tmp_path / "run")
+    assert found.task.kind == kind
+    verdict = saccade.verify(tmp_path / "run")
+    assert {check.name: check.sentence for check in verdict.checks if check.outcome != HELD} == {}
+    assert said(verdict, "leaks").endswith(", and none of 12 groups")
