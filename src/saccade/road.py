@@ -15,6 +15,7 @@ from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
 from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
+from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, total_seconds
 from saccade.lesson import Lesson
 from saccade.models import network, weights
@@ -286,7 +287,10 @@ class Road:
             seconds=self.ledger.facts["seconds"],
             deadline=self.budget.begun + self.budget.seconds - SECONDS_TO_END,
         )
-        examine(evidence, STUDIES, progress=self.progress).write(self.folder)
+        trust = examine(evidence, STUDIES, progress=self.progress)
+        trust.write(self.folder)
+        if "suspects" in trust.studies:
+            write_suspects(self.folder, evidence, trust.studies["suspects"])
 
 
 def _own_groups(lesson: Lesson) -> list[str]:

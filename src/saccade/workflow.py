@@ -59,6 +59,8 @@ def train(
     if not isinstance(data, Catalog) and not Path(data).exists():
         raise no_such_place(Path(data))  # before weights are looked for, which can take a while
     recipe = (recipe or Recipe()).replace(data=place)
+    if recipe.corrections and not Path(recipe.corrections).is_file():
+        raise no_such_place(Path(recipe.corrections))
     folder = new_folder(output, data=place)
     return _go(folder, recipe, data, progress=progress or Progress(), begun=begun)
 

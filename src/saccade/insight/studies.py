@@ -1,6 +1,6 @@
 """The studies there are, in the order of their worth: with a short budget the last go first."""
 
-from saccade.insight import learning_curve, naive_split, shortcuts, slices
+from saccade.insight import learning_curve, naive_split, shortcuts, slices, suspects
 from saccade.insight.trust import Study
 
 STUDIES: tuple[Study, ...] = (
@@ -10,6 +10,13 @@ STUDIES: tuple[Study, ...] = (
         ask=shortcuts.study,
         seconds=1.0,
         seconds_a_picture=5e-4,
+    ),
+    Study(
+        name="suspects",
+        what="which labels are probably wrong",
+        ask=suspects.study,
+        seconds=0.5,
+        seconds_a_picture=4e-4,
     ),
     Study(
         name="slices",

@@ -9,6 +9,7 @@ from saccade.reporting import (
     study_naive_split,
     study_shortcuts,
     study_slices,
+    study_suspects,
 )
 from saccade.reporting.facts import StudyFacts
 from saccade.reporting.pictures import Album
@@ -21,6 +22,7 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
         "naive_split": ("believe", study_naive_split.view),
         "shortcuts": ("believe", study_shortcuts.view),
         "slices": ("wrong", study_slices.view),
+        "suspects": ("help", study_suspects.view),
         "learning_curve": ("help", study_learning_curve.view),
     }
 )

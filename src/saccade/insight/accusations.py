@@ -1,0 +1,103 @@
+"""What a probe that did not learn from a picture says against its label, for every kind of task."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from saccade.data.correction_table import label_text
+from saccade.evaluation.suspects import (
+    FAR,
+    Suspicion,
+    best_other,
+    robust_z,
+    suspect_labels,
+)
+from saccade.insight.evidence import Evidence
+from saccade.runtime.store import encode_name
+from saccade.training.probe import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Accused:
+    """What the probe says against the labels of N pictures."""
+
+    quality_N: np.ndarray  # 0 to 1, low where the label is probably wrong
+    is_listed_N: np.ndarray  # bool: another label is likelier
+    is_sure_N: np.ndarray  # bool: and believed
+    describe: Callable[[int], tuple[str, str]]  # from a place among the N to label and reason
+    suspicion: Suspicion | None = None  # one label a picture
+
+
+def accuse(evidence: Evidence, sample: Sample, scores: np.ndarray) -> Accused:
+    """Return what is said against the labels of a sample, by scores as `Task.scores` gives them."""
+    if evidence.task.kind == "regression":
+        return _accuse_numbers(sample, scores[:, 0])
+    if evidence.task.kind == "multilabel":
+        return _accuse_label_sets(evidence, sample, scores)
+    return _accuse_classes(evidence.task.classes, sample.targets_N, scores)
+
+
+def _accuse_classes(
+    classes: Sequence[str], labels_N: np.ndarray, probabilities_NK: np.ndarray
+) -> Accused:
+    found = suspect_labels(labels_N, probabilities_NK)
+    likelier_N = np.where(
+        found.is_suspect_N, found.likelier_N, best_other(labels_N, probabilities_NK)
+    )
+
+    def describe(place: int) -> tuple[str, str]:
+        both = int(likelier_N[place]), int(labels_N[place])
+        said = [f"{encode_name(classes[k])} {probabilities_NK[place, k]:.2f}" for k in both]
+        return classes[both[0]], f"probe: {', '.join(said)}"
+
+    return Accused(
+        quality_N=found.quality_N,
+        is_listed_N=found.quality_N < 0.5,
+        is_sure_N=found.is_suspect_N,
+        describe=describe,
+        suspicion=found,
+    )
+
+
+def _accuse_label_sets(evidence: Evidence, sample: Sample, probabilities_NK: np.ndarray) -> Accused:
+    """Judge each label by itself, present or absent; a picture is as good as its worst label."""
+    marks_NK, classes = sample.targets_N.astype(np.int64), evidence.task.classes
+    each = [
+        suspect_labels(marks_N, np.stack([1 - present_N, present_N], axis=1))
+        for marks_N, present_N in zip(marks_NK.T, probabilities_NK.T, strict=True)
+    ]
+    quality_NK = np.stack([own.quality_N for own in each], axis=1)
+
+    def describe(place: int) -> tuple[str, str]:
+        wrong = quality_NK[place] < 0.5
+        marks_K = np.where(wrong, 1 - marks_NK[place], marks_NK[place])
+        said = [
+            f"{'has' if marks_NK[place, k] else 'lacks'} {encode_name(classes[k])}, whose "
+            f"probability is {probabilities_NK[place, k]:.2f}"
+            for k in np.flatnonzero(wrong)
+        ]
+        return label_text(marks_K, evidence.catalog, evidence.task), f"probe: {'; '.join(said)}"
+
+    return Accused(
+        quality_N=quality_NK.min(axis=1),
+        is_listed_N=quality_NK.min(axis=1) < 0.5,
+        is_sure_N=np.stack([own.is_suspect_N for own in each], axis=1).max(axis=1),
+        describe=describe,
+    )
+
+
+def _accuse_numbers(sample: Sample, predicted_N: np.ndarray) -> Accused:
+    """Judge numbers by how far off they are, beside the usual error."""
+    errors_N = sample.targets_N - predicted_N
+    z_N = np.abs(robust_z(errors_N))
+
+    def describe(place: int) -> tuple[str, str]:
+        said = f"{predicted_N[place]:.4g}"
+        return said, (
+            f"probe: {said}, which is off by {errors_N[place]:+.3g}, {z_N[place]:.1f} times the "
+            "usual error"
+        )
+
+    far_N: np.ndarray = np.greater(z_N, FAR)
+    return Accused(quality_N=1 / (1 + z_N), is_listed_N=far_N, is_sure_N=far_N, describe=describe)

@@ -1,0 +1,210 @@
+"""Which labels are probably wrong: the suspects of the training and validation parts, ranked.
+
+Test labels are never accused here. Who corrects the test labels that a model contradicts corrects
+its mistakes and leaves its lucky hits, and the score rises without reason; `review` mixes them.
+"""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.data.correction_table import FILE, LABEL, LEAVE_OUT, NO_LABELS
+from saccade.data.corrections import REASON, corrected_rows
+from saccade.data.duplicates import exact_duplicates
+from saccade.evaluation.intervals import grouping, wilson
+from saccade.evaluation.suspects import Suspicion, error_share
+from saccade.insight.accusations import Accused, accuse
+from saccade.insight.corrected import effect_of_corrections
+from saccade.insight.evidence import Evidence, NotPossible
+from saccade.insight.principal import principal
+from saccade.insight.review import review_rows, write_review
+from saccade.runtime.store import encode_name, writing
+from saccade.training.head import out_of_fold
+from saccade.training.probe import Sample, draw_sample
+
+PENALTY = 0.5
+"""λ of the probe. A stiff one does not learn what is wrong: with 0.5 it finds as many planted
+errors as with the λ that cross-validation would choose, or more, and accuses half as many labels
+that nobody had touched (docs/suspects.md)."""
+MOST_PICTURES = 20_000  # that are judged; of more, a stratified sample
+MOST_LISTED = 1_000
+MOST_PAIRS = 8
+SUSPECTS = "suspects.csv"
+COLUMNS = (FILE, LABEL, "likelier", "score", "rank", "why")
+
+
+def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the suspects, how many labels are wrong roughly, and what corrections brought.
+
+    A probe, solved on the principal axes of the frozen features, is asked about each picture
+    that it did not learn from; groups and copies lie in one fold.
+
+    Raises:
+        NotPossible: there are no frozen features, or too few pictures or groups.
+    """
+    del known
+    sample = _sample(evidence)
+    axes_NR = principal(evidence.features[list(sample.rows)], seed=evidence.recipe.seed)
+    logits_NK = out_of_fold(
+        axes_NR, sample.targets_N, sample.folds_N, task=evidence.task, penalties=(PENALTY,)
+    )
+    accused = accuse(evidence, sample, evidence.task.scores(logits_NK))
+    conflicts = _conflicts(evidence, sample, accused)
+    listed = _listed(evidence, sample, accused, conflicts)
+    kept = grouping(sample.groups, num_rows=len(sample.rows))
+    review = review_rows(evidence)
+    return {
+        "kind": evidence.task.kind,
+        "features": evidence.features_name,
+        "n": len(sample.rows),
+        "num_pictures": len(evidence.rows("train", "validation")),
+        "num_listed": int(accused.is_listed_N.sum()),
+        "num_sure": int(accused.is_sure_N.sum()),
+        "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
+        "num_conflicts": len(conflicts),
+        "pairs": _pairs(evidence, sample, accused.suspicion),
+        "suspects": listed,
+        "corrections": effect_of_corrections(evidence, sample, axes_NR),
+        "num_review": len(review),
+    }
+
+
+def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]) -> None:
+    """Write suspects.csv and, where there is something to review, review.csv with its pictures.
+
+    As it is written suspects.csv changes nothing, and with its labels edited it is a table of
+    corrections. It ends with the corrections of this run, so that they are not lost in the next.
+
+    Args:
+        folder: the run's.
+        evidence: as `study` was given.
+        findings: what `study` returned.
+
+    Raises:
+        ResourceError: the disk is full (E401).
+    """
+    path = folder / SUSPECTS
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for own in findings["suspects"]:
+            names = [own[name] for name in ("path", "label", "likelier")]
+            table.writerow([*names, f"{own['score']:.4f}", own["rank"], own["why"]])
+        named = {own["path"] for own in findings["suspects"]}
+        table.writerows(_corrected_lines(evidence, but=named))
+    write_review(folder, evidence)
+
+
+def _corrected_lines(evidence: Evidence, *, but: set[str]) -> list[list[str]]:
+    catalog = evidence.catalog
+    given = catalog.given_labels
+    changed = [(encode_name(catalog.paths[row]), row) for row in corrected_rows(catalog)]
+    lines = [
+        [name, _cell(catalog.labels[row]), "", "", "", f"corrected, was {_cell(given[row])}"]
+        for name, row in changed
+        if name not in but
+    ]
+    out = [encode_name(own.path) for own in catalog.skipped if own.reason == REASON]
+    return lines + [[name, LEAVE_OUT, "", "", "", "left out"] for name in out]
+
+
+def _cell(label: str) -> str:
+    """Return a label as a correction would give it: an empty set of labels is a bare "|"."""
+    return encode_name(label) or NO_LABELS
+
+
+def _sample(evidence: Evidence) -> Sample:
+    rows = evidence.rows("train", "validation")
+    sample = draw_sample(
+        rows.tolist(),
+        evidence.targets,
+        evidence.split.groups,
+        task=evidence.task,
+        num=MOST_PICTURES,
+        seed=evidence.recipe.seed,
+    )
+    if sample is None:
+        raise NotPossible(
+            f"{len(rows)} pictures of the training and validation parts are too few (groups count "
+            "as one) to judge each by a probe that did not learn from it"
+        )
+    return sample
+
+
+def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int, tuple[str, str]]:
+    """Return label and reason for pictures whose exact copy has another, better label.
+
+    Of the labels of one content the most frequent is taken for the better one; of equally
+    frequent ones that which the probe has least against. Keyed by place in the sample.
+    """
+    catalog = evidence.catalog
+    hashes = [catalog.hashes[row] for row in sample.rows]
+    labels = [catalog.labels[row] for row in sample.rows]
+    found: dict[int, tuple[str, str]] = {}
+    for places in exact_duplicates(hashes):
+        counts = Counter(labels[place] for place in places)
+        if len(counts) < 2:
+            continue
+        best = max(places, key=lambda own: (counts[labels[own]], accused.quality_N[own]))
+        twin = encode_name(catalog.paths[sample.rows[best]])
+        why = f"the same picture as {twin}, which has that label"
+        found |= {p: (labels[best], why) for p in places if labels[p] != labels[best]}
+    return found
+
+
+def _listed(
+    evidence: Evidence,
+    sample: Sample,
+    accused: Accused,
+    conflicts: Mapping[int, tuple[str, str]],
+) -> list[dict[str, Any]]:
+    """Return the suspects, their names as tables hold them.
+
+    First those whose copy has another label, then by rising quality.
+    """
+    order = np.argsort(accused.quality_N, kind="stable").tolist()
+    places = [own for own in order if own in conflicts]
+    places += [own for own in order if accused.is_listed_N[own] and own not in conflicts]
+    found = []
+    for rank, place in enumerate(places[:MOST_LISTED], start=1):
+        row = sample.rows[place]
+        likelier, why = conflicts.get(place) or accused.describe(place)
+        found.append(
+            {
+                "path": encode_name(evidence.catalog.paths[row]),
+                "label": _cell(evidence.catalog.labels[row]),
+                "likelier": encode_name(likelier),
+                "score": float(accused.quality_N[place]),
+                "rank": rank,
+                "why": why,
+                "sure": bool(accused.is_sure_N[place]) or place in conflicts,
+            }
+        )
+    return found
+
+
+def _pairs(evidence: Evidence, sample: Sample, suspicion: Suspicion | None) -> list[dict[str, Any]]:
+    """Return which class is most often written for which, by the labels that are surely accused."""
+    if suspicion is None:
+        return []
+    classes = evidence.task.classes
+    given_K = np.bincount(sample.targets_N, minlength=len(classes))
+    counts: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for place in np.flatnonzero(suspicion.is_suspect_N).tolist():
+        counts[int(sample.targets_N[place]), int(suspicion.likelier_N[place])] += 1
+    first = sorted(counts.items(), key=lambda own: (-own[1], own[0]))[:MOST_PAIRS]
+    noise_KK = suspicion.noise_KK
+    return [
+        {
+            "label": encode_name(classes[given]),
+            "likelier": encode_name(classes[true]),
+            "num": num,
+            "share": wilson(num, int(given_K[given])).as_dict(),
+            "noise": float(noise_KK[given, true]),
+        }
+        for (given, true), num in first
+    ]

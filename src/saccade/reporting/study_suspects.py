@@ -1,0 +1,128 @@
+"""Suspect labels in words and pictures."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from saccade.reporting.pictures import Album
+from saccade.reporting.wording import count, decimals, joined_words, percent, plural
+from saccade.runtime.errors import listed
+from saccade.runtime.store import decode_name
+
+MOST_SHOWN = 12
+
+
+def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
+    """Return what study_suspects.html is given."""
+    corrections = study["corrections"]
+    return {
+        "kind": study["kind"],
+        "sentence": f"{_finding(study)} {_how(study)}",
+        "caution": _caution(study),
+        "suspects": [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]],
+        "num_in_file": len(study["suspects"]),
+        "pairs": [_pair(own) for own in study["pairs"]],
+        "corrections": [] if corrections is None else list(_corrections(corrections)),
+        "num_review": study["num_review"],
+    }
+
+
+def _finding(study: Mapping[str, Any]) -> str:
+    """Return the result, with its n."""
+    n, num, sure = study["n"], study["num_listed"], study["num_sure"]
+    if study["kind"] == "regression":
+        return f"{_whose(study)}, {count(num)} of {count(n)} are far from what a probe expects."
+    if study["kind"] == "multilabel":
+        return (
+            f"{_whose(study)}, {count(num)} of {plural(n, 'picture')} have a label that a probe "
+            f"contradicts, {count(sure)} of them surely; how many are wrong is not estimated for "
+            "sets of labels."
+        )
+    share = study["share"]
+    said = (
+        f"{_whose(study)}, about {count(share['value'] * n)} of {count(n)} "
+        f"({percent(share['value'])}, somewhere from {percent(share['low'])} to "
+        f"{percent(share['high'])}) are probably wrong."
+    )
+    if not num:
+        return f"{said} The probe contradicts none of them."
+    return f"{said} A probe contradicts {count(num)} of them, {count(sure)} surely."
+
+
+def _whose(study: Mapping[str, Any]) -> str:
+    sample = "" if study["n"] == study["num_pictures"] else " (an even sample)"
+    what = "numbers" if study["kind"] == "regression" else "labels"
+    return f"Of the {what} of the training and validation parts{sample}"
+
+
+def _how(study: Mapping[str, Any]) -> str:
+    return (
+        f"The probe rests on what the frozen {study['features'] or 'network'} says of the "
+        "pictures, and is asked about each picture without having learned from it."
+    )
+
+
+def _caution(study: Mapping[str, Any]) -> str:
+    """Return how far the number is to be believed."""
+    if study["share"] is None:
+        return "A suspect may as well be a hard picture whose label is right: look at it."
+    return (
+        "The interval goes from one extreme to the other. At its low end, 3 of 100 pictures are "
+        "surely contradicted though their labels are right, as was met where pictures are hard and "
+        "few; at its high end, of the labels about which the probe is unsure as many are wrong as "
+        "of the others. A suspect may be a hard picture whose label is right: look before you "
+        "correct."
+    )
+
+
+def _suspect(own: Mapping[str, Any], album: Album) -> dict[str, Any]:
+    return {
+        "picture": album.picture(decode_name(own["path"])),
+        "label": decode_name(own["label"]),
+        "likelier": decode_name(own["likelier"]),
+        "score": decimals(own["score"]),
+        "why": own["why"],
+    }
+
+
+def _pair(own: Mapping[str, Any]) -> dict[str, Any]:
+    share = own["share"]
+    return {
+        "label": decode_name(own["label"]),
+        "likelier": decode_name(own["likelier"]),
+        "num": count(own["num"]),
+        "n": count(share["n"]),
+        "share": percent(share["value"]),
+        "interval": f"{percent(share['low'])} to {percent(share['high'])}",
+        "noise": percent(own["noise"]),
+    }
+
+
+def _corrections(own: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the corrections of this run were, and what they brought."""
+    parts = joined_words([f"{count(n)} in {part}" for part, n in own["num"].items()])
+    left_out = own["num_left_out"]
+    more = f"; {plural(left_out, 'picture was', 'pictures were')} left out" if left_out else ""
+    yield f"Labels corrected for this run: {parts}{more}."
+    effect = own["effect"]
+    if effect is not None:
+        yield (
+            f"Two heads on the same features, one taught by the {count(effect['num_train'])} "
+            "training labels as they were and one as they are, judged by the corrected validation "
+            f"labels. {effect['sentence']}"
+        )
+    elif own["num"]["train"]:
+        yield "What they brought could not be measured: nothing judges, or a class is gone."
+    if own["test_paths"]:
+        names = listed(own["test_paths"])
+        yield f"Test labels were changed ({names}), so the test score rests on them."
+    test = own["test"]
+    if test is not None:
+        yield (
+            f"With the test labels as they were, the accuracy is {_scored(test['as_given'])}; as "
+            f"they are, {_scored(test['corrected'])} (n = {count(test['corrected']['n'])})."
+        )
+
+
+def _scored(estimate: Mapping[str, Any]) -> str:
+    low, high = decimals(estimate["low"]), decimals(estimate["high"])
+    return f"{decimals(estimate['value'])} ({low} to {high})"

@@ -1,0 +1,293 @@
+"""Suspect labels in folders where wrong ones were planted, and what becomes of corrections."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.insight.labelled import (
+    CLASSES,
+    answered,
+    evidence_of,
+    features_of,
+    numbers,
+    rows_of,
+    sure_of,
+    taught,
+    write_pictures,
+    write_table,
+)
+
+from saccade.data.sealed import SealBroken, Sealed
+from saccade.insight.evidence import Evidence, NotPossible
+from saccade.insight.suspects import study, write_suspects
+from saccade.lesson import Lesson
+from saccade.runtime.store import decode_name
+
+TRUTH = np.arange(120) % 3
+WRONG = (4, 17, 35, 36, 50, 71, 90, 111)  # numbers of pictures that lie in another class's folder
+
+
+def given(truth_N: np.ndarray = TRUTH, wrong: tuple[int, ...] = WRONG) -> list[str]:
+    labels_N = truth_N.copy()
+    labels_N[list(wrong)] = (truth_N[list(wrong)] + 1) % 3
+    return [CLASSES[k] for k in labels_N]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("flowers") / "photos", given())
+
+
+def seen(lesson: Lesson) -> Evidence:
+    return evidence_of(lesson, features_of(TRUTH[numbers(lesson)]))
+
+
+def finished(lesson: Lesson) -> Evidence:
+    scores = sure_of(TRUTH[numbers(lesson)], lesson.task)
+    return answered(seen(lesson), scores)
+
+
+def wrong_in(lesson: Lesson, *parts: str) -> set[str]:
+    own = zip(lesson.catalog.paths, numbers(lesson), lesson.split.parts, strict=True)
+    return {path for path, number, part in own if number in WRONG and part in parts}
+
+
+def test_planted_errors_of_the_parts_that_teach_and_choose_lead_the_list(folder: Path) -> None:
+    lesson = taught(folder)
+    found = study(seen(lesson), {})
+    planted = wrong_in(lesson, "train", "validation")
+    assert len(planted) >= 5
+    assert {own["path"] for own in found["suspects"][: len(planted)]} == planted
+    for own in found["suspects"][: len(planted)]:
+        truth = CLASSES[TRUTH[int(Path(own["path"]).stem)]]
+        assert own["likelier"] == truth
+
+        assert own["why"].startswith(f"probe: {truth} 0.")
+    assert sum(own["sure"] for own in found["suspects"][: len(planted)]) > 0.7 * len(planted)
+    share = found["share"]
+    assert share["low"] <= len(planted) / found["n"] <= share["high"]
+    assert (
+        share["n"]
+        == found["n"]
+        == len(lesson.split.rows("train")) + len(lesson.split.rows("validation"))
+    )
+    assert [own["rank"] for own in found["suspects"]] == list(range(1, found["num_listed"] + 1))
+    assert sum(own["num"] for own in found["pairs"]) == found["num_sure"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_where_every_label_is_right_few_are_accused(tmp_path: Path) -> None:
+    """The negative control: the folder has no wrong label."""
+    lesson = taught(write_pictures(tmp_path / "photos", given(wrong=())))
+    found = study(seen(lesson), {})
+    assert found["num_sure"] <= 1
+    assert found["share"]["low"] == 0
+
+
+def test_no_test_picture_is_accused_though_some_are_wrong(folder: Path) -> None:
+    lesson = taught(folder)
+    in_test = wrong_in(lesson, "test")
+    assert in_test
+    paths = {own["path"] for own in study(finished(lesson), {})["suspects"]}
+    parts = dict(zip(lesson.catalog.paths, lesson.split.parts, strict=True))
+    assert "test" not in {parts[path] for path in paths}
+    taught_too = dataclasses.replace(lesson.split, parts=("train",) * len(lesson.catalog))
+    everything = study(dataclasses.replace(seen(lesson), split=taught_too), {})
+    assert in_test <= {own["path"] for own in everything["suspects"]}  # the negative control
+
+
+def test_the_answers_of_the_test_part_are_not_read(folder: Path) -> None:
+    """Row E4: under seal the study says the same."""
+    lesson = taught(folder)
+    open_ = seen(lesson)
+    sealed = Sealed(lesson.truth, rows=lesson.split.rows("test"))
+    assert study(dataclasses.replace(open_, targets=sealed), {}) == study(open_, {})
+    with pytest.raises(SealBroken):
+        np.asarray(sealed)
+
+
+def test_copies_with_two_labels_come_first_whatever_the_probe_says(tmp_path: Path) -> None:
+    labels = given(wrong=())
+    labels[3], labels[6] = "daisy", "tulip"  # 0, 3 and 6 have the same bytes; two are called daisy
+    folder = write_pictures(tmp_path / "photos", labels, same={3: 0, 6: 0})
+    lesson = taught(folder, seed=3)
+    truth_N = TRUTH[numbers(lesson)]
+    found = study(evidence_of(lesson, features_of(truth_N)), {})
+    parts = dict(zip(lesson.catalog.paths, lesson.split.parts, strict=True))
+    assert parts["tulip/006.png"] != "test"
+    assert found["num_conflicts"] == 1
+    first = found["suspects"][0]
+    assert (first["path"], first["label"], first["likelier"]) == ("tulip/006.png", "tulip", "daisy")
+    assert first["why"] in {
+        f"the same picture as daisy/{n}.png, which has that label" for n in ("000", "003")
+    }
+
+
+def test_without_frozen_features_nothing_can_be_said(folder: Path) -> None:
+    with pytest.raises(NotPossible, match="from scratch"):
+        study(evidence_of(taught(folder), None), {})
+
+
+def test_too_few_pictures_say_nothing(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "photos", given(wrong=())[:9])
+    lesson = taught(folder)
+    with pytest.raises(NotPossible, match="are too few"):
+        study(seen(lesson), {})
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+def test_the_list_as_written_changes_nothing_and_edited_it_puts_labels_right(
+    folder: Path, tmp_path: Path
+) -> None:
+    lesson = taught(folder)
+    evidence = seen(lesson)
+    found = study(evidence, {})
+    write_suspects(tmp_path, evidence, found)
+    listed = tmp_path / "suspects.csv"
+    rows = rows_of(listed)
+    assert list(rows[0]) == ["file", "label", "likelier", "score", "rank", "why"]
+    assert [own["file"] for own in rows] == [own["path"] for own in found["suspects"]]
+    assert taught(folder, corrections=str(listed)).fingerprint == lesson.fingerprint
+
+    planted = wrong_in(lesson, "train", "validation")
+    for own in rows:
+        own["label"] = own["likelier"] if own["file"] in planted else own["label"]
+    junk = next(own for own in rows if own["file"] in planted)
+    junk["label"] = "-"
+    edited = write_table(tmp_path / "edited.csv", list(rows[0]), [list(r.values()) for r in rows])
+    again = taught(folder, corrections=str(edited))
+    labels = dict(zip(again.catalog.paths, again.catalog.labels, strict=True))
+    assert all(
+        labels[path] == CLASSES[TRUTH[int(Path(path).stem)]] for path in labels if path in planted
+    )
+    assert planted - set(labels) == {junk["file"]}
+
+    # a second list repeats the corrections, so that editing it loses none
+    second = seen(again)
+    write_suspects(tmp_path, second, study(second, {}))
+    assert taught(folder, corrections=str(listed)).fingerprint == again.fingerprint
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_written_so_that_it_does_not(
+    tmp_path: Path,
+) -> None:
+    names = ["=1+1", "rose", "tulip"]
+    labels = [names[CLASSES.index(own)] for own in given()]
+    lesson = taught(write_pictures(tmp_path / "photos", labels))
+    found = study(seen(lesson), {})
+    write_suspects(tmp_path, seen(lesson), found)
+    cells = [cell for own in rows_of(tmp_path / "suspects.csv") for cell in own.values()]
+    assert any("'=1+1" in cell for cell in cells)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    assert {decode_name(own["label"]) for own in found["suspects"]} <= set(names)
+
+
+# --- other kinds of labels ------------------------------------------------------------------------
+
+
+def test_wrong_labels_among_two_classes_are_found(tmp_path: Path) -> None:
+    truth_N = np.arange(120) % 2
+    labels_N = truth_N.copy()
+    labels_N[list(WRONG)] = 1 - labels_N[list(WRONG)]
+    lesson = taught(write_pictures(tmp_path / "photos", [CLASSES[k] for k in labels_N]))
+    assert lesson.task.kind == "binary"
+    found = study(evidence_of(lesson, features_of(truth_N[numbers(lesson)])), {})
+    planted = wrong_in(lesson, "train", "validation")
+    assert {own["path"] for own in found["suspects"][: len(planted)]} == planted
+
+
+def tabled(folder: Path, cells: list[str], column: str) -> Path:
+    write_pictures(folder / "pictures", ["all"] * len(cells))
+    rows = [[f"pictures/all/{n:03}.png", cell] for n, cell in enumerate(cells)]
+    return write_table(folder / "table.csv", ["file", column], rows)
+
+
+def test_a_label_that_is_missing_or_too_many_is_found_and_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth_NK = rng.integers(0, 2, (150, 2))
+    given_NK = truth_NK.copy()
+    given_NK[list(WRONG), 0] = 1 - given_NK[list(WRONG), 0]
+    names = ("cat", "dog")
+    cells = [";".join(n for n, m in zip(names, marks, strict=True) if m) for marks in given_NK]
+    lesson = taught(tabled(tmp_path, cells, "labels"))
+    assert lesson.task.kind == "multilabel"
+    rows = numbers(lesson)
+    evidence = evidence_of(lesson, features_of(truth_NK[rows]))
+    found = study(evidence, {})
+    planted = wrong_in(lesson, "train", "validation")
+    assert {own["path"] for own in found["suspects"][: len(planted)]} == planted
+    for own in found["suspects"][: len(planted)]:
+        number = int(Path(own["path"]).stem)
+        said = "has" if given_NK[number, 0] else "lacks"
+        assert own["why"].startswith(f"probe: {said} cat, whose probability is 0.")
+    assert found["share"] is None  # sets of labels: how many are wrong is not estimated
+    write_suspects(tmp_path, evidence, found)
+    rows_ = rows_of(tmp_path / "suspects.csv")
+    edited = write_table(
+        tmp_path / "edited.csv",
+        ["file", "label"],
+        [[own["file"], own["likelier"]] for own in rows_ if own["file"] in planted],
+    )
+    again = taught(tmp_path / "table.csv", corrections=str(edited))
+    right = [row for row, path in enumerate(again.catalog.paths) if path in planted]
+    np.testing.assert_array_equal(again.truth[right], truth_NK[numbers(again)[right]])
+
+
+def test_a_number_that_is_far_off_is_found(tmp_path: Path) -> None:
+    truth_N = np.random.default_rng(0).normal(0, 1, 150)
+    cells_N = truth_N.copy()
+    cells_N[list(WRONG)] += 10
+    lesson = taught(tabled(tmp_path, [f"{v:.4f}" for v in cells_N], "height"))
+    assert lesson.task.kind == "regression"
+    found = study(evidence_of(lesson, features_of(truth_N[numbers(lesson)])), {})
+    planted = wrong_in(lesson, "train", "validation")
+    assert {own["path"] for own in found["suspects"]} == planted
+    assert "times the usual error" in found["suspects"][0]["why"]
+    assert found["share"] is None
+
+
+# --- corrections ----------------------------------------------------------------------------------
+
+
+def corrected(folder: Path, tmp_path: Path, wrong: tuple[int, ...]) -> Lesson:
+    before = taught(folder)
+    rows = [
+        [path, CLASSES[TRUTH[number]]]
+        for path, number in zip(before.catalog.paths, numbers(before), strict=True)
+        if number in wrong
+    ]
+    return taught(folder, corrections=str(write_table(tmp_path / "f.csv", ["file", "label"], rows)))
+
+
+def test_what_corrections_brought_is_measured_on_the_same_pictures(tmp_path: Path) -> None:
+    wrong = tuple(range(0, 120, 3))  # every daisy lies among the roses, or nearly
+    wrong = tuple(n for n in wrong if n % 5)
+    folder = write_pictures(tmp_path / "photos", given(wrong=wrong))
+    lesson = corrected(folder, tmp_path, wrong)
+    found = study(finished(lesson), {})["corrections"]
+    parts = [lesson.split.parts[row] for row in np.flatnonzero(np.isin(numbers(lesson), wrong))]
+    assert found["num"] == {own: parts.count(own) for own in ("train", "validation", "test")}
+    effect = found["effect"]
+    assert effect["difference"]["n"] == len(lesson.split.rows("validation"))
+    assert effect["difference"]["value"] > 0.1
+    assert effect["difference"]["low"] <= effect["difference"]["value"]
+    assert "corrected labels" in effect["sentence"]
+    test = found["test"]
+    n = len(lesson.split.rows("test"))
+    assert test["corrected"]["value"] == 1.0  # the network of `finished` knows them all
+    assert test["as_given"]["value"] == pytest.approx(1 - parts.count("test") / n)
+    assert len(found["test_paths"]) == parts.count("test")
+
+
+def test_where_nothing_was_corrected_nothing_is_said_of_it(folder: Path) -> None:
+    assert study(seen(taught(folder)), {})["corrections"] is None
+
+
+def test_before_the_end_the_test_score_is_not_told(folder: Path, tmp_path: Path) -> None:
+    found = study(seen(corrected(folder, tmp_path, WRONG)), {})["corrections"]
+    assert found["num"]["test"] > 0
+    assert found["test"] is None
