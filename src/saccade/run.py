@@ -18,6 +18,7 @@ from saccade.runtime import machine
 from saccade.runtime.errors import UsageError
 from saccade.runtime.store import sha256, write_json
 
+TO_EDIT = ("suspects.csv", "review.csv")  # labels are put right in them (docs/suspects.md)
 PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
 
 
@@ -139,15 +140,16 @@ class Ledger:
 def file_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of what a run leaves for good, by name; of a model its config.json.
 
-    Not of run.json, which holds them, nor of the report, which can be written anew. The model's
-    config.json holds the hashes of its other files.
+    Not of run.json, which holds them, nor of the report, which can be written anew, nor of the
+    tables that a person is asked to edit. The model's config.json holds the hashes of its other
+    files.
     """
     names = [path.name for path in folder.iterdir() if path.suffix in {".csv", ".json", ".toml"}]
     names += ["history.jsonl", "model/config.json"]
     return {
         name: sha256(folder / name)
         for name in sorted(names)
-        if name != "run.json" and (folder / name).is_file()
+        if name not in {"run.json", *TO_EDIT} and (folder / name).is_file()
     }
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from saccade.cli import app
 from saccade.data import audit
 from saccade.lesson import Lesson, data_facts, look, told
+from saccade.run import file_hashes
 from saccade.runtime.errors import DataError
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
@@ -96,3 +97,11 @@ def test_check_shows_what_corrections_would_do(image_folder, tmp_path: Path) -> 
         own["sentence"] == "fixes.csv: 1 label corrected (class0 → class1: 1)."
         for own in json.loads(found.stdout)["findings"]
     )
+
+
+def test_the_tables_that_are_there_to_be_edited_are_not_sealed_by_their_hash(
+    tmp_path: Path,
+) -> None:
+    for name in ("suspects.csv", "review.csv", "split.csv"):
+        (tmp_path / name).write_text("file,label\n")
+    assert list(file_hashes(tmp_path)) == ["split.csv"]

@@ -137,6 +137,15 @@ def test_too_few_pictures_say_nothing(tmp_path: Path) -> None:
         study(seen(lesson), {})
 
 
+def test_pictures_that_belong_together_do_not_vouch_for_each_other(folder: Path) -> None:
+    """Two bursts cannot be judged by a probe that learned from neither."""
+    evidence = seen(taught(folder))
+    bursts = tuple(f"burst {row % 2}" for row in range(len(evidence.catalog)))
+    split = dataclasses.replace(evidence.split, groups=bursts)
+    with pytest.raises(NotPossible, match="groups count as one"):
+        study(dataclasses.replace(evidence, split=split), {})
+
+
 # --- the files ------------------------------------------------------------------------------------
 
 
