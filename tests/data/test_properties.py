@@ -86,14 +86,15 @@ def test_names_that_begin_with_the_class_are_no_source() -> None:
 
 
 def test_a_source_that_tells_every_class_is_left_out_and_said() -> None:
-    paths = tuple(
-        f"{label}/{'clinic' if label == 'a' else 'hospital'}/{row}.jpg"
-        for row, label in enumerate(LABELS)
-    )
+    paths = tuple(f"{('clinic', 'hospital')[row % 2]}/{row}.jpg" for row in range(40))
     found = properties_of(catalog_of(LABELS, paths=paths))
     assert found.source_is_label
     assert found.sources[:2] == ("clinic/", "hospital/")
     assert all(own.family != "source" for own in found.columns)
+    # what the test part's labels would have said has no say
+    mixed = catalog_of([*LABELS[:30], *["b", "a"] * 5], paths=paths)
+    assert properties_of(mixed, known_rows=range(30)).source_is_label
+    assert not properties_of(mixed).source_is_label
 
 
 def test_the_plainness_of_a_side_is_seen_though_a_crop_took_two_of_them() -> None:

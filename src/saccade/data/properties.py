@@ -85,7 +85,9 @@ class Properties:
         return [place for place, own in enumerate(self.columns) if own.family in families]
 
 
-def properties_of(catalog: Catalog, looks: Looks | None = None) -> Properties:
+def properties_of(
+    catalog: Catalog, looks: Looks | None = None, *, known_rows: Sequence[int] | None = None
+) -> Properties:
     """Return the trivial properties of every picture; without looks, those of its file alone.
 
     The same catalogue and canvases give the same table. All columns are numbers that grow with
@@ -94,6 +96,8 @@ def properties_of(catalog: Catalog, looks: Looks | None = None) -> Properties:
     Args:
         catalog: the pictures.
         looks: what they look like; None or empty = the pixels are not asked.
+        known_rows: whose labels may be asked whether a source is the label in other words (those
+            of the test part may not); None = all.
     """
     columns: list[Property] = []
     values: list[np.ndarray] = []
@@ -114,7 +118,10 @@ def properties_of(catalog: Catalog, looks: Looks | None = None) -> Properties:
         marks = np.array([own == kind for own in catalog.formats])
         add(f"kind={kind}", f"file kind {kind}", "file", marks)
     sources = sources_of(catalog)
-    is_label = _tell_every_label(sources, catalog.labels)
+    rows = range(len(sources)) if known_rows is None or not sources else known_rows
+    is_label = _tell_every_label(
+        [sources[row] for row in rows], [catalog.labels[row] for row in rows]
+    )
     if not is_label:
         for source in sorted(set(sources)):
             words = f"source {encode_name(source)}"
@@ -227,7 +234,7 @@ def _named_like_labels(sources: Sequence[str], labels: Sequence[str]) -> bool:
 def _tell_every_label(sources: Sequence[str], labels: Sequence[str]) -> bool:
     """Return whether each source has one label; the rest of the small ones does not count."""
     labels_of: defaultdict[str, set[str]] = defaultdict(set)
-    for source, label in zip(sources, labels, strict=False):
+    for source, label in zip(sources, labels, strict=True):
         labels_of[source].add(label)
     labels_of.pop(OTHER, None)
     together = set().union(*labels_of.values())

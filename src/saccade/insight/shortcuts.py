@@ -74,7 +74,8 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _studied(evidence: Evidence) -> dict[str, Any]:
-    properties = properties_of(evidence.catalog, evidence.looks)
+    known_rows = evidence.rows("train", "validation").tolist()
+    properties = properties_of(evidence.catalog, evidence.looks, known_rows=known_rows)
     judged = _judged(evidence)
     features_ND = design(properties.values_NP, judged.fit_rows)
     if not features_ND.shape[1]:
