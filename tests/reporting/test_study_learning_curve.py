@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,8 @@ def test_the_page_shows_it_under_what_would_help(page: Callable[..., str]) -> No
     at = html.index("How many more pictures?")
     assert html.index('id="help"') < at < html.index('id="made"')
     assert "1,000 more in all" in html
+    table = html[at : html.index("</table>", at)]
+    assert re.findall(r"<td>([a-z ]+)</td></tr>", table) == ["clear", "not clear"]
 
 
 def test_a_class_with_a_hostile_name_is_only_text(page: Callable[..., str]) -> None:

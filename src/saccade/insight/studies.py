@@ -1,6 +1,14 @@
 """The studies there are, in the order of their worth: with a short budget the last go first."""
 
-from saccade.insight import learning_curve, naive_split, shortcuts, slices, suspects
+from saccade.insight import (
+    baselines,
+    factors,
+    learning_curve,
+    naive_split,
+    shortcuts,
+    slices,
+    suspects,
+)
 from saccade.insight.trust import Study
 
 STUDIES: tuple[Study, ...] = (
@@ -37,5 +45,20 @@ STUDIES: tuple[Study, ...] = (
         ask=learning_curve.study,
         seconds=0.5,
         seconds_a_picture=1.2e-3,
+    ),
+    Study(
+        name="baselines",
+        what="the baseline ladder",
+        ask=baselines.study,
+        seconds=3.5,
+        seconds_a_picture=1.5e-3,
+        after_learning=True,
+    ),
+    Study(
+        name="factors",
+        what="the factors of fine-tuning",
+        ask=factors.study,
+        seconds=0.1,
+        after_learning=True,
     ),
 )

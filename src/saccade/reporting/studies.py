@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from saccade.reporting import (
+    study_baselines,
+    study_factors,
     study_learning_curve,
     study_naive_split,
     study_shortcuts,
@@ -21,9 +23,11 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
         "naive_split": ("believe", study_naive_split.view),
         "shortcuts": ("believe", study_shortcuts.view),
+        "baselines": ("good", study_baselines.view),
         "slices": ("wrong", study_slices.view),
         "suspects": ("help", study_suspects.view),
         "learning_curve": ("help", study_learning_curve.view),
+        "factors": ("help", study_factors.view),
     }
 )
 """Name of a study -> section of the page (believe, good, wrong, help, made) and view; in the order

@@ -142,7 +142,7 @@ def _row(own: Mapping[str, Any], mores: Sequence[int]) -> dict[str, Any]:
         "num_judged": own["num_judged"],
         "now": estimate_of(own["now"]),
         "gains": [estimate_of(gains[more]) if gains.get(more) else None for more in mores],
-        "clear": _clear_gain(own) is not None,
+        "is_clear": _clear_gain(own) is not None,
         "enough": own["enough"],
     }
 

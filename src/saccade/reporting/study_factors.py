@@ -1,0 +1,175 @@
+"""The factors of fine-tuning, each with the line that this run measured of it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from saccade.reporting.estimates import p_words, score_words, signed, told, told_change
+from saccade.reporting.pictures import Album
+from saccade.reporting.wording import count, decimals, joined_words, large, plural, short
+from saccade.runtime.store import encode_name
+
+Found = Mapping[str, Any]
+
+TITLES = {
+    "similarity": "Task similarity",
+    "amount": "Amount of data",
+    "complexity": "Model complexity",
+    "overfitting": "Overfitting",
+    "tuning": "Hyper-parameters",
+    "domain": "Domain-specific features",
+}
+SCRATCH = {"cnn": "a small CNN from scratch", "mlp": "a fully connected network from scratch"}
+
+
+def view(study: Found, album: Album) -> dict[str, Any]:
+    """Return what `study_factors.html` is given."""
+    del album
+    return {"lines": lines(study)}
+
+
+def lines(study: Found) -> list[dict[str, Any]]:
+    """Return each factor with what was measured of it, or why nothing was."""
+    words: dict[str, Callable[[Found], str]] = {
+        "similarity": _similarity,
+        "amount": _amount,
+        "complexity": _complexity,
+        "overfitting": _overfitting,
+        "tuning": _tuning,
+        "domain": _domain,
+    }
+    measured, left_out = study["measured"], study["left_out"]
+    return [
+        {
+            "title": title,
+            "measured": name in measured,
+            "text": words[name](measured[name])
+            if name in measured
+            else f"Not measured: {left_out.get(name, 'not recorded')}.",
+        }
+        for name, title in TITLES.items()
+    ]
+
+
+def _similarity(own: Found) -> str:
+    scores = (
+        f"a head on the frozen features has {told(own['frozen_score'])} where "
+        f"{SCRATCH[own['scratch']]} has {told(own['scratch_score'])} "
+        f"({score_words(own['metric'])}, n = {count(own['n'])} test pictures)"
+    )
+    apart = own["comparison"]
+    if apart is None:
+        return f"Without learning anything new, {scores}."
+    compared = f"{told_change(apart['difference'])}, {p_words(apart['p_corrected'])}"
+    if apart["better"]:
+        return f"What the network knew before carries over: {scores}; {compared}."
+    if apart["worse"]:
+        return f"What the network knew before does not suit these pictures: {scores}; {compared}."
+    return f"That what the network knew before carries over is not shown: {scores}; {compared}."
+
+
+def _amount(own: Found) -> str:
+    what = "less error" if own["score_name"] == "mae" else "of " + score_words(own["score_name"])
+    return (
+        f"At {plural(own['num_train'], 'training picture')} the learning curve stands at "
+        f"{told(own['now'])} and promises {told_change(own['gain'])} {what} for "
+        f"{own['more']:,} more (n = {count(own['gain']['n'])} judged)."
+    )
+
+
+def _complexity(own: Found) -> str:
+    speed = own["images_per_second"]
+    text = (
+        f"{encode_name(own['name'])} has {large(own['num_parameters'])} parameters "
+        f"({large(own['num_bytes'])}B in fp32)"
+    )
+    text += f" and answers {short(speed)} pictures a second on this machine" if speed else ""
+    raced = own["raced"]
+    if len(raced) < 2:
+        return f"{text}. No other network was tried beside it."
+    each = joined_words([_racer(one) for one in raced])
+    n = max(int(one["n"] or 0) for one in raced)
+    return f"{text}. In the race, on {plural(n, 'training picture')} out of fold: {each}."
+
+
+def _racer(one: Found) -> str:
+    value = one["score"]
+    name = one["score_name"]
+    shown = decimals(-value) if str(name).startswith("negative_") else decimals(value)
+    size = f"{large(one['num_parameters'])} parameters" if one["num_parameters"] else "size unknown"
+    speed = one["images_per_second"]
+    quick = f", {short(speed)} pictures a second" if speed else ""
+    return f"{encode_name(one['name'])} {shown} ({size}{quick})"
+
+
+def _overfitting(own: Found) -> str:
+    gap, name = own["gap"], score_words(own["score_name"])
+    n = f"n = {count(own['train']['n'])} and {count(own['validation']['n'])}"
+    text = (
+        f"{name[0].upper()}{name[1:]} is {told(own['train'])} on the training part and "
+        f"{told(own['validation'])} on the validation part ({n}), a gap of {told_change(gap)}"
+    )
+    lower = own["score_name"] == "mae"
+    beyond = gap["high"] is not None and (gap["high"] < 0 if lower else gap["low"] > 0)
+    text += "." if beyond else "; that it is more than chance is not shown."
+    stages = [one for one in own["stages"] if one["train_loss"] is not None]
+    if stages:
+        text += f" Loss, training to validation: {joined_words([_stage(s) for s in stages])}."
+    return text
+
+
+def _stage(one: Found) -> str:
+    name = encode_name(one["name"]) or "last epoch"
+    losses = f"{decimals(one['train_loss'])} to {decimals(one['validation_loss'] or float('nan'))}"
+    return f"{name} {losses}{'' if one['kept'] else ' (undone)'}"
+
+
+def _tuning(own: Found) -> str:
+    tried = []
+    if own["penalties"]:
+        losses = own["penalty_losses"]
+        between = f", cross-validated loss {decimals(losses[0])} to {decimals(losses[1])}"
+        tried.append(
+            f"{plural(own['penalties'], 'penalty', 'penalties')} of the head "
+            f"({own['penalty']:.3g} was taken{between if losses else ''})"
+        )
+    if own["rungs"]:
+        tried.append(f"{plural(own['rungs'], 'rung')} of the ladder ({own['rungs_kept']} kept)")
+    if own["networks"]:
+        tried.append(plural(own["networks"], "network"))
+    if own["epochs"]:
+        rates = own["rates"]
+        ends = f", rates from {max(rates):.2g} down to {min(rates):.2g}" if rates else ""
+        tried.append(f"{plural(own['epochs'], 'epoch')} of {own['opt']}{ends}")
+    return (
+        f"Tried: {joined_words(tried)}; chosen on {plural(own['num_train'], 'training picture')} "
+        f"by cross-validation and {plural(own['num_validation'], 'validation picture')}, never by "
+        "the test part."
+    )
+
+
+def _domain(own: Found) -> str:
+    kept = [one for one in own["rungs"] if one["taken"]]
+    undone = [one for one in own["rungs"] if not one["taken"]]
+    text = []
+    if kept:
+        text.append(f"Learning helped in {joined_words([_rung(one) for one in kept])}.")
+    if undone:
+        text.append(f"It was undone in {joined_words([_rung(one) for one in undone])}.")
+    if own["rungs"] and not kept:
+        text.append("The features stayed as they came.")
+    apart = own["comparison"]
+    if apart is not None:
+        shown = "" if apart["better"] or apart["worse"] else ", which is not shown to be a change"
+        text.append(
+            f"On the test part the network that ships has {told_change(apart['difference'])} "
+            f"{score_words(own['metric'])} beside its frozen features "
+            f"({p_words(apart['p_corrected'])}, n = {count(apart['difference']['n'])}){shown}."
+        )
+    return " ".join(text)
+
+
+def _rung(one: Found) -> str:
+    gain = one["gain"]
+    told_gain = f"gain {signed(gain)}, {p_words(one['p'])}, " if gain is not None else ""
+    n = f"n = {count(one['num_validation'])} validation pictures"
+    return f"'{encode_name(str(one['name']))}' ({told_gain}{n})"
