@@ -1,55 +1,61 @@
 """The studies there are, in the order of their worth: with a short budget the last go first."""
 
-from saccade.insight import (
-    baselines,
-    factors,
-    learning_curve,
-    naive_split,
-    shortcuts,
-    slices,
-    suspects,
-)
-from saccade.insight.trust import Study
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from saccade.insight.evidence import Evidence
+from saccade.insight.trust import Findings, Study
+
+
+def _later(module: str) -> Callable[[Evidence, Mapping[str, Findings]], Findings]:
+    """Return what asks a module's `study`, loaded when it is asked: some of them bring torch."""
+
+    def ask(evidence: Evidence, known: Mapping[str, Findings]) -> Findings:
+        found: Findings = import_module(f"saccade.insight.{module}").study(evidence, known)
+        return found
+
+    return ask
+
 
 STUDIES: tuple[Study, ...] = (
     Study(
         name="shortcuts",
         what="whether size, brightness or file kind alone tell the classes",
-        ask=shortcuts.study,
+        ask=_later("shortcuts"),
         seconds=1.0,
         seconds_a_picture=5e-4,
     ),
     Study(
         name="suspects",
         what="which labels are probably wrong",
-        ask=suspects.study,
+        ask=_later("suspects"),
         seconds=0.5,
         seconds_a_picture=4e-4,
     ),
     Study(
         name="slices",
         what="which kinds of pictures are answered worse",
-        ask=slices.study,
+        ask=_later("slices"),
         seconds=0.5,
         after_learning=True,
     ),
     Study(
         name="naive_split",
         what="what a naive split would have claimed",
-        ask=naive_split.study,
+        ask=_later("naive_split"),
         seconds=2.0,
     ),
     Study(
         name="learning_curve",
         what="how many more pictures would help",
-        ask=learning_curve.study,
+        ask=_later("learning_curve"),
         seconds=0.5,
         seconds_a_picture=1.2e-3,
     ),
     Study(
         name="baselines",
         what="the baseline ladder",
-        ask=baselines.study,
+        ask=_later("baselines"),
         seconds=3.5,
         seconds_a_picture=1.5e-3,
         after_learning=True,
@@ -57,7 +63,7 @@ STUDIES: tuple[Study, ...] = (
     Study(
         name="factors",
         what="the factors of fine-tuning",
-        ask=factors.study,
+        ask=_later("factors"),
         seconds=0.1,
         after_learning=True,
     ),
