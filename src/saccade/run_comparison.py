@@ -55,7 +55,8 @@ class Comparison:
 
     def as_text(self) -> str:
         """Return a table and the sentences, for a terminal."""
-        head = ["run", "model", self.metric, "n", "difference", "95 % interval", "p", "corrected"]
+        named = encode_name(self.metric)
+        head = ["run", "model", named, "n", "difference", "95 % interval", "p", "corrected"]
         rows = [head, *(_cells(own) for own in self.standings)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -129,6 +129,46 @@ def test_a_class_that_one_never_answers_is_a_class_all_the_same(tmp_path: Path) 
     assert [own.estimate.value for own in found.standings] == [1.0, 0.5]
 
 
+def test_numbers_are_compared_by_their_mean_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=60)
+    for name, spread in {"a": 1.0, "b": 0.5}.items():
+        said = truth + spread * rng.normal(size=60)
+        rows = "".join(f"{t},{s}\n" for t, s in zip(truth, said, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"truth,prediction\n{rows}")
+    done = cli("compare", "a.csv", "b.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "On the same 60 pictures the mae of b.csv is lower than that of a.csv: -0." in done.stdout
+    )
+    assert done.stdout.rstrip().endswith("(paired t): beyond chance.")
+
+
+def test_what_is_not_defined_is_said_to_be_so_and_null_in_json(tmp_path: Path) -> None:
+    for name, answers in {"a": "xxyw", "b": "xxyx"}.items():
+        rows = "".join(f"{t},{p}\n" for t, p in zip("xxyy", answers, strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"truth,prediction\n{rows}")
+    words = ["compare", "a.csv", "b.csv", "--metric", "recall[w]"]
+    done = cli(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        "b.csv and a.csv cannot be compared by recall[w]: there is no picture to judge it by."
+    )
+    one = json.loads(cli(*words, "--json", cwd=tmp_path).stdout)["runs"][1]
+    assert (one["value"], one["difference"]["value"], one["difference"]["p"]) == (None,) * 3
+
+
+def test_a_class_may_have_a_name_that_would_garble_a_terminal(tmp_path: Path) -> None:
+    bad = "[\x1b[31m]"
+    for name in "ab":
+        rows = "".join(f"{t},{p}\n" for t, p in ((bad, bad), ("x", "x"), (bad, "x")))
+        (tmp_path / f"{name}.csv").write_text(f"truth,prediction\n{rows}")
+    done = cli("compare", "a.csv", "b.csv", "--metric", f"recall[{bad}]", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "recall[[\\u001b[31m]]" in done.stdout
+
+
 def test_other_test_pictures_are_refused_with_how_many_and_which(runs: Path) -> None:
     done = cli("compare", "little", "other", cwd=runs)
     assert done.returncode == 3

@@ -388,7 +388,7 @@ POPULATIONS = {
 
 
 def true_differences(population: dict, metrics: list[str]) -> dict[str, float]:
-    first, second = rivals(200_000, **population)
+    first, second = rivals(60_000, **population)
     one, other = evaluate(first)["test"], evaluate(second)["test"]
     return {name: other[name].value - one[name].value for name in metrics}
 

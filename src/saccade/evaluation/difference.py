@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saccade.evaluation.significance import SURE, holm
+from saccade.runtime.store import encode_name
 
 LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
 
@@ -50,9 +51,9 @@ class Difference:
     @property
     def sentence(self) -> str:
         """What it means, in plain words."""
-        first, second = self.names
+        (first, second), metric = self.names, encode_name(self.metric)
         if math.isnan(self.value):
-            return f"{second} and {first} cannot be compared by {self.metric}: {self.method}."
+            return f"{second} and {first} cannot be compared by {metric}: {self.method}."
         pictures = (
             f"On the same {self.n} pictures" if self.n != 1 else "On one and the same picture"
         )
@@ -65,20 +66,20 @@ class Difference:
         return f"{text}: {'beyond chance' if self.beyond_chance else 'not beyond chance'}."
 
     def _said(self) -> str:
-        first, second = self.names
+        (first, second), metric = self.names, encode_name(self.metric)
         if self.more is None:
             if self.value == 0:
-                return f"{second} and {first} have the same {self.metric}"
+                return f"{second} and {first} have the same {metric}"
             more = "higher" if self.value > 0 else "lower"
-            return f"the {self.metric} of {second} is {more} than that of {first}"
+            return f"the {metric} of {second} is {more} than that of {first}"
         number = f"{abs(self.more)} {'more' if self.more > 0 else 'fewer'}"
         if self.metric == "accuracy":
             if not self.more:
                 return f"{second} names as many rightly as {first}"
             return f"{second} names {number} rightly than {first}"
         if not self.more:
-            return f"{second} has as many right as {first} ({self.metric})"
-        return f"{second} has {number} right than {first} ({self.metric})"
+            return f"{second} has as many right as {first} ({metric})"
+        return f"{second} has {number} right than {first} ({metric})"
 
 
 def p_text(p: float) -> str:
