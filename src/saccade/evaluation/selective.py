@@ -1,0 +1,236 @@
+"""To answer only where one can: how right the answers are against the share that is answered."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import betaincinv
+
+from saccade.data.task import Task
+from saccade.evaluation.calibration import Calibration
+from saccade.evaluation.held import Held, NotPromised, check_may_fit, check_may_judge
+from saccade.evaluation.intervals import LEVEL, Estimate, grouped_ratio
+from saccade.evaluation.predictions import THRESHOLD
+
+RISK = 1 - LEVEL
+"""How often, at most, a promised accuracy is not kept."""
+STEPS = 100  # thresholds that are looked at, evenly spread over the shares answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selective:
+    """How sure the network was of its answers on held-out pictures, and whether they were right.
+
+    Sureness is the score of the answer; of several labels, the probability that all of them are
+    right, as if each were right or wrong by itself.
+    """
+
+    sureness_N: np.ndarray  # float32, falling
+    right_N: np.ndarray  # bool
+    effect: float = 1.0  # so many pictures that belong together tell as much as one alone
+    fitted_on: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Pictures it was fitted on."""
+        return len(self.right_N)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A threshold for sureness above which enough answers are right."""
+
+    accuracy: float  # that was asked for
+    threshold: float  # answer where the sureness is at least this
+    share: float  # of the held-out pictures that are answered
+    right: int  # of those answered …
+    answered: int  # … of n
+    n: int
+
+
+def sureness(scores_NK: np.ndarray, *, task: Task) -> np.ndarray:
+    """Return how sure each answer is, float32 (N,); not for regression.
+
+    Rounded to float32 here and wherever it is compared, so that what was stored decides as what
+    was computed did.
+    """
+    if task.kind == "multilabel":
+        scores_NK = np.maximum(scores_NK, 1 - scores_NK).prod(axis=1, keepdims=True)
+    return np.asarray(scores_NK.max(axis=1).astype(np.float32))
+
+
+def is_right(scores_NK: np.ndarray, targets: np.ndarray, *, task: Task) -> np.ndarray:
+    """Return whether each answer is right, bool (N,); of several labels: all of them."""
+    if task.kind == "multilabel":
+        return np.asarray(((scores_NK > THRESHOLD) == (targets == 1)).all(axis=1))
+    return np.asarray(scores_NK.argmax(axis=1) == targets)
+
+
+def fit_selective(held: Held, calibration: Calibration) -> Selective:
+    """Return how sure and how right the network was on some pictures.
+
+    Raises:
+        DataError: the pictures are of another part than validation (E390).
+        NotPromised: the answers are values, which are not right or wrong.
+    """
+    rows = check_may_fit(held)
+    if held.task.kind == "regression":
+        raise NotPromised("values are not right or wrong; ask for a coverage instead")
+    return sorted_answers(held, calibration, fitted_on=rows)
+
+
+def sorted_answers(
+    held: Held, calibration: Calibration, *, fitted_on: frozenset[int] = frozenset()
+) -> Selective:
+    """Return the answers to some pictures, the surest first."""
+    scores_NK = calibration.scores(held.logits_NK, task=held.task)
+    sure_N = sureness(scores_NK, task=held.task)
+    right_N = is_right(scores_NK, held.targets, task=held.task)
+    # Of equally sure answers the wrong ones first, so that no order flatters.
+    order = np.lexsort((right_N, -sure_N))
+    own, off_N = held.grouping, right_N - right_N.mean()
+    alone = float((off_N**2).sum())
+    effect = own.variance(off_N) / alone if own.named and alone > 0 else 1.0
+    return Selective(
+        sureness_N=sure_N[order],
+        right_N=right_N[order],
+        effect=max(1.0, effect),
+        fitted_on=fitted_on,
+    )
+
+
+def lower_bound(right: float, n: float, *, risk: float = RISK) -> float:
+    """Return the share that is right at least, one-sided, wrong with probability `risk` at most.
+
+    Source: C. J. Clopper, E. S. Pearson (1934), Biometrika 26: 404-413.
+
+    >>> round(lower_bound(299, 299), 4), round(lower_bound(298, 299), 4)
+    (0.99, 0.9842)
+    """
+    return float(betaincinv(right, n - right + 1, risk)) if right > 0 else 0.0
+
+
+def fewest_for(accuracy: float, *, risk: float = RISK) -> int:
+    """Return how many answers, all of them right, it takes to promise an accuracy.
+
+    >>> [fewest_for(accuracy) for accuracy in (0.9, 0.95, 0.99)]
+    [29, 59, 299]
+    """
+    return math.ceil(math.log(risk) / math.log(accuracy) - 1e-9)
+
+
+def promise(selective: Selective, accuracy: float) -> Promise:
+    """Return the threshold that answers most while enough answers are right.
+
+    Thresholds are tested one after the other, each with Clopper and Pearson's bound, and the
+    first that fails ends it; so the last that held is wrong with a probability of 0.05 at most,
+    however many were tested. The first is the one with the highest bound if the scores were
+    right: it is chosen without a look at what was right, and in simulation it answers as much as
+    starting from the surest answers or more, and more than a binary search (docs/limits.md).
+
+    Raises:
+        NotPromised: no threshold holds, or there are too few pictures.
+
+    Source: A. Angelopoulos et al. (2021), Learn then test, "fixed sequence testing"; Y. Geifman,
+    R. El-Yaniv (2017), Selective classification for deep neural networks (binary search).
+    """
+    n, effect = selective.n, selective.effect
+    first = math.ceil(fewest_for(accuracy) * effect)
+    if first > n:
+        raise NotPromised(
+            f"an accuracy of {accuracy:g} cannot be promised with n = {n} held-out pictures; "
+            f"{first} answers are needed, all of them right"
+        )
+    counts = _counts(selective, first)
+    wrong = np.cumsum(1 - selective.sureness_N.astype(np.float64))[counts - 1]
+    right = np.cumsum(selective.right_N)[counts - 1]
+    expected = betaincinv((counts - wrong) / effect, wrong / effect + 1, RISK)
+    start = int(expected.argmax())
+    bounds = [lower_bound(k / effect, m / effect) for k, m in zip(right, counts, strict=True)]
+    last = start
+    while last < len(counts) and bounds[last] >= accuracy:
+        last += 1
+    if last == start:
+        raise NotPromised(
+            f"an accuracy of {accuracy:g} cannot be promised with n = {n} held-out pictures: "
+            f"of the {counts[start]} surest answers {right[start]} are right, which shows "
+            f"{bounds[start]:.3f} at most"
+        )
+    answered = int(counts[last - 1])
+    return Promise(
+        accuracy=accuracy,
+        threshold=float(selective.sureness_N[answered - 1]),
+        share=answered / n,
+        right=int(right[last - 1]),
+        answered=answered,
+        n=n,
+    )
+
+
+def _counts(selective: Selective, first: int) -> np.ndarray:
+    """Return numbers of answers to look at, rising; equally sure ones are answered together."""
+    counts = np.unique(np.linspace(first, selective.n, STEPS).round().astype(np.int64))
+    falling = -selective.sureness_N
+    return np.unique(np.searchsorted(falling, falling[counts - 1], side="right"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of a threshold on pictures that it was not fitted on."""
+
+    accuracy: Estimate  # among the answered
+    share: Estimate  # of the pictures that are answered
+
+
+def measure_answers(
+    held: Held, calibration: Calibration, threshold: float, *, fitted_on: frozenset[int]
+) -> Answered:
+    """Return how right the answers above a threshold are, and how many there are.
+
+    Raises:
+        DataError: the threshold was fitted on some of these pictures (E391).
+    """
+    check_may_judge(held, fitted_on=fitted_on)
+    scores_NK = calibration.scores(held.logits_NK, task=held.task)
+    said_N = (sureness(scores_NK, task=held.task) >= np.float32(threshold)).astype(np.float64)
+    right_N = is_right(scores_NK, held.targets, task=held.task)
+    return Answered(
+        accuracy=grouped_ratio(said_N * right_N, said_N, held.grouping),
+        share=grouped_ratio(said_N, np.ones(len(held)), held.grouping),
+    )
+
+
+def area(selective: Selective, *, rng: np.random.Generator) -> Estimate:
+    """Return the area under the curve of the share that is wrong against the share answered.
+
+    The mean, over every number of surest answers, of the share of them that is wrong; 0 is the
+    best, and the error rate what an order by chance would have. The interval is the bootstrap's,
+    2.5 to 97.5 %.
+
+    Source: Y. Geifman, G. Uziel, R. El-Yaniv (2019), Bias-reduced uncertainty estimation: "AURC".
+    """
+    n = selective.n
+    drawn_RN = rng.multinomial(n, np.full(n, 1 / n), size=max(200, min(1_000, 2_000_000 // n)))
+    values = _areas(selective.right_N, drawn_RN)
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(_areas(selective.right_N, np.ones((1, n)))[0])
+    return Estimate(
+        value=value, low=min(float(low), value), high=max(float(high), value), n=n,
+        method="bootstrap",
+    )  # fmt: skip
+
+
+def _areas(right_N: np.ndarray, times_RN: np.ndarray) -> np.ndarray:
+    answered_RN = np.cumsum(times_RN, axis=1)
+    wrong_RN = np.cumsum(times_RN * ~right_N, axis=1)
+    risks_RN = np.divide(
+        wrong_RN, answered_RN, out=np.zeros_like(wrong_RN, float), where=answered_RN > 0
+    )
+    return np.asarray((risks_RN * times_RN).sum(axis=1) / times_RN.sum(axis=1))
+
+
+def curve(selective: Selective, *, points: int = 40) -> list[tuple[float, float]]:
+    """Return (share answered, share of the answers that is right), from few answers to all."""
+    counts = np.unique(np.linspace(1, selective.n, points).round().astype(np.int64))
+    right = np.cumsum(selective.right_N)[counts - 1]
+    return [(int(m) / selective.n, int(k) / int(m)) for k, m in zip(right, counts, strict=True)]

@@ -1,0 +1,206 @@
+"""A promised accuracy is kept, and what is answered for it is as much as can be promised."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.evaluation.populations import draw
+
+from saccade.data.task import Kind
+from saccade.evaluation import selective as module
+from saccade.evaluation.calibration import fit_calibration, uncalibrated
+from saccade.evaluation.held import NotPromised
+from saccade.evaluation.selective import (
+    Selective,
+    area,
+    curve,
+    fewest_for,
+    fit_selective,
+    is_right,
+    lower_bound,
+    measure_answers,
+    promise,
+    sureness,
+)
+
+NONE = uncalibrated("")
+
+
+def known(right: list[int], sure: list[float] | None = None) -> Selective:
+    """Return answers by falling sureness, even steps from 0.99 to 0.5 unless said."""
+    sureness_N = np.linspace(0.99, 0.5, len(right)) if sure is None else np.array(sure)
+    return Selective(sureness_N=sureness_N.astype(np.float32), right_N=np.array(right, dtype=bool))
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (1, 1), (30, 31), (299, 299), (950, 1_000)])
+def test_the_lower_bound_is_scipys(right: int, n: int) -> None:
+    oracle = stats.binomtest(right, n, alternative="greater").proportion_ci(0.95, method="exact")
+    assert lower_bound(right, n) == pytest.approx(oracle.low, abs=1e-9)
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.8, 0.9, 0.95, 0.99, 0.995])
+def test_fewest_is_the_smallest_number_of_right_answers_that_shows_an_accuracy(
+    accuracy: float,
+) -> None:
+    n = fewest_for(accuracy)
+    assert lower_bound(n, n) >= accuracy - 1e-12
+    assert lower_bound(n - 1, n - 1) < accuracy
+
+
+def test_everything_is_answered_where_everything_is_right() -> None:
+    found = promise(known([1] * 300), 0.99)
+    assert (found.answered, found.right, found.n, found.share) == (300, 300, 300, 1.0)
+    assert found.threshold == np.float32(0.5)
+
+
+def test_only_the_sure_are_answered_where_the_unsure_are_wrong() -> None:
+    found = promise(known([1] * 300 + [0, 1] * 100), 0.95)
+    bound = lower_bound(found.right, found.answered)
+    assert 300 < found.answered < 330
+    assert bound >= 0.95
+    assert found.threshold == pytest.approx(known([1] * 500).sureness_N[found.answered - 1])
+
+
+def test_too_few_pictures_for_an_accuracy_are_told_with_their_number() -> None:
+    with pytest.raises(NotPromised) as caught:
+        promise(known([1] * 100), 0.99)
+    assert str(caught.value) == (
+        "an accuracy of 0.99 cannot be promised with n = 100 held-out pictures; "
+        "299 answers are needed, all of them right"
+    )
+
+
+def test_an_accuracy_that_the_answers_do_not_have_is_not_promised() -> None:
+    with pytest.raises(NotPromised) as caught:
+        promise(known([1, 0] * 200), 0.9)
+    assert str(caught.value) == (
+        "an accuracy of 0.9 cannot be promised with n = 400 held-out pictures: of the 63 surest "
+        "answers 32 are right, which shows 0.398 at most"
+    )
+
+
+def test_equally_sure_pictures_are_answered_together_or_not_at_all() -> None:
+    sure = [0.9] * 100 + [0.6] * 100
+    found = promise(known([1] * 150 + [0] * 50, sure), 0.9)
+    assert found.answered == 100
+    own = draw(30)
+    tied = replace(own, logits_NK=np.zeros((30, 5)), targets=np.arange(30) % 5)
+    assert fit_selective(tied, NONE).right_N[:24].sum() == 0  # the wrong ones first
+
+
+@pytest.mark.parametrize(("accuracy", "n"), [(0.9, 200), (0.97, 600)])
+def test_a_promise_is_broken_in_one_case_of_twenty_at_most(accuracy: float, n: int) -> None:
+    """Of 120 samples, the temperature fitted on the same pictures."""
+    broken, kept, shares = 0, 0, []
+    for seed in range(120):
+        own = draw(n, seed=seed, sharpened=2.0, spread=4.0)
+        calibration = fit_calibration(own, seed=0)
+        try:
+            found = promise(fit_selective(own, calibration), accuracy)
+        except NotPromised:
+            continue
+        shares.append(found.share)
+        truth = population_accuracy_at(found.threshold, calibration.temperature)
+        broken, kept = broken + (truth < accuracy), kept + (truth >= accuracy)
+    assert stats.binomtest(broken, 120, 0.05, alternative="greater").pvalue > 0.01
+    assert kept > 30
+    assert np.mean(shares) > 0.2
+
+
+_POPULATION = draw(20_000, seed=77, sharpened=2.0, spread=4.0)
+
+
+def population_accuracy_at(threshold: float, temperature: float) -> float:
+    """Return the accuracy among the answered, of many pictures."""
+    logits = _POPULATION.logits_NK.astype(np.float64) / temperature
+    scores = _POPULATION.task.scores(logits)
+    said = sureness(scores, task=_POPULATION.task) >= np.float32(threshold)
+    right = is_right(scores, _POPULATION.targets, task=_POPULATION.task)
+    return float(right[said].mean())
+
+
+def test_the_threshold_that_just_had_the_accuracy_breaks_it_negative_control() -> None:
+    """What one does without a bound: the lowest threshold whose answers were right often enough."""
+    broken = 0
+    for seed in range(60):
+        own = fit_selective(draw(300, seed=seed, spread=4.0, sharpened=2.0), NONE)
+        shares = np.cumsum(own.right_N) / np.arange(1, 301)
+        last = int(np.flatnonzero(shares >= 0.9).max(initial=0))
+        broken += population_accuracy_at(float(own.sureness_N[last]), 1.0) < 0.9
+    assert broken > 15
+
+
+def test_pictures_that_belong_together_promise_less() -> None:
+    own = draw(100, spread=12.0)
+    bursts = replace(
+        own,
+        rows=tuple(range(400)),
+        logits_NK=np.repeat(own.logits_NK, 4, axis=0),
+        targets=np.repeat(own.targets, 4),
+        groups=tuple(f"burst {row // 4}" for row in range(400)),
+    )
+    alone = replace(bursts, groups=())
+    assert fit_selective(bursts, NONE).effect == pytest.approx(4, rel=0.05)
+    assert promise(fit_selective(alone, NONE), 0.97).answered > 0
+    with pytest.raises(NotPromised, match="answers are needed, all of them right"):
+        promise(fit_selective(bursts, NONE), 0.97 + 0.02)
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
+def test_what_is_measured_is_counted(kind: Kind) -> None:
+    """Against a count row by row."""
+    own = draw(200, kind=kind, part="test", first_row=500)
+    scores = own.task.scores(own.logits_NK)
+    said = right = 0
+    for row, truth in zip(scores, own.targets, strict=True):
+        if kind == "multilabel":
+            sure = np.prod([max(p, 1 - p) for p in row])
+            is_so = all((p > 0.5) == (t == 1) for p, t in zip(row, truth, strict=True))
+        else:
+            sure, is_so = row.max(), row.argmax() == truth
+        if sure >= 0.8:
+            said, right = said + 1, right + is_so
+    found = measure_answers(own, NONE, 0.8, fitted_on=frozenset())
+    assert (found.share.value, found.share.n) == (said / 200, 200)
+    assert (found.accuracy.value, found.accuracy.n) == (pytest.approx(right / said), said)
+
+
+def test_the_area_is_the_mean_of_the_risks() -> None:
+    rng = np.random.default_rng(0)
+    right = (rng.random(150) < np.linspace(1, 0.5, 150)).astype(int).tolist()
+    risks = [1 - sum(right[:k]) / k for k in range(1, 151)]
+    found = area(known(right), rng=np.random.default_rng(0))
+    assert found.value == pytest.approx(np.mean(risks))
+    assert found.low < found.value < found.high
+    assert (found.n, found.method) == (150, "bootstrap")
+
+
+def test_the_interval_of_the_area_holds() -> None:
+    """Of 60 samples of 200; the truth from one of 20,000."""
+    truth = area_of(_POPULATION)
+    holds = 0
+    for seed in range(60):
+        found = area(
+            fit_selective(draw(200, seed=seed, sharpened=2.0, spread=4.0), NONE),
+            rng=np.random.default_rng(seed),
+        )
+        holds += found.low <= truth <= found.high
+    assert holds >= 52
+
+
+def area_of(own: module.Held) -> float:
+    ordered = fit_selective(own, NONE).right_N
+    return float(np.mean(1 - np.cumsum(ordered) / np.arange(1, len(ordered) + 1)))
+
+
+def test_the_curve_ends_with_the_accuracy_of_all() -> None:
+    points = curve(known([1] * 30 + [0] * 10))
+    assert points[-1] == (1.0, 0.75)
+    assert points[0] == (1 / 40, 1.0)
+    assert [share for share, _ in points] == sorted(share for share, _ in points)
+
+
+def test_values_are_not_right_or_wrong() -> None:
+    with pytest.raises(NotPromised, match="values are not right or wrong"):
+        fit_selective(draw(50, kind="regression"), NONE)
