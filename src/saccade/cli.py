@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from saccade.endings import leave, told_plainly
-from saccade.flags import AUGMENT, DATA, PIXELS, SCRATCH, recipe_from, with_recipe_flags
+from saccade.flags import (
+    AUGMENT,
+    DATA,
+    PIXELS,
+    SCRATCH,
+    Coverage,
+    MinAccuracy,
+    MistakeCost,
+    NoUnknown,
+    recipe_from,
+    with_recipe_flags,
+)
 from saccade.runtime.errors import UsageError
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import choose_progress
@@ -118,13 +129,17 @@ def predict(
     pictures: Annotated[list[str], typer.Argument(help="Picture files, or one folder.")],
     output: Output = None,
     file_format: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    coverage: Coverage = None,
+    min_accuracy: MinAccuracy = None,
+    mistake_cost: MistakeCost = None,
+    no_unknown: NoUnknown = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Name what is on pictures: one line a picture, labels by name, with every score."""
     with told_plainly(debug=debug):
         from saccade.model import load
-        from saccade.printing import write_answers
+        from saccade.printing import answers_told, write_answers
 
         new = None if output is None else _new_file(output)
         with choose_progress(quiet=quiet) as progress:
@@ -132,12 +147,19 @@ def predict(
             loaded = load(model)
             if not loaded.tested:
                 progress.say("note: this model was never tested; its run was stopped before that")
-            what = pictures[0] if len(pictures) == 1 else pictures
-            answers = loaded.predict(what, progress=progress)
-        write_answers(answers, loaded.classes, kind=file_format, output=new)
-        for answer in answers:
-            if answer.error:
-                typer.echo(f"not read: {encode_name(answer.path)}: {answer.error}", err=True)
+            found = loaded.predict(
+                pictures[0] if len(pictures) == 1 else pictures,
+                coverage=coverage,
+                min_accuracy=min_accuracy,
+                mistake_cost=mistake_cost,
+                unknown=not no_unknown,
+                progress=progress,
+            )
+        unsure = min_accuracy is not None or mistake_cost is not None
+        marks = loaded.marks(unknown=not no_unknown, unsure=unsure, sets=coverage is not None)
+        write_answers(found, loaded.classes, kind=file_format, output=new, marks=marks)
+        for line in answers_told(found, marks):
+            typer.echo(line, err=True)
 
 
 @app.command(name="eval")

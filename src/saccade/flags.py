@@ -23,6 +23,22 @@ AUGMENT = (
     "augment", "rotate", "zoom", "shift", "hflip", "vflip", "brightness", "contrast", "noise",
 )  # fmt: skip
 
+Coverage = Annotated[
+    float | None,
+    typer.Option(help="Add sets of classes that hold the truth as often as this, such as 0.95."),
+]
+MinAccuracy = Annotated[
+    float | None,
+    typer.Option(help="Mark answers as unsure, so that this share of the others is right: 0.99."),
+]
+MistakeCost = Annotated[
+    float | None,
+    typer.Option(help="The same by cost: a mistake is as bad as so many answers withheld."),
+]
+NoUnknown = Annotated[
+    bool, typer.Option("--no-unknown", help="Do not mark pictures unlike those learned from.")
+]
+
 
 def with_recipe_flags(
     *names: str,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import Metrics
 from saccade.lesson import Lesson
@@ -56,6 +57,7 @@ def keep_model(
     *,
     table: Predictions | None,
     metrics: Metrics | None,
+    trust: ModelTrust | None = None,
 ) -> None:
     """Write the model folder: weights, classes, preprocessing, golden pictures, card."""
     folder = ledger.folder / "model"
@@ -75,6 +77,7 @@ def keep_model(
         preprocess=lesson.cache.preprocess,
         provenance=provenance,
         golden=_golden(lesson, net, part="train" if table is None else "test"),
+        trust=trust,
     )
     write_text(folder / "README.md", _card(ledger, lesson, metrics or {}))
 

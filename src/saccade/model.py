@@ -2,35 +2,28 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
+from saccade.answers import Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
+from saccade.evaluation.model_trust import ModelTrust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
-from saccade.models.inference import open_engine, predict_logits
+from saccade.models.engine import Engine
+from saccade.models.inference import FeaturesAndLogits, answers, open_engine, predict_logits
 from saccade.models.manifest import WEIGHTS
 from saccade.runtime import device, machine
 from saccade.runtime.progress import Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """The answer for one picture; where it could not be read, `error` says why."""
-
-    path: str
-    label: str  # the class; several labels joined by "|"; regression: the number as text
-    score: float  # probability of the label (the least of several); regression: the value
-    scores: Mapping[str, float]  # every class's probability; regression: empty
-    error: str = ""
 
 
 class Model:
@@ -59,29 +52,78 @@ class Model:
         return bool(provenance.get("tested", True))
 
     @property
+    def trust(self) -> ModelTrust | None:
+        """What it knows of its own answers; None for models that were saved without."""
+        return self.bundle.trust
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names it can answer with; empty for regression."""
         return self.task.classes
 
     def predict(
-        self, pictures: str | Path | Sequence[str | Path], *, progress: Progress | None = None
+        self,
+        pictures: str | Path | Sequence[str | Path],
+        *,
+        coverage: float | None = None,
+        min_accuracy: float | None = None,
+        mistake_cost: float | None = None,
+        unknown: bool = True,
+        calibrated: bool = True,
+        progress: Progress | None = None,
     ) -> list[Prediction]:
         """Return an answer for every picture, ordered by path.
 
         Args:
             pictures: files, or one file, or a folder that is searched.
-            progress: is told how far it is.
+            coverage: 0 to 1, how often `labels` (regression: `low` to `high`) hold the truth.
+            min_accuracy: 0 to 1, of the answers that are not `unsure`, with 95 % confidence.
+            mistake_cost: of a wrong answer in answers withheld: `unsure` where withholding is
+                cheaper. Instead of `min_accuracy`.
+            unknown: mark pictures that are unlike those learned from.
+            calibrated: False shows scores as the network gives them; what is unsure, unknown or
+                in a set is decided by calibrated ones all the same.
+            progress: is told how far it is, and what the promises rest on.
 
         Raises:
             DataError: there is nothing readable among them (E301-E349).
+            UsageError: what is asked for is out of range, or cannot be promised (E270-E272).
         """
-        table, catalog = self.predict_table(pictures, labelled=False, progress=progress)
-        answers = _answers(table)
-        answers += [
+        progress = progress or Progress()
+        wanted = Wanted(
+            coverage=coverage,
+            min_accuracy=min_accuracy,
+            mistake_cost=mistake_cost,
+            unknown=unknown,
+        )
+        limits = limits_of(wanted, self.trust)
+        for note in limits.notes:
+            progress.say(note)
+        with PixelStore(self.bundle.preprocess, shared=False, progress=progress) as pixels:
+            catalog = scan(pictures, labelled=False, progress=progress, pixels=pixels)
+            cache, rows, features_ND = pixels.finish(catalog), range(len(catalog)), None
+            if limits.unknown is None:
+                logits_NK = self.logits(cache, rows, progress=progress)
+            else:
+                logits_NK, features_ND = self.logits_and_features(cache, rows, progress=progress)
+        judged_NK = self.scores(logits_NK)
+        table = self._table(catalog, judged_NK if calibrated else self.task.scores(logits_NK))
+        found = answers_of(table, limits, judged_NK=judged_NK, features_ND=features_ND)
+        found += [
             Prediction(path=own.path, label="", score=float("nan"), scores={}, error=own.sentence)
             for own in catalog.skipped
         ]
-        return sorted(answers, key=lambda answer: answer.path)
+        return sorted(found, key=lambda answer: answer.path)
+
+    def marks(self, *, unknown: bool, unsure: bool, sets: bool) -> tuple[str, ...]:
+        """Return the fields of a `Prediction` that mean something, of those asked for."""
+        spread = ("low", "high") if self.task.kind == "regression" else ("labels",)
+        can_tell = self.trust is not None and self.trust.unknown is not None
+        return (
+            *(("unknown",) if unknown and can_tell else ()),
+            *(("unsure",) if unsure else ()),
+            *(spread if sets else ()),
+        )
 
     def predict_table(
         self,
@@ -92,6 +134,8 @@ class Model:
         columns: Mapping[str, str] | None = None,
     ) -> tuple[Predictions, Catalog]:
         """Return the prediction table of some data, and the catalogue with what was skipped.
+
+        Scores are calibrated, as those of the run's own table are.
 
         Pictures that taught or chose the model, known by their content where it was loaded from
         its run, are in the part that they had then; all others are in "test", unless the data
@@ -119,7 +163,11 @@ class Model:
             truth = targets(catalog, self.task) if labelled else None
             cache = pixels.finish(catalog)
             logits_NK = self.logits(cache, range(len(catalog)), progress=progress)
-        table = Predictions(
+        table = self._table(catalog, self.scores(logits_NK))
+        return replace(table, truth=truth), catalog
+
+    def _table(self, catalog: Catalog, scores_NK: np.ndarray) -> Predictions:
+        return Predictions(
             task=self.task,
             paths=catalog.paths,
             hashes=catalog.hashes,
@@ -127,10 +175,13 @@ class Model:
                 self.taught.get(content, part or "test")
                 for content, part in zip(catalog.hashes, catalog.parts, strict=True)
             ),
-            truth=truth,
-            scores=self.task.scores(logits_NK),
+            truth=None,
+            scores=scores_NK,
         )
-        return table, catalog
+
+    def scores(self, logits_NK: np.ndarray) -> np.ndarray:
+        """Return what logits mean, as `Task.scores` does, calibrated where the model can."""
+        return scores_of(logits_NK, task=self.task, trust=self.trust)
 
     def logits(
         self, cache: PixelCache, rows: Sequence[int], *, progress: Progress | None = None
@@ -139,24 +190,47 @@ class Model:
 
         It is the same engine, and so to the last bit the same answer, whenever as many are asked.
         """
-        progress = progress or Progress()
         network = self.bundle.network
+        engine = self._engine(network, cache, len(rows), key="", progress=progress)
+        return predict_logits(
+            network, cache, rows, device=self._device, progress=progress, engine=engine
+        )
+
+    def logits_and_features(
+        self, cache: PixelCache, rows: Sequence[int], *, progress: Progress | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return logits_NK and features_ND, what the last layer is given, from one pass."""
+        network = self.bundle.network
+        ask, num = FeaturesAndLogits(network), len(rows)
+        engine = self._engine(ask, cache, num, key="-features", progress=progress)
+        found = [both for _, both in answers(engine, cache, rows, progress=progress)]
+        both, width = np.concatenate(found), network.num_features
+        return both[:, width:], both[:, :width]
+
+    def _engine(
+        self,
+        ask: nn.Module,
+        cache: PixelCache,
+        num: int,
+        *,
+        key: str,
+        progress: Progress | None,
+    ) -> Engine:
+        progress = progress or Progress()
         files = self.bundle.config["saccade"]["files"]
-        progress.start("predict", len(rows), "pictures")
+        progress.start("predict", num, "pictures")
         engine = open_engine(
-            network,
+            ask,
             preprocess=cache.preprocess,
             device=self._device,
-            num_pictures=len(rows),
+            num_pictures=num,
             exact=True,
-            key=f"{files[WEIGHTS]}-{network.architecture}",
+            key=f"{files[WEIGHTS]}-{self.bundle.network.architecture}{key}",
             cache_dir=cache_folder(),
         )
         for note in engine.notes:
             progress.say(note)
-        return predict_logits(
-            network, cache, rows, device=self._device, progress=progress, engine=engine
-        )
+        return engine
 
 
 def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
@@ -182,21 +256,3 @@ def _taught(run_folder: Path) -> dict[str, str]:
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         return {row["hash"]: row["part"] for row in csv.DictReader(file) if row["part"] != "test"}
-
-
-def _answers(table: Predictions) -> list[Prediction]:
-    names = table.task.classes
-    answers = []
-    for row, (path, label) in enumerate(zip(table.paths, table.prediction, strict=True)):
-        scores = dict(zip(names, map(float, table.scores[row]), strict=False))
-        answers.append(Prediction(path=path, label=label, score=_score(table, row), scores=scores))
-    return answers
-
-
-def _score(table: Predictions, row: int) -> float:
-    if table.task.kind == "regression":
-        return float(table.scores[row, 0])
-    if table.task.kind == "multilabel":
-        chosen = table.scores[row][np.asarray(table.predicted[row], dtype=bool)]
-        return float(chosen.min()) if chosen.size else float(1 - table.scores[row].max())
-    return float(table.scores[row].max())

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from saccade.data.decode import decode
+from saccade.evaluation.model_trust import scores_of
 from saccade.models.bundle import Bundle, GoldenPicture, check_same, load
 from saccade.models.engine import relative_error
 from saccade.papers import Failed, NotChecked, Papers
@@ -91,7 +92,8 @@ class ModelChecks:
             if row is None:
                 missing.append(encode_name(own.name))
                 continue
-            scores_K = self.papers.task.scores(np.array([own.logits]))[0]
+            logits_1K = np.array([own.logits])
+            scores_K = scores_of(logits_1K, task=self.papers.task, trust=self.bundle.trust)[0]
             scale = max(1.0, float(np.abs(table.scores[row]).max()))
             apart = max(apart, float(np.abs(scores_K - table.scores[row]).max()) / scale)
         if missing:

@@ -13,13 +13,27 @@ from saccade.runtime.errors import UsageError
 from saccade.runtime.store import encode_name, json_text, write_text
 
 if TYPE_CHECKING:
-    from saccade.model import Prediction
+    from saccade.answers import Prediction
+
+MARKS = ("unknown", "unsure", "labels", "low", "high")
 
 
 def write_answers(
-    answers: "Sequence[Prediction]", classes: Sequence[str], *, kind: str, output: Path | None
+    answers: "Sequence[Prediction]",
+    classes: Sequence[str],
+    *,
+    kind: str,
+    output: Path | None,
+    marks: Sequence[str] = (),
 ) -> None:
     """Write predictions as CSV or JSON lines, to a new file or to standard output.
+
+    Args:
+        answers: from `Model.predict`.
+        classes: the columns of scores.
+        kind: csv or jsonl.
+        output: a new file; None = standard output.
+        marks: those of `MARKS` that were asked for.
 
     Raises:
         UsageError: the kind is unknown (E236).
@@ -31,29 +45,45 @@ def write_answers(
             where="the command line",
             fix="leave --format out for CSV",
         )
-    text = as_csv(answers, classes) if kind == "csv" else as_json_lines(answers)
+    text = as_csv(answers, classes, marks) if kind == "csv" else as_json_lines(answers, marks)
     if output is None:
         sys.stdout.write(text)
         return
     write_text(output, text)
 
 
-def as_csv(answers: "Sequence[Prediction]", classes: Sequence[str]) -> str:
-    """Return the answers as CSV: file, label, score, a column a class, error."""
+def as_csv(
+    answers: "Sequence[Prediction]", classes: Sequence[str], marks: Sequence[str] = ()
+) -> str:
+    r"""Return the answers as CSV: file, label, score, what was asked for, a column a class, error.
+
+    `unknown` and `unsure` are yes or no; `labels` are joined by `|`, and a `|` inside a name is
+    written `\|`, as in predictions.csv.
+    """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     names = [f"score:{encode_name(name)}" for name in classes]
-    table.writerow(["file", "label", "score", *names, "error"])
+    table.writerow(["file", "label", "score", *marks, *names, "error"])
     for answer in answers:
         scores = [repr(answer.scores[name]) if answer.scores else "" for name in classes]
         score = "" if answer.error else repr(answer.score)
-        table.writerow(
-            [encode_name(answer.path), encode_name(answer.label), score, *scores, answer.error]
-        )
+        cells = ["" if answer.error else _cell(answer, mark) for mark in marks]
+        label = encode_name(answer.label)
+        table.writerow([encode_name(answer.path), label, score, *cells, *scores, answer.error])
     return out.getvalue()
 
 
-def as_json_lines(answers: "Sequence[Prediction]") -> str:
+def _cell(answer: "Prediction", mark: str) -> str:
+    value = getattr(answer, mark)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        escaped = [encode_name(name).replace("|", "\\|") for name in value]
+        return "|".join(escaped)
+    return repr(value)
+
+
+def as_json_lines(answers: "Sequence[Prediction]", marks: Sequence[str] = ()) -> str:
     """Return the answers as JSON, one object a line."""
     return "".join(
         json_text(
@@ -61,6 +91,7 @@ def as_json_lines(answers: "Sequence[Prediction]") -> str:
                 "file": encode_name(answer.path),
                 "label": answer.label,
                 "score": answer.score,
+                **{mark: None if answer.error else getattr(answer, mark) for mark in marks},
                 "scores": dict(answer.scores),
                 "error": answer.error,
             },
@@ -69,6 +100,29 @@ def as_json_lines(answers: "Sequence[Prediction]") -> str:
         + "\n"
         for answer in answers
     )
+
+
+def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[str]:
+    """Return what a person should know of the answers as a whole, and of what has none."""
+    read = [answer for answer in answers if not answer.error]
+    told = []
+    unknown = sum(answer.unknown for answer in read)
+    if "unknown" in marks and unknown:
+        told.append(
+            f"unknown: {unknown} of {len(read)} pictures are unlike those that the model learned "
+            "from; its label for them means little"
+        )
+    if "unsure" in marks:
+        unsure = sum(answer.unsure for answer in read)
+        told.append(f"unsure: {unsure} of {len(read)} answers; the others can be taken as answers")
+    if "labels" in marks and read:
+        sizes = [len(answer.labels) for answer in read]
+        told.append(
+            f"labels: {sum(sizes) / len(read):.2f} classes a picture on average; one class alone "
+            f"for {sum(size == 1 for size in sizes)} of {len(read)}"
+        )
+    lost = (answer for answer in answers if answer.error)
+    return [*told, *(f"not read: {encode_name(one.path)}: {one.error}" for one in lost)]
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:

@@ -10,6 +10,7 @@ from saccade.answerer import Answerer
 from saccade.data.cache_folder import cache_folder
 from saccade.data.looks import look_at
 from saccade.data.preprocess import Preprocess
+from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
@@ -232,6 +233,8 @@ class Road:
         )
         with self.ledger.timed("predict"):
             asked = answerer.asked()
+        with self.ledger.timed("calibrate"):
+            model_trust = self._fit_trust(asked)
         lesson = self.lesson = self._opened()
         table = Predictions(
             task=lesson.task,
@@ -239,7 +242,7 @@ class Road:
             hashes=lesson.catalog.hashes,
             parts=lesson.split.parts,
             truth=lesson.truth,
-            scores=lesson.task.scores(asked.logits_NK),
+            scores=scores_of(asked.logits_NK, task=lesson.task, trust=model_trust),
         )
         with self.ledger.timed("evaluate"):
             table.write_csv(folder / "predictions.csv")
@@ -248,9 +251,11 @@ class Road:
             write_json(folder / "metrics.json", as_json(metrics))
             self.ledger.facts["summary"] = headline(metrics, lesson.task)
         with self.ledger.timed("save"):
-            keep_model(self.ledger, lesson, self.net, table=table, metrics=metrics)
+            keep_model(
+                self.ledger, lesson, self.net, table=table, metrics=metrics, trust=model_trust
+            )
         with self.ledger.timed("studies"):
-            self._examine(answerer, asked, table)
+            self._examine(answerer, asked, table, model_trust)
         with self.ledger.timed("report"):
             self.ledger.facts["files"] = file_hashes(folder)
             self.ledger.write("finished")
@@ -258,13 +263,29 @@ class Road:
         self.ledger.write("finished")
         self.progress.close()
 
+    def _fit_trust(self, asked: Asked) -> ModelTrust | None:
+        """Return how scores are calibrated and when not to be believed, by the validation part.
+
+        The test part is still under seal, so it can have no say; it measures what comes of this.
+        """
+        return fit_trust(
+            split=self.lesson.split,
+            task=self.lesson.task,
+            logits_NK=asked.logits_NK,
+            targets=self.lesson.targets,
+            features_ND=asked.features_ND,
+            seed=self.recipe.seed,
+        )
+
     def _opened(self) -> Lesson:
         """Return the lesson with its seal opened, and note when that was."""
         num = len(self.lesson.split.rows("test"))
         self.ledger.facts["split"]["sealed"] = {"num": num, "until_seconds": self.budget.spent}
         return self.lesson.opened()
 
-    def _examine(self, answerer: Answerer, asked: Asked, table: Predictions) -> None:
+    def _examine(
+        self, answerer: Answerer, asked: Asked, table: Predictions, model_trust: ModelTrust | None
+    ) -> None:
         """Write what can be said of how far the result can be trusted, as far as time allows."""
         lesson = self.lesson
         evidence = Evidence(
@@ -281,6 +302,7 @@ class Road:
             table=table,
             logits_NK=asked.logits_NK,
             model_features_ND=asked.features_ND,
+            model_trust=model_trust,
             final_engine=answerer.final_engine(),
             history=read_history(self.folder / "history.jsonl"),
             model=self.ledger.facts["model"],

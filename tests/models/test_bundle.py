@@ -361,9 +361,9 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         CONFIG + "its format_version is '1'.",
     ),
     "newer version": (
-        edited(lambda c: c["saccade"].update(format_version=2)),
+        edited(lambda c: c["saccade"].update(format_version=3)),
         "514",
-        "This model is of format 2; this saccade reads up to 1.",
+        "This model is of format 3; this saccade reads up to 2.",
     ),
     "missing entry": (
         edited(lambda c: c["saccade"].pop("task")),

@@ -12,6 +12,7 @@ from saccade.data.catalog import Catalog
 from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task
+from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Evidence:
     table: Predictions | None = None
     logits_NK: np.ndarray | None = None  # of the network as it ships, uncalibrated
     model_features_ND: np.ndarray | None = None  # what its classifier is given
+    model_trust: ModelTrust | None = None  # what the model is to know of its own answers
     final_engine: Ask | None = None  # canvases to logits (B, K) of the network as it ships
     history: Sequence[Mapping[str, Any]] = ()  # events of history.jsonl
     model: Mapping[str, Any] = field(default_factory=dict)  # the section `model` of run.json

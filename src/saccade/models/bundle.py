@@ -16,9 +16,10 @@ import torch
 
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
-from saccade.models import manifest, tensors
+from saccade.evaluation.model_trust import ModelTrust
+from saccade.models import manifest, tensors, trust_section
 from saccade.models.blank import Blank, TooLarge
-from saccade.models.manifest import CONFIG, WEIGHTS
+from saccade.models.manifest import CONFIG, TRUST, WEIGHTS
 from saccade.models.network import SCRATCH_PREFIX, Network, from_backbone, from_spec
 from saccade.models.scratch import ScratchSpec
 from saccade.models.tensors import TensorInfo
@@ -47,6 +48,7 @@ class Bundle:
     preprocess: Preprocess
     config: Mapping[str, Any]  # config.json as it stands
     golden: tuple[GoldenPicture, ...]
+    trust: ModelTrust | None = None  # what it knows of its own answers; None for older models
 
 
 def save(
@@ -57,6 +59,7 @@ def save(
     preprocess: Preprocess,
     provenance: Mapping[str, Any],
     golden: Sequence[GoldenPicture] = (),
+    trust: ModelTrust | None = None,
 ) -> None:
     """Write a model folder, whole or not at all; a model that is there already is replaced.
 
@@ -69,6 +72,7 @@ def save(
         preprocess: what the network was trained with.
         provenance: whatever JSON can hold: data, split, recipe, versions.
         golden: a few pictures with their logits, to prove the model by later.
+        trust: what the model knows of its own answers, if anything.
 
     Raises:
         ResourceError: the disk does not take it (E401).
@@ -84,12 +88,17 @@ def save(
     with _replacing(folder) as new:
         tensors.write(new / WEIGHTS, network.body.state_dict())
         names = [WEIGHTS, *_write_golden(new, golden)]
+        section = None
+        if trust is not None:
+            section = trust_section.write(new, trust)
+            names.append(TRUST)
         config = manifest.describe(
             network,
             task=task,
             preprocess=preprocess,
             provenance=provenance,
             files={name: store.sha256(new / name) for name in names},
+            trust=section,
         )
         store.write_json(new / CONFIG, config)
 
@@ -166,7 +175,15 @@ def load(folder: Path) -> Bundle:
     manifest.check_files(folder, section)
     golden = _read_golden(folder, section, num_outputs=task.num_outputs)
     network = _network(folder, config, task=task, preprocess=preprocess)
-    return Bundle(network=network, task=task, preprocess=preprocess, config=config, golden=golden)
+    trust = trust_section.read(folder, section, task=task, num_features=network.num_features)
+    return Bundle(
+        network=network,
+        task=task,
+        preprocess=preprocess,
+        config=config,
+        golden=golden,
+        trust=trust,
+    )
 
 
 def _network(

@@ -14,9 +14,10 @@ from saccade.models.network import Network
 from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, listed
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no section `trust`
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+TRUST = "trust.safetensors"
 MAX_BYTES = 4_000_000
 MAX_CLASSES = 100_000
 MAX_FILES = 1_000
@@ -35,11 +36,12 @@ def describe(
     preprocess: Preprocess,
     provenance: Mapping[str, Any],
     files: Mapping[str, str],
+    trust: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of config.json.
 
     The top level is what timm's hub loader reads; all of ours is under `saccade`. Names and
-    hashes of the files beside it are in `files`.
+    hashes of the files beside it are in `files`; `trust` is what `trust_section` says.
     """
     section: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -52,6 +54,8 @@ def describe(
     }
     if network.spec is not None:
         section["spec"] = network.spec.as_dict()
+    if trust is not None:
+        section["trust"] = dict(trust)
     config: dict[str, Any] = {
         "architecture": network.architecture,
         "num_classes": network.num_outputs,
@@ -143,7 +147,7 @@ def section_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
             fix="install a newer saccade",
         )
     missing = sorted(_SECTION - set(section))
-    unknown = sorted(set(section) - _SECTION - {"spec"})
+    unknown = sorted(set(section) - _SECTION - ({"spec", "trust"} if version > 1 else {"spec"}))
     if missing or unknown:
         parts = [f"{t}: {listed(k)}" for t, k in (("missing", missing), ("unknown", unknown)) if k]
         wrong(path, f"the section `saccade` has not the entries it should, {'; '.join(parts)}")
@@ -242,7 +246,7 @@ def check_files(folder: Path, section: Mapping[str, Any]) -> None:
     if not isinstance(files, dict) or WEIGHTS not in files or len(files) > MAX_FILES:
         wrong(path, "its list of files is not complete")
     for name, expected in files.items():
-        if name != WEIGHTS and not _GOLDEN_NAME.fullmatch(name):
+        if name not in {WEIGHTS, TRUST} and not _GOLDEN_NAME.fullmatch(name):
             wrong(path, f"it names a file that may not be there, {name[:60]!r}")
         _check_file(folder, name, expected)
 

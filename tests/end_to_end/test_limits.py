@@ -1,0 +1,278 @@
+"""Answers that know their limits, as a user asks for them: predict and its flags."""
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import shape_picture
+from typer.testing import CliRunner
+
+import saccade
+from saccade.answers import Prediction
+from saccade.cli import app
+from saccade.data.pixel_store import PixelStore
+from saccade.data.scan import scan
+from saccade.data.split import make_split
+from saccade.data.task import Task, choose_task, standardise, targets
+from saccade.evaluation.model_trust import fit_trust
+from saccade.model import Model
+from saccade.models import bundle, network
+from saccade.models.inference import extract_features, predict_logits
+from saccade.printing import as_csv
+from saccade.runtime.errors import UsageError
+from saccade.training.head import fit_head
+from saccade.training.learn import set_head
+from saccade.training.recipe import Recipe
+
+Make = Callable[..., Path]
+
+
+def write_model(place: Path, table: Path, *, with_trust: bool = True, task: str = "auto") -> Path:
+    """Write a model with a head solved on the features of random filters; and what it knows."""
+    recipe = Recipe(model="cnn", widths=(16,), img_size=16, val_fraction=0.4, test_fraction=0.0)
+    preprocess = network.preprocess_for("cnn", img_size=16, fit="crop")
+    with PixelStore(preprocess) as pixels:
+        catalog = scan(str(table), pixels=pixels)
+        kind = choose_task(catalog, requested=task)
+        truth = targets(catalog, kind)
+        split = make_split(catalog, kind, truth, seed=0, val_fraction=0.4, test_fraction=0.0)
+        kind = standardise(kind, truth[split.rows("train")].astype(np.float64))
+        cache, rows = pixels.finish(catalog), range(len(catalog))
+        net, _ = network.build("cnn", task=kind, recipe=recipe, img_size=16)
+        net.eval()
+        features = extract_features(net, cache, rows)
+        taught = split.rows("train")
+        set_head(net, fit_head(features[taught], truth[taught], task=kind, seed=0))
+        trust = fit_trust(
+            split=split,
+            task=kind,
+            logits_NK=predict_logits(net, cache, rows),
+            targets=truth,
+            features_ND=features,
+            seed=0,
+        )
+    bundle.save(
+        place, net, task=kind, preprocess=preprocess, provenance={},
+        trust=trust if with_trust else None,
+    )  # fmt: skip
+    return place
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with pictures/, noise/, and three models."""
+    root = tmp_path_factory.mktemp("limits")
+    rng = np.random.default_rng(0)
+    lines = ["file_name,label"]
+    for label in range(3):
+        (root / "pictures" / f"class{label}").mkdir(parents=True)
+        for number in range(80):
+            name = f"class{label}/{number:03}.png"
+            Image.fromarray(shape_picture(label, number, side=16)).save(root / "pictures" / name)
+            lines.append(f"{name},{label + rng.normal(0, 0.1):.4f}")
+    (root / "values.csv").write_text("\n".join(lines).replace("class", "pictures/class"))
+    (root / "noise").mkdir()
+    for number in range(20):
+        noise = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / "noise" / f"{number}.png")
+    write_model(root / "model", root / "pictures")
+    write_model(root / "old", root / "pictures", with_trust=False)
+    write_model(root / "values", root / "values.csv", task="regression")
+    return root
+
+
+def cli(*words: object, cwd: Path) -> SimpleNamespace:
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(app, list(map(str, words)))
+    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
+
+
+def rows_of(done: SimpleNamespace) -> list[dict[str, str]]:
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_pictures_of_something_else_are_unknown_without_being_asked(made: Path) -> None:
+    right = rows_of(cli("predict", "model", "pictures", cwd=made))
+    done = cli("predict", "model", "noise", cwd=made)
+    other = rows_of(done)
+    assert list(other[0]) == ["file", "label", "score", "unknown", "score:class0", "score:class1",
+                              "score:class2", "error"]  # fmt: skip
+    assert [row["unknown"] for row in other] == ["yes"] * 20
+    assert sum(row["unknown"] == "yes" for row in right) <= 0.05 * 240
+    assert {row["unknown"] for row in right} == {"yes", "no"}
+    assert done.stderr.splitlines()[-1] == (
+        "unknown: 20 of 20 pictures are unlike those that the model learned from; its label for "
+        "them means little"
+    )
+
+
+def test_unknown_can_be_switched_off(made: Path) -> None:
+    done = cli("predict", "model", "noise", "--no-unknown", cwd=made)
+    assert "unknown" not in rows_of(done)[0]
+    assert "unknown" not in done.stderr
+
+
+def test_a_coverage_adds_sets_that_hold_the_truth_as_often(made: Path) -> None:
+    done = cli("predict", "model", "pictures", "--coverage", "0.9", cwd=made)
+    rows = rows_of(done)
+    assert list(rows[0])[3:5] == ["unknown", "labels"]
+    holds = [row["file"].split("/")[-2] in row["labels"].split("|") for row in rows]
+    assert np.mean(holds) >= 0.87
+    assert all(row["labels"].split("|")[0] == row["label"] for row in rows)
+    assert (
+        "of 100 sets about 90 or more hold the truth, for pictures like the 96 of the validation"
+        in done.stderr
+    )
+    assert "labels: " in done.stderr
+
+
+def test_a_min_accuracy_marks_the_unsure(made: Path) -> None:
+    done = cli("predict", "model", "pictures", "--min-accuracy", "0.9", cwd=made)
+    rows = rows_of(done)
+    model = saccade.load(made / "model")
+    assert model.trust is not None
+    threshold = model.trust.promise(0.9).threshold
+    assert [row["unsure"] for row in rows] == [
+        "no" if np.float32(float(row["score"])) >= np.float32(threshold) else "yes" for row in rows
+    ]
+    sure = [row for row in rows if row["unsure"] == "no"]
+    right = [row["label"] == row["file"].split("/")[-2] for row in sure]
+    assert np.mean(right) >= 0.9
+    assert f"answers below a score of {threshold:.3f} are unsure; of 96 held-out" in done.stderr
+
+
+def test_the_cost_of_a_mistake_sets_the_threshold_too(made: Path) -> None:
+    """Source: C. K. Chow (1970): answer where score > 1 - 1 / cost."""
+    rows = rows_of(cli("predict", "model", "noise", "--mistake-cost", "4", cwd=made))
+    assert all((row["unsure"] == "yes") == (float(row["score"]) < 0.75) for row in rows)
+
+
+def test_json_lines_carry_the_same(made: Path) -> None:
+    words = ["predict", "model", "noise", "--coverage", "0.9", "--mistake-cost", "4"]
+    done = cli(*words, "--format", "jsonl", cwd=made)
+    first = json.loads(done.stdout.splitlines()[0])
+    assert list(first) == ["file", "label", "score", "unknown", "unsure", "labels", "scores",
+                           "error"]  # fmt: skip
+    assert first["unknown"] is True
+    assert first["labels"][0] == first["label"]
+
+
+def test_values_get_a_stretch_and_no_accuracy(made: Path) -> None:
+    rows = rows_of(cli("predict", "values", "pictures", "--coverage", "0.8", cwd=made))
+    assert list(rows[0]) == ["file", "label", "score", "unknown", "low", "high", "error"]
+    truth = dict(line.split(",") for line in (made / "values.csv").read_text().splitlines()[1:])
+    holds = [
+        float(row["low"]) <= float(truth["pictures/" + row["file"]]) <= float(row["high"])
+        for row in rows
+    ]
+    assert np.mean(holds) >= 0.77
+    done = cli("predict", "values", "pictures", "--min-accuracy", "0.9", cwd=made)
+    assert done.returncode == 2
+    assert "Values are not right or wrong; ask for a coverage instead." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--coverage", "1.2"], "error SACCADE-E270: --coverage is 1.2, but must lie between 0 and "
+         "1.\n  where: --coverage\n  fix:   give a number between 0 and 1\n"),
+        (["--min-accuracy", "0"], "--min-accuracy is 0, but must lie between 0 and 1."),
+        (["--mistake-cost", "1"], "--mistake-cost is 1, but must lie above 1."),
+        (["--mistake-cost", "3", "--min-accuracy", "0.9"], "Two thresholds for one answer"),
+        (["--coverage", "0.99"], "error SACCADE-E272: A coverage of 0.99 cannot be promised with "
+         "n = 96 held-out pictures; 99 are needed.\n"
+         "  where: the 96 pictures of the validation part that the model was fitted on\n"
+         "  fix:   ask for less, or train with more pictures (--val-fraction)\n"),
+        (["--min-accuracy", "0.99"], "An accuracy of 0.99 cannot be promised with n = 96 held-out "
+         "pictures; 299 answers are needed, all of them right; 0."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_had_is_refused_with_the_reason(
+    words: list[str], told: str, made: Path
+) -> None:
+    done = cli("predict", "model", "noise", *words, cwd=made)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_model_without_trust_answers_as_before_and_promises_nothing(made: Path) -> None:
+    rows = rows_of(cli("predict", "old", "noise", cwd=made))
+    assert "unknown" not in rows[0]
+    done = cli("predict", "old", "noise", "--coverage", "0.9", cwd=made)
+    assert done.returncode == 2
+    assert "error SACCADE-E271: This model knows nothing of its own answers" in done.stderr
+
+
+def test_scores_are_calibrated_in_predict_and_in_the_table(made: Path) -> None:
+    model, plain = saccade.load(made / "model"), saccade.load(made / "old")
+    table, _ = model.predict_table(made / "noise", labelled=False)
+    raw, _ = plain.predict_table(made / "noise", labelled=False)
+    shown = model.predict(made / "noise")
+    as_they_are = model.predict(made / "noise", calibrated=False)
+    np.testing.assert_allclose([list(a.scores.values()) for a in shown], table.scores, atol=1e-6)
+    np.testing.assert_allclose(
+        [list(a.scores.values()) for a in as_they_are], raw.scores, atol=1e-6
+    )
+    assert np.abs(table.scores - raw.scores).max() > 1e-3
+    assert table.prediction == raw.prediction
+
+
+def test_one_pass_gives_the_logits_that_the_network_gives_alone(made: Path) -> None:
+    model = saccade.load(made / "model")
+    with PixelStore(model.bundle.preprocess) as pixels:
+        cache = pixels.finish(scan(str(made / "noise"), labelled=False, pixels=pixels))
+    rows = range(20)
+    logits, features = model.logits_and_features(cache, rows)
+    np.testing.assert_allclose(logits, model.logits(cache, rows), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        features, extract_features(model.bundle.network, cache, rows), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_python_gives_names_and_flags(made: Path) -> None:
+    answer = saccade.load(made / "model").predict(made / "noise", coverage=0.9)[0]
+    assert answer.unknown is True
+    assert answer.unsure is False  # nothing was asked
+    assert set(answer.labels) <= {"class0", "class1", "class2"}
+    with pytest.raises(UsageError):
+        saccade.load(made / "model").predict(made / "noise", coverage=0.999)
+
+
+def test_a_picture_that_cannot_be_read_has_no_marks(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    Image.fromarray(shape_picture(0, 0, side=16)).save(tmp_path / "new" / "a.png")
+    (tmp_path / "new" / "broken.png").write_bytes(b"nothing")
+    words = ["--coverage", "0.9", "--mistake-cost", "4"]
+    rows = rows_of(cli("predict", made / "model", tmp_path / "new", *words, cwd=tmp_path))
+    broken = rows[1]
+    assert (broken["unknown"], broken["unsure"], broken["labels"]) == ("", "", "")
+
+
+def test_hostile_names_in_sets_can_be_told_apart() -> None:
+    answer = Prediction(
+        path="=a.png", label="a|b", score=0.5, scores={"a|b": 0.5, "c": 0.5}, labels=("a|b", "c")
+    )
+    text = as_csv([answer], ["a|b", "c"], ["labels"])
+    assert text.splitlines()[1] == "'=a.png,a|b,0.5,a\\|b|c,0.5,0.5,"
+
+
+def test_without_its_threshold_noise_is_named_negative_control(made: Path) -> None:
+    """The network alone is quite sure of what is on noise."""
+    model = saccade.load(made / "model")
+    assert model.trust is not None
+    assert model.trust.unknown is not None
+    far = replace(model.trust.unknown, threshold=1e9)
+    blind = Model(replace(model.bundle, trust=replace(model.trust, unknown=far)))
+    found = blind.predict(made / "noise")
+    assert not any(answer.unknown for answer in found)
+    assert isinstance(model.task, Task)
