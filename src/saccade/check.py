@@ -39,7 +39,9 @@ def check(
         with PixelStore(_preview_size(recipe), folder=recipe.cache, shared=False) as pixels:
             lesson = look(recipe, recipe.data, pixels, progress=progress)
             write_preview_page(_previews(lesson), preview_path)
-    findings = audit.look(lesson.catalog, lesson.task, lesson.split)
+    findings = audit.look(
+        lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
+    )
     facts = data_facts(lesson.catalog, lesson.task, findings)
     facts["split"] = {"notes": list(lesson.split.notes), "counts": counts(lesson)}
     return facts, [*told(lesson, findings), *_table(lesson), *_left_out(lesson)]

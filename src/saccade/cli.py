@@ -296,6 +296,12 @@ def check(
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
         if page is not None and not as_json:
             typer.echo(f"preview: {page}")
+    with told_plainly(debug=debug):  # what was found is printed by now, as one document
+        if recipe.strict:
+            from saccade.data.audit import refuse_severe
+
+            severe = [own["sentence"] for own in facts["findings"] if own["severity"] == "severe"]
+            refuse_severe(severe, place=recipe.data)
 
 
 @app.command()

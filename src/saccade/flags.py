@@ -12,8 +12,9 @@ from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import descriptions, field_types, make_recipe, read_recipe
 
 DATA = (
-    "image_column", "label_column", "split_column", "group_column", "task", "exclude",
-    "corrections", "limit", "follow_links", "keep_val", "val_fraction", "test_fraction", "seed",
+    "image_column", "label_column", "split_column", "group_column", "group", "task", "exclude",
+    "corrections", "limit", "follow_links", "keep_val", "strict", "val_fraction",
+    "test_fraction", "seed",
 )  # fmt: skip
 PIXELS = ("img_size", "fit")
 SCRATCH = (

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from saccade.data import grouping, proposals
 from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import correct
+from saccade.data.duplicates import Twins, find_twins
+from saccade.data.looks import Looks, look_at
 from saccade.data.pixel_store import PixelStore
 from saccade.data.sampling import Limit
 from saccade.data.scan import scan
@@ -36,6 +39,8 @@ class Lesson:
     targets: Answers  # sealed while a run learns: nothing may be chosen by the test part
     split: Split
     cache: PixelCache
+    looks: Looks  # empty where no pixels are kept
+    twins: Twins
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +87,7 @@ def look(
     the monotonic clock, no more pictures are looked at than a split needs; the lesson's recipe
     then has their number as its limit, so that it means the same pictures again.
     """
+    grouping.check_asked(recipe.group, column=recipe.group_column)
     if isinstance(data, Catalog):
         catalog = data
         if pixels is not None:
@@ -89,10 +95,22 @@ def look(
     else:
         catalog = scan_for(recipe, data, pixels, progress=progress, deadline=deadline)
     progress.close()
+    grouping.check_column(catalog, _group_column(recipe))
+    if grouping.is_pattern(recipe.group):
+        catalog = grouping.by_pattern(catalog, recipe.group)
+    scanned = catalog
     if recipe.corrections:
         catalog = correct(catalog, recipe.corrections, requested=recipe.task)
     task = choose_task(catalog, requested=recipe.task)
     truth = targets(catalog, task)
+    cache = empty_cache() if pixels is None else pixels.finish(scanned)
+    looks = look_at(cache, progress=progress, threads=recipe.threads)
+    if recipe.group == grouping.AUTO:
+        by_class = task.kind in {"binary", "multiclass"}
+        scanned = proposals.grouped(scanned, looks, by_class=by_class, threads=recipe.threads)
+        catalog = scanned if catalog.given is None else _with_groups_of(catalog, scanned)
+    twins = find_twins(scanned, looks, threads=recipe.threads)
+    progress.close()
     split = make_split(
         catalog,
         task,
@@ -101,17 +119,47 @@ def look(
         val_fraction=recipe.val_fraction,
         test_fraction=recipe.test_fraction,
         keep_val=recipe.keep_val,
+        twins=twins,
     )
     left_out = sum(own.reason == "limit" for own in catalog.skipped)
     if left_out and not recipe.limit:
         recipe = recipe.replace(limit=catalog.num_looked_at)
-    return Lesson(
+    lesson = Lesson(
         recipe=recipe,
         catalog=catalog,
         task=standardise(task, truth[split.rows("train")].astype(np.float64)),
         targets=truth,
         split=split,
-        cache=empty_cache() if pixels is None else pixels.finish(catalog),
+        cache=cache,
+        looks=looks,
+        twins=twins,
+    )
+    return lesson if len(catalog) == len(scanned) else _without_left_out(lesson, scanned)
+
+
+def _with_groups_of(catalog: Catalog, scanned: Catalog) -> Catalog:
+    """Return a corrected catalogue with the groups, and what was said of them, of another."""
+    group_of = dict(zip(scanned.paths, scanned.groups, strict=True))
+    return dataclasses.replace(
+        catalog,
+        groups=tuple(group_of[path] for path in catalog.paths),
+        findings=(*catalog.findings, scanned.findings[-1]),
+        given=scanned,
+    )
+
+
+def _without_left_out(lesson: Lesson, scanned: Catalog) -> Lesson:
+    """Return the lesson without the looks of pictures that corrections left out.
+
+    They were compared and dealt out with the others, so that no other picture changes its part.
+    """
+    place = {path: row for row, path in enumerate(scanned.paths)}
+    rows = [place[path] for path in lesson.catalog.paths]
+    return dataclasses.replace(
+        lesson,
+        cache=lesson.cache.only(rows) if len(lesson.cache) else lesson.cache,
+        looks=lesson.looks.only(rows) if len(lesson.looks) else lesson.looks,
+        twins=lesson.twins.only(rows),
     )
 
 
@@ -129,7 +177,7 @@ def scan_for(
         image_column=recipe.image_column,
         label_column=recipe.label_column,
         split_column=recipe.split_column,
-        group_column=recipe.group_column,
+        group_column=_group_column(recipe),
         exclude=recipe.exclude,
         follow_links=recipe.follow_links,
         progress=progress,
@@ -137,6 +185,10 @@ def scan_for(
         limit=Limit(num=recipe.limit, deadline=deadline, seed=recipe.seed),
         threads=recipe.threads,
     )
+
+
+def _group_column(recipe: Recipe) -> str:
+    return grouping.column_of(recipe.group, column=recipe.group_column)
 
 
 def data_facts(catalog: Catalog, task: Task, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from saccade.answerer import Answerer
 from saccade.data.cache_folder import cache_folder
-from saccade.data.looks import look_at
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
+from saccade.insight import leaks
 from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
@@ -295,7 +295,8 @@ class Road:
             split=lesson.split,
             targets=lesson.truth,
             cache=lesson.cache,
-            looks=look_at(lesson.cache),
+            looks=lesson.looks,
+            twins=lesson.twins,
             features_ND=answerer.frozen_features(),
             features_name=self.net.name,
             frozen_engine=answerer.frozen_engine(),
@@ -311,6 +312,7 @@ class Road:
         )
         trust = examine(evidence, STUDIES, progress=self.progress)
         trust.write(self.folder)
+        self.ledger.facts["beside_summary"] = leaks.summary(trust.studies.get("leaks"))
         if "suspects" in trust.studies:
             write_suspects(self.folder, evidence, trust.studies["suspects"])
 

@@ -40,8 +40,10 @@ class Run:
 
     @property
     def summary(self) -> str:
-        """The result in one sentence; empty while there is none."""
-        return str(self.facts.get("summary", ""))
+        """The result in a sentence, or two where test pictures leak; empty while there is none."""
+        facts = self.facts
+        texts = (str(facts.get(key) or "") for key in ("summary", "beside_summary"))
+        return " ".join(filter(None, texts))
 
     @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:

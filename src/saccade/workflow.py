@@ -207,7 +207,12 @@ def _check_same(lesson: Lesson, before: Run | None) -> None:
 
 def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
     """Create the run folder, once it is known that the data can be learned from."""
-    findings = audit.look(lesson.catalog, lesson.task, lesson.split)
+    findings = audit.look(
+        lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
+    )
+    if lesson.recipe.strict:
+        severe = [own.sentence for own in findings if own.severity == "severe"]
+        audit.refuse_severe(severe, place=lesson.catalog.place)
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
     ledger.facts["data"]["fingerprint"] = lesson.catalog.fingerprint
     ledger.facts["split"] = {

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saccade.data import split as splitting
+from saccade.data.audit import look
 from saccade.data.catalog import Catalog, Skipped
 from saccade.data.folders import FolderSource
 from saccade.data.split import PARTS, Split, make_split
@@ -186,7 +187,7 @@ def test_copies_of_equal_bytes_are_always_in_the_same_part() -> None:
 def test_without_groups_copies_would_straddle_negative_control(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(splitting, "joined_groups", lambda own: ("",) * len(own))
+    monkeypatch.setattr(splitting, "joined_groups", lambda own, _: ("",) * len(own))
     hashes = [str(n // 3) for n in range(90)]
     split = split_of(catalog(["a"] * 45 + ["b"] * 45, hashes=hashes))
     assert any(len(set(split.parts[first : first + 3])) > 1 for first in range(0, 90, 3))
@@ -208,17 +209,31 @@ def test_named_groups_stay_together_and_with_the_copies_of_their_members() -> No
     assert set(split.why) == {"drawn with its group"}
 
 
-def test_a_copy_of_a_given_test_picture_is_moved_out_of_train() -> None:
+def test_copies_in_different_given_parts_stay_where_they_are_and_are_a_severe_finding() -> None:
     parts = ["train"] * 20 + ["test"] * 10
     hashes = [str(n) for n in range(30)]
     hashes[4] = hashes[25]
-    split = split_of(catalog(["a", "b"] * 15, parts=parts, hashes=hashes))
-    assert split.parts[4] == split.parts[25] == "test"
-    assert split.why[4] == "moved to its copy"
-    assert split.notes[0] == (
-        "1 picture given for train had exact copies in test and moved there, so that nothing is "
-        "judged on what it learned from."
+    own = catalog(["a", "b"] * 15, parts=parts, hashes=hashes)
+    split = split_of(own, val_fraction=0)
+    assert list(split.parts) == parts
+    assert set(split.why) == {"given"}
+    assert split.groups[4] == split.groups[25] == "same:25"
+    (leak,) = [own for own in look(own, choose_task(own), split) if own.kind == "leak"]
+    assert leak.severity == "severe"
+    assert leak.paths == ("25.jpg", "4.jpg")
+    assert leak.sentence == (
+        "1 of 10 test pictures shows the same as training pictures (1 exact): "
+        "25.jpg = 4.jpg (exact)."
     )
+
+
+def test_the_drawn_validation_part_of_given_parts_keeps_copies_together() -> None:
+    parts = ["train"] * 60 + ["test"] * 10
+    hashes = [str(n // 3) for n in range(60)] + [f"t{n}" for n in range(10)]
+    for seed in range(10):
+        split = split_of(catalog(["a"] * 30 + ["b"] * 40, parts=parts, hashes=hashes), seed=seed)
+        assert split.parts.count("validation") >= 6
+        assert all(len(set(split.parts[first : first + 3])) == 1 for first in range(0, 60, 3))
 
 
 def test_named_groups_that_straddle_given_parts_are_an_error() -> None:

@@ -12,11 +12,12 @@ import numpy as np
 from saccade.data.appearance import appearance_findings
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import part_findings
-from saccade.data.duplicates import duplicate_findings
+from saccade.data.duplicate_findings import duplicate_findings
+from saccade.data.duplicates import Twins, find_twins
 from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task, targets
-from saccade.runtime.errors import listed
+from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
 Z = 1.96  # standard errors on either side in a 95 % interval
@@ -58,7 +59,12 @@ EXPECTED_REASONS = {
 
 
 def look(
-    catalog: Catalog, task: Task, split: Split | None = None, *, looks: Looks | None = None
+    catalog: Catalog,
+    task: Task,
+    split: Split | None = None,
+    *,
+    looks: Looks | None = None,
+    twins: Twins | None = None,
 ) -> tuple[Finding, ...]:
     """Return everything found, the severe first: files, names, sizes, copies, classes, parts.
 
@@ -67,11 +73,13 @@ def look(
         task: what is learned from it.
         split: adds what concerns the parts.
         looks: adds what concerns the pixels: blank, dark, bright, flat and blurred pictures.
+        twins: which pictures show the same; None = those of equal bytes.
     """
+    twins = twins or find_twins(catalog, None)
     findings = [
         *_unusable(catalog),
         *catalog.findings,
-        *duplicate_findings(catalog),
+        *duplicate_findings(catalog, twins, split),
         *_names(catalog),
         *_formats(catalog),
         *_sizes(catalog),
@@ -85,6 +93,22 @@ def look(
         if split is not None:
             findings += _parts(catalog, task, split)
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
+
+
+def refuse_severe(severe: Sequence[str], *, place: str) -> None:
+    """Raise a DataError (E360) where anything severe was found: for --strict.
+
+    Args:
+        severe: a sentence for each severe finding.
+        place: of the data.
+    """
+    if severe:
+        raise DataError(
+            f"--strict: {_count(len(severe), 'severe finding')}. {' '.join(severe)}",
+            code="360",
+            where=encode_name(place),
+            fix="mend the data as the findings say, or go on without --strict",
+        )
 
 
 def class_counts(catalog: Catalog, task: Task, rows: Sequence[int] | None = None) -> dict[str, int]:

@@ -72,6 +72,27 @@ class PixelCache:
                 found[place] = mapped[slot]
         return found
 
+    def only(self, rows: Sequence[int] | np.ndarray) -> "PixelCache":
+        """Return a cache of some of these pictures, in the order of `rows`."""
+        kept = np.asarray(rows, dtype=np.int64)
+        rebuild = self._rebuild
+
+        def rebuilt(
+            shard: Shard, own: np.ndarray, slots: np.ndarray, what: str
+        ) -> tuple[Shard, np.ndarray]:
+            if rebuild is None:
+                raise Damaged(what)
+            return rebuild(shard, kept[own], slots, what)
+
+        return PixelCache(
+            self._shards,
+            self._shard_of[kept],
+            self._slot_of[kept],
+            preprocess=self.preprocess,
+            written_here=frozenset(self._checked),
+            rebuild=rebuilt,
+        )
+
     def as_seen(self, row: int) -> np.ndarray:
         """Return one picture as the network sees it, uint8 (size, size, 3)."""
         seen: np.ndarray = self.preprocess.centre(self.canvases([row]))[0]

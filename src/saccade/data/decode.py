@@ -28,6 +28,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import PIL.features
@@ -70,6 +71,7 @@ __all__ = [
     "encode_png",
     "pillow_warnings",
     "resize",
+    "taken_at",
 ]
 
 REGISTERED = (
@@ -90,6 +92,7 @@ RULES = 1
 MAX_APART = 3  # of 255, between two decoders of one picture (RELIABILITY A7); a mean of
 MAX_MEAN_APART = 0.3
 ORIENTATION_TAG = 0x0112
+EXIF_TAG, TAKEN_TAG, MAKER_TAG, MODEL_TAG = 0x8769, 0x9003, 0x010F, 0x0110
 BITS_TAG = 258
 
 # What Pillow logs about a damaged file is said once, by us, with the file's name.
@@ -152,6 +155,26 @@ def decode(content: bytes) -> Decoded:
         raise Unreadable("memory", "there is not enough memory to unpack it") from error
     except _DAMAGE as error:
         raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
+
+
+def taken_at(content: bytes) -> tuple[str, float] | None:
+    """Return which camera took a picture and when, in seconds of its clock, as EXIF says.
+
+    None where it does not say, or not in the way that the standard asks for.
+    """
+    try:
+        with (
+            pillow_warnings(),
+            Image.open(io.BytesIO(content), formats=(sniff(content),)) as image,
+        ):
+            exif = image.getexif()
+            own = exif.get_ifd(EXIF_TAG)
+            text = str(own.get(TAKEN_TAG, ""))
+            camera = f"{exif.get(MAKER_TAG, '')} {exif.get(MODEL_TAG, '')}".strip()
+            moment = datetime.strptime(text, "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    except (Unreadable, Image.DecompressionBombError, Image.DecompressionBombWarning, *_DAMAGE):
+        return None
+    return camera, moment.timestamp()
 
 
 def decoders() -> dict[str, str]:

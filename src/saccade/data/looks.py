@@ -54,6 +54,15 @@ class Looks:
     def __len__(self) -> int:
         return len(self.thumbs_NHW)
 
+    def only(self, rows: Sequence[int]) -> "Looks":
+        """Return the looks of some of these pictures."""
+        kept = np.asarray(rows, np.int64)
+        return Looks(
+            thumbs_NHW=self.thumbs_NHW[kept],
+            measures={name: values[kept] for name, values in self.measures.items()},
+            corners_NCHW=None if self.corners_NCHW is None else self.corners_NCHW[kept],
+        )
+
 
 def look_at(cache: PixelCache, *, progress: Progress | None = None, threads: int = 0) -> Looks:
     """Return the looks of every picture of a cache; its canvases are read once, some at a time.

@@ -1,14 +1,15 @@
 """Which pictures teach, which choose, and which judge."""
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data.catalog import Catalog
-from saccade.data.duplicates import joined_groups
+from saccade.data.duplicates import Twins, find_twins, joined_groups
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task, choose_task
 from saccade.data.task import targets as targets_of
@@ -17,6 +18,10 @@ from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 PARTS = ("train", "validation", "test")
+NEAR_APART = (
+    "Pictures that show the same in other bytes were not kept together, for then a class would "
+    "have too few that differ for a split."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,8 @@ class Split:
     """A part for every row of the catalogue, and why."""
 
     parts: tuple[str, ...]  # one of PARTS
-    groups: tuple[str, ...]  # rows with the same text never straddle parts; "" = alone
+    groups: tuple[str, ...]  # rows with the same text belong together; "" = alone. Parts that are
+    # drawn never tear them; those that the user gave may.
     why: tuple[str, ...]  # "given", "drawn", "with its duplicate", …
     seed: int
     notes: tuple[str, ...] = ()  # sentences for the user
@@ -43,14 +49,16 @@ def make_split(
     val_fraction: float = 0.15,
     test_fraction: float = 0.15,
     keep_val: bool = False,
+    twins: Twins | None = None,
 ) -> Split:
     """Return the part of every picture: those given stay, the missing ones are drawn.
 
     With train and validation given but no test, the given validation part becomes the test part
     (it is what people quote) and validation is drawn from train; `keep_val` leaves it, and draws
     the test part from train. What is drawn is stratified (by class; by label; by tenths of a
-    numeric target) and follows from `seed` alone. Copies of equal bytes and user-named groups
-    stay together: a copy of a given test picture that lies in train is moved to the test part.
+    numeric target) and follows from `seed` alone. Copies, near ones too, and user-named groups
+    stay together in what is drawn. Nothing moves out of a part that the user gave: copies on two
+    sides of given parts are found by `duplicates.leaks`, and said.
 
     Args:
         catalog: the pictures, with the parts and groups that the user gave.
@@ -60,6 +68,8 @@ def make_split(
         val_fraction: share for validation where it is drawn, 0-0.5, of what it is drawn from.
         test_fraction: the same for the test part.
         keep_val: leave a given validation part what it is.
+        twins: which pictures show the same (of the catalogue as given, where labels were
+            corrected); None = those of equal bytes.
 
     Raises:
         DataError: a class is too small (E351), a part or a class has no training picture (E356),
@@ -67,38 +77,56 @@ def make_split(
         UsageError: a fraction is out of range (E261).
     """
     if catalog.given is not None:
-        return _as_given(
-            catalog.given,
-            catalog,
-            task,
-            targets,
+        draw = functools.partial(
+            make_split,
             seed=seed,
             val_fraction=val_fraction,
             test_fraction=test_fraction,
             keep_val=keep_val,
+            twins=twins,
         )
+        return _as_given(catalog.given, catalog, task, targets, draw=draw)
     _check_fractions(val_fraction, test_fraction)
     parts, why, notes = _given(catalog, keep_val=keep_val)
-    groups = joined_groups(catalog)
     _check_groups(catalog, parts)
-    notes += _keep_copies_together(parts, why, groups)
+    twins = twins or find_twins(catalog, None)
+    groups = joined_groups(catalog, twins.cluster_N)
     fractions = _fractions(parts, val_fraction=val_fraction, test_fraction=test_fraction)
     if len(fractions) > 1:
         pool = [row for row, part in enumerate(parts) if part in {"", "train"}]
+        enough = functools.partial(_check_enough, catalog, task, targets, needed=len(fractions))
         units = _units(pool, groups)
-        _check_enough(catalog, task, targets, units=units, needed=len(fractions))
+        try:
+            enough(units=units)
+        except DataError:
+            groups = joined_groups(catalog, twins.exact_cluster_N)
+            units = _units(pool, groups)
+            enough(units=units)
+            notes.append(NEAR_APART)
         dealt = stratify(
             units, strata(task, targets), fractions=fractions, rng=generator(seed, "split")
         )
-        for rows, part in zip(units, dealt, strict=True):
-            for row in rows:
-                was_given = parts[row] == "train" == part
-                parts[row] = part
-                why[row] = "given" if was_given else _drawn(catalog, row, rows)
+        _deal(catalog, units, dealt, parts=parts, why=why)
         drawn = Counter(parts[row] for row in pool)
         notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
     _check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
+
+
+def _deal(
+    catalog: Catalog,
+    units: Sequence[Sequence[int]],
+    dealt: Sequence[str],
+    *,
+    parts: list[str],
+    why: list[str],
+) -> None:
+    """Write into `parts` and `why` what was dealt to each unit."""
+    for rows, part in zip(units, dealt, strict=True):
+        for row in rows:
+            was_given = parts[row] == "train" == part
+            parts[row] = part
+            why[row] = "given" if was_given else _drawn(catalog, row, rows)
 
 
 def _as_given(
@@ -107,10 +135,7 @@ def _as_given(
     task: Task,
     targets: NDArray[np.generic],
     *,
-    seed: int,
-    val_fraction: float,
-    test_fraction: float,
-    keep_val: bool,
+    draw: Callable[[Catalog, Task, NDArray[np.generic]], Split],
 ) -> Split:
     """Return the split of the catalogue before its labels were corrected.
 
@@ -120,15 +145,7 @@ def _as_given(
     kind: str = "multiclass" if task.kind == "binary" else task.kind  # the strata are the same
     kind = "auto" if given.label_columns else kind
     task_given = choose_task(given, requested=kind)
-    split = make_split(
-        given,
-        task_given,
-        targets_of(given, task_given),
-        seed=seed,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        keep_val=keep_val,
-    )
+    split = draw(given, task_given, targets_of(given, task_given))
     place = {path: row for row, path in enumerate(given.paths)}
     rows = [place[path] for path in catalog.paths]
     parts = tuple(split.parts[row] for row in rows)
@@ -138,7 +155,7 @@ def _as_given(
         parts=parts,
         groups=tuple(split.groups[row] for row in rows),
         why=tuple(split.why[row] for row in rows),
-        seed=seed,
+        seed=split.seed,
         notes=(*split.notes, note),
     )
 
@@ -173,25 +190,6 @@ def _given(catalog: Catalog, *, keep_val: bool) -> tuple[list[str], list[str], l
         why = ["given as val" if part == "test" else "given" for part in parts]
         return parts, why, [note]
     return parts, ["given"] * len(parts), []
-
-
-def _keep_copies_together(parts: list[str], why: list[str], groups: Sequence[str]) -> list[str]:
-    """Move linked pictures on both sides of given parts to the side that judges, and say so."""
-    rank = {part: number for number, part in enumerate(("", *PARTS))}
-    highest: dict[str, str] = {}
-    for part, group in zip(parts, groups, strict=True):
-        if group:
-            highest[group] = max(highest.get(group, ""), part, key=rank.__getitem__)
-    moved: Counter[tuple[str, str]] = Counter()
-    for row, group in enumerate(groups):
-        if group and parts[row] != highest[group]:
-            moved[parts[row], highest[group]] += 1
-            parts[row], why[row] = highest[group], "moved to its copy"
-    return [
-        f"{count} picture{'s' if count > 1 else ''} given for {old} had exact copies in {new} and "
-        f"moved there, so that nothing is judged on what it learned from."
-        for (old, new), count in sorted(moved.items())
-    ]
 
 
 def _fractions(

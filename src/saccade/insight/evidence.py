@@ -9,6 +9,7 @@ import numpy as np
 
 from saccade.data.cache import PixelCache
 from saccade.data.catalog import Catalog
+from saccade.data.duplicates import Twins
 from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task
@@ -41,6 +42,7 @@ class Evidence:
     targets: np.ndarray  # as in `Task`, of every row
     cache: PixelCache
     looks: Looks
+    twins: Twins | None = None  # which pictures show the same; None = it was not looked for
     features_ND: np.ndarray | None = None  # of the frozen pretrained stages; None from scratch
     features_name: str = ""  # whose they are: "mobilenetv2_100"
     frozen_engine: Ask | None = None  # canvases to features as in `features_ND`

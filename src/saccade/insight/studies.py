@@ -19,6 +19,13 @@ def _later(module: str) -> Callable[[Evidence, Mapping[str, Findings]], Findings
 
 STUDIES: tuple[Study, ...] = (
     Study(
+        name="leaks",
+        what="whether the test pictures are new to the model",
+        ask=_later("leaks"),
+        seconds=0.2,
+        seconds_a_picture=3e-4,
+    ),
+    Study(
         name="shortcuts",
         what="whether size, brightness or file kind alone tell the classes",
         ask=_later("shortcuts"),

@@ -7,6 +7,7 @@ from typing import Any
 from saccade.reporting import (
     study_baselines,
     study_factors,
+    study_leaks,
     study_learning_curve,
     study_naive_split,
     study_shortcuts,
@@ -21,6 +22,7 @@ View = Callable[[Mapping[str, Any], Album], Mapping[str, Any]]
 
 VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
     {
+        "leaks": ("believe", study_leaks.view),
         "naive_split": ("believe", study_naive_split.view),
         "shortcuts": ("believe", study_shortcuts.view),
         "baselines": ("good", study_baselines.view),

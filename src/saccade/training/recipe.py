@@ -18,6 +18,8 @@ class Recipe:
     "Table: column that says train, val or test; empty = found by name, else none."
     group_column: str = ""
     "Table: column whose equal values (patient, video) must stay in one part."
+    group: str = ""
+    "What stays in one part: a column, a pattern on the path as 'patient_([0-9]+)', or auto."
     task: str = "auto"
     "auto, binary, multiclass, multilabel or regression."
     exclude: tuple[str, ...] = ()
@@ -30,6 +32,8 @@ class Recipe:
     "Follow symbolic links that lead outside the folder."
     keep_val: bool = False
     "With train and val folders only: keep val as validation and take the test part from train."
+    strict: bool = False
+    "Refuse to learn (exit code 3) where something severe was found in the data, such as a leak."
     val_fraction: float = 0.15
     "Share of all pictures for validation, 0-0.5, where no such part is given."
     test_fraction: float = 0.15
