@@ -60,6 +60,7 @@ def evidence_of(lesson: Lesson, features_ND: np.ndarray | None) -> Evidence:
         targets=lesson.truth,
         cache=lesson.cache,
         looks=nothing,
+        twins=lesson.twins,
         features_ND=features_ND,
         features_name="made_up",
     )

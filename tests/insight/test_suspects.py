@@ -125,6 +125,29 @@ def test_copies_with_two_labels_come_first_whatever_the_probe_says(tmp_path: Pat
     }
 
 
+def test_near_copies_with_two_labels_come_first_too(folder: Path) -> None:
+    evidence = seen(taught(folder))
+    parts, labels = evidence.split.parts, evidence.catalog.labels
+    right = [n not in WRONG for n in numbers(taught(folder))]
+    taught_rows = [row for row, part in enumerate(parts) if part == "train" and right[row]]
+    first = taught_rows[0]
+    second = next(row for row in taught_rows if labels[row] != labels[first])
+    test = next(row for row, part in enumerate(parts) if part == "test" and labels[row] == "tulip")
+    assert evidence.twins is not None
+    linked_N = evidence.twins.cluster_N.copy()
+    linked_N[[first, second, test]] = min(first, second, test)
+    twins = dataclasses.replace(evidence.twins, cluster_N=linked_N)
+    found = study(dataclasses.replace(evidence, twins=twins), {})
+    assert found["num_conflicts"] == 1
+    paths = {evidence.catalog.paths[row] for row in (first, second)}
+    top = found["suspects"][0]
+    assert top["path"] in paths
+    (other,) = paths - {top["path"]}
+    assert top["why"] == f"shows the same as {other}, which has that label"
+    alone = dataclasses.replace(evidence, twins=None)
+    assert study(alone, {})["num_conflicts"] == 0
+
+
 def test_without_frozen_features_nothing_can_be_said(folder: Path) -> None:
     with pytest.raises(NotPossible, match="from scratch"):
         study(evidence_of(taught(folder), None), {})

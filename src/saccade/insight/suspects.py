@@ -15,6 +15,7 @@ import numpy as np
 from saccade.data.correction_table import FILE, LABEL, LEAVE_OUT, NO_LABELS
 from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
+from saccade.data.linking import members
 from saccade.evaluation.intervals import grouping, wilson
 from saccade.evaluation.suspects import Suspicion, error_share
 from saccade.insight.accusations import Accused, accuse
@@ -136,7 +137,7 @@ def _sample(evidence: Evidence) -> Sample:
 
 
 def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int, tuple[str, str]]:
-    """Return label and reason for pictures whose exact copy has another, better label.
+    """Return label and reason for pictures of which a copy, exact or near, has a better label.
 
     Of the labels of one content the most frequent is taken for the better one; of equally
     frequent ones that which the probe has least against. Keyed by place in the sample.
@@ -145,15 +146,27 @@ def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int
     hashes = [catalog.hashes[row] for row in sample.rows]
     labels = [catalog.labels[row] for row in sample.rows]
     found: dict[int, tuple[str, str]] = {}
-    for places in exact_duplicates(hashes):
+    for places in _copies(evidence, sample):
         counts = Counter(labels[place] for place in places)
         if len(counts) < 2:
             continue
         best = max(places, key=lambda own: (counts[labels[own]], accused.quality_N[own]))
         twin = encode_name(catalog.paths[sample.rows[best]])
-        why = f"the same picture as {twin}, which has that label"
-        found |= {p: (labels[best], why) for p in places if labels[p] != labels[best]}
+        for place in places:
+            if labels[place] != labels[best]:
+                same = (
+                    "the same picture as" if hashes[place] == hashes[best] else "shows the same as"
+                )
+                found[place] = labels[best], f"{same} {twin}, which has that label"
     return found
+
+
+def _copies(evidence: Evidence, sample: Sample) -> list[tuple[int, ...]]:
+    """Return the places in the sample that show the same, two or more each."""
+    rows = list(sample.rows)
+    if evidence.twins is None:
+        return exact_duplicates([evidence.catalog.hashes[row] for row in rows])
+    return [tuple(own.tolist()) for own in members(evidence.twins.cluster_N[rows])]
 
 
 def _listed(
