@@ -4,11 +4,15 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from saccade.cli import app
 from saccade.data import audit
+from saccade.data.decode import decode
+from saccade.data.pixel_store import PixelStore
+from saccade.data.preprocess import Preprocess
 from saccade.lesson import Lesson, data_facts, look, told
 from saccade.run import file_hashes
 from saccade.runtime.errors import DataError
@@ -61,6 +65,21 @@ def test_corrected_labels_are_what_a_run_learns_and_its_record_says_so(
     assert moved.paths == tuple(sorted(in_test))
     said = "\n".join(told(after, findings))
     assert ("Test labels that were changed" in said) == bool(in_test)
+
+
+def test_without_the_pictures_left_out_every_canvas_is_still_that_of_its_row(
+    image_folder, tmp_path: Path
+) -> None:
+    folder = image_folder(3, 12, side=40)
+    recipe = Recipe(data=str(folder), corrections=str(fixes(tmp_path, PLANTED | {JUNK: "-"})))
+    with PixelStore(Preprocess(size_px=40, crop_fraction=1.0)) as pixels:
+        own = look(recipe, str(folder), pixels, progress=Progress())
+        shown = own.cache.canvases(range(len(own.catalog)))
+        for row, path in enumerate(own.catalog.paths):
+            decoded = decode((folder / path).read_bytes()).pixels_HWC
+            np.testing.assert_array_equal(shown[row], own.cache.preprocess.to_canvas(decoded))
+    assert len(own.looks) == len(own.catalog) == 35
+    assert len(own.twins.cluster_N) == 35
 
 
 def test_where_the_planted_labels_are_in_the_test_part_they_are_named_aloud(
