@@ -205,6 +205,60 @@ def test_two_failures_in_a_row_end_the_climb(
     assert [rung["taken"] for rung in found.rungs] == verdicts[:tried]
 
 
+def gains(patch: pytest.MonkeyPatch, *said: tuple[float, float]) -> None:
+    """Let the comparison say these (value, half the width of its interval), one after the other."""
+    left = iter(said)
+
+    def decided(first: np.ndarray, _second: np.ndarray) -> PairedGain:
+        value, half = next(left)
+        return PairedGain(value=value, low=value - half, high=value + half, p=0.5, n=len(first))
+
+    patch.setattr(ladder, "paired_gain", decided)
+
+
+EVER = (1.0, 0.1)  # a sure gain
+NEVER = (-1.0, 0.1)
+UNSURE = (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "tried"),
+    [
+        ((EVER, EVER, EVER), 3),
+        ((EVER, UNSURE, EVER), 2),  # it failed after one was taken
+        ((UNSURE, UNSURE, EVER), 2),  # the second in a row
+        ((UNSURE, EVER, EVER), 3),
+        ((NEVER, EVER, EVER), 3),
+        (((1e-3, 1e-4), EVER, EVER), 1),  # sure, and too little for what the next one costs
+    ],
+)
+def test_the_climb_goes_on_for_as_long_as_there_is_something_to_hope_for(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, said, tried: int
+) -> None:
+    gains(monkeypatch, *said)
+    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    assert len(found.rungs) == tried
+
+
+def test_a_rung_that_is_not_worth_its_work_is_left_out_by_name(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains(monkeypatch, (1e-3, 1e-4))
+    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    assert re.fullmatch(
+        r"The rung last 2 stages is left out: after what the one before it brought, it may be "
+        r"hoped to lower the loss by 0\.[0-9]%, and would compute [0-9.]+ times what was computed "
+        r"so far\.",
+        found.told[-1],
+    )
+    assert {"event": "note", "sentence": found.told[-1]} in found.timeless
+
+
+def test_half_of_what_was_brought_is_hoped_for() -> None:
+    gain = PairedGain(value=0.04, low=0.02, high=0.06, p=0.01, n=10)
+    assert ladder._hope(gain, np.full(10, 0.4)) == pytest.approx(0.05)
+
+
 def test_a_gain_too_small_to_matter_is_not_worth_a_rung(
     lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

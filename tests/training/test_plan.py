@@ -80,6 +80,26 @@ def test_views_are_thinned_out_before_a_third_of_the_epochs_is() -> None:
     }  # fmt: skip
 
 
+def test_work_is_counted_as_torch_counts_flops_of_what_runs(lesson_for) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from saccade.models.cuts import find_cut, passing_over
+    from saccade.training.plan import work_of
+
+    net, _ = lesson_for(SMALL.replace(widths=(8, 16, 16)))
+    work = work_of(net.eval(), num_pictures=100, num_train=70)
+    for depth, expected in enumerate(work.behind[:-1]):
+        cut = find_cut(net, depth)
+        assert cut is not None
+        with FlopCounterMode(display=False) as counter, passing_over(cut), torch.no_grad():
+            net(torch.zeros(1, *cut.shape))
+        assert expected == counter.get_total_flops()
+    assert work.before(()) == 100 * work.behind[-1]
+    tried = read_rungs(["1:4:3", "2:5:1"])
+    epochs = 3 * 70 * (4 * work.behind[1] + 5 * work.behind[2])
+    assert work.before(tried) == (100 + 2 * 70) * work.behind[-1] + epochs
+
+
 @pytest.mark.parametrize("num_stages", range(40))
 def test_depths_double_and_end_with_all(num_stages: int) -> None:
     found = depths(num_stages)

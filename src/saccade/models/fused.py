@@ -1,7 +1,7 @@
 """Convolutions with the BatchNorm behind them folded in: the same answers, fewer passes."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,19 +22,32 @@ def fused(network: nn.Module, sample: Tensor) -> tuple[nn.Module, int]:
     The original is not changed; what is not folded shares no memory with it either.
     """
     own = copy.deepcopy(network)
+    names = {id(module): name for name, module in own.named_modules()}
+    with torch.inference_mode():
+        found = foldable(own, lambda: own(sample))
+    for convolution, norm in found:
+        _fold(convolution, norm)
+        _replace(own, names[id(norm)], what_remains(norm))
+    return own, len(found)
+
+
+def foldable(network: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Conv2d, nn.Module]]:
+    """Return each convolution whose output one BatchNorm reads and nobody else, with that norm.
+
+    Args:
+        network: any.
+        run: runs the network, or a part of it, once; only what it runs is found.
+    """
     watch = _Watch()
-    with torch.inference_mode(), watch:
-        watch.read(own(sample))  # what is returned has a reader too
-    convolutions = {id(m.weight): m for m in own.modules() if isinstance(m, nn.Conv2d)}
-    norms = {id(m.running_mean): (n, m) for n, m in own.named_modules() if _folds(m)}
-    num = 0
-    for weight, mean in watch.pairs():
-        if weight in convolutions and mean in norms:
-            name, norm = norms[mean]
-            _fold(convolutions[weight], norm)
-            _replace(own, name, _what_remains(norm))
-            num += 1
-    return own, num
+    with watch:
+        watch.read(run())  # what is returned has a reader too
+    convolutions = {id(m.weight): m for m in network.modules() if isinstance(m, nn.Conv2d)}
+    norms = {id(m.running_mean): m for m in network.modules() if _folds(m)}
+    return [
+        (convolutions[weight], norms[mean])
+        for weight, mean in watch.pairs()
+        if weight in convolutions and mean in norms
+    ]
 
 
 def _folds(module: nn.Module) -> bool:
@@ -43,7 +56,7 @@ def _folds(module: nn.Module) -> bool:
     return known and getattr(module, "running_mean", None) is not None
 
 
-def _what_remains(norm: nn.Module) -> nn.Module:
+def what_remains(norm: nn.Module) -> nn.Module:
     """Return what a BatchNorm does beside normalising: timm's may bring an activation."""
     rest = [getattr(norm, name, None) for name in ("drop", "act")]
     return nn.Sequential(*(m for m in rest if m is not None and not isinstance(m, nn.Identity)))

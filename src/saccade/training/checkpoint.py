@@ -94,3 +94,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
         nested.setdefault(int(position), {})[key] = value
     whole["state"] = nested
     optimizer.load_state_dict(whole)
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                # A file keeps no strides; fused updates take them to be the parameter's.
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)

@@ -15,12 +15,15 @@ from saccade.training.frozen import FrozenStages
 from saccade.training.inputs import Inputs
 from saccade.training.objective import loss_of_knowing_nothing, picture_losses
 from saccade.training.plan import (
+    HOPED,
+    WORTH,
     Costs,
     PlannedRung,
     fitted_to,
     read_rungs,
     seconds_a_step,
     whole_ladder,
+    work_of,
 )
 from saccade.training.recipe import Recipe
 
@@ -40,6 +43,7 @@ class Climb:
     interrupted: bool = False
     planned: tuple[str, ...] = ()  # as `Recipe.rungs`
     given: bool = False  # whether the recipe named the rungs
+    hope: float = math.inf  # the share of the loss that the next rung may take away
 
     @property
     def counters(self) -> dict[str, object]:
@@ -47,7 +51,7 @@ class Climb:
         return {f"ladder_{name}": getattr(self, name) for name in _KEPT}
 
 
-_KEPT = ("depth", "number", "failures", "planned", "given")
+_KEPT = ("depth", "number", "failures", "planned", "given", "hope")
 
 
 def climb_from(checkpoint: Checkpoint) -> Climb:
@@ -86,9 +90,15 @@ def climb(
     beside the head, and is taken only if the paired comparison on the validation part says, with
     90 % certainty, that the losses of the same pictures became smaller (`paired_gain` of
     `picture_losses`), and by more than the tolerance: where nearly every answer is right, losses
-    and gains are tiny. A rung that fails is undone. It does not end the climb by itself: one
-    stage may be too little room where two are enough, or a rate too high for one stage may suit
-    more of them. Two in a row do: the next ones cost more and rarely bring what two could not.
+    and gains are tiny. A rung that fails is undone.
+
+    Without named rungs the climb ends with the first rung that fails after one was taken, or with
+    the second in a row: one stage may be too little room where two are enough, or a rate too high
+    for one may suit more, but deeper rungs cost more and have rarely brought what two could not.
+    And it ends before a rung that is not worth its work: what the one taken before it brought,
+    halved, must be a twentieth of the loss for each time that the rung computes as much as was
+    computed so far. Gains are seen to shrink from rung to rung while the work grows; and FLOPs are
+    counted, so no clock decides. A rung left out is named.
 
     With a budget every rung is fitted to what is left of it, by timing its steps first; a rung
     that would not fit ends the climb, and one whose time runs out is undone.
@@ -113,7 +123,7 @@ def climb(
         network.load_state_dict(resume.start or resume.network)
     ladder = ladder_of(recipe, len(network.stages), standing)
     for planned in ladder[standing.number :]:
-        if standing.failures >= FAILURES:
+        if _ends(standing, planned, network, material, surroundings):
             break
         rung = _Climber(network, material, frozen, planned, recipe, surroundings, reserve)
         going_on = resume if resume is not None and resume.start else None
@@ -121,6 +131,33 @@ def climb(
         if not rung.tried(standing, going_on):
             break
     return standing
+
+
+def _ends(
+    standing: Climb,
+    planned: PlannedRung,
+    network: Network,
+    material: Material,
+    around: Surroundings,
+) -> bool:
+    """Say whether the climb ends before this rung; a note names a rung that is left out."""
+    if standing.given or not standing.number:
+        return standing.failures >= FAILURES
+    if standing.failures >= (1 if standing.depth else FAILURES):
+        return True
+    num_train = len(material.train_rows)
+    num = num_train + len(material.validation_rows) + len(material.asked_rows)
+    work = work_of(network, num_pictures=num, num_train=num_train)
+    so_far = work.before(read_rungs(standing.planned[: standing.number]))
+    times = work.of_rung(planned) / so_far
+    if standing.hope >= WORTH * times:
+        return False
+    around.note(
+        f"The rung {rung_name(planned.num_last, len(network.stages))} is left out: after what the "
+        f"one before it brought, it may be hoped to lower the loss by {standing.hope:.1%}, "
+        f"and would compute {times:.1f} times what was computed so far."
+    )
+    return True
 
 
 class _Climber:
@@ -164,6 +201,7 @@ class _Climber:
             self.network.load_state_dict(start)
         standing.depth = planned.num_last if taken else standing.depth
         standing.failures = 0 if taken else standing.failures + 1
+        standing.hope = _hope(gain, before) if taken else math.inf
         standing.number += 1
         self._note(planned, fitted, inputs, gain, taken=taken)
         if fitted.failed == OUT_OF_TIME:  # undone, so the plan is the same without it
@@ -291,6 +329,11 @@ class _Climber:
     @property
     def _name(self) -> str:
         return rung_name(self.planned.num_last, len(self.network.stages))
+
+
+def _hope(gain: PairedGain, losses_before: np.ndarray) -> float:
+    """Return the share of the loss that the rung after one that was taken may take away."""
+    return HOPED * gain.value / max(float(losses_before.mean()), 1e-30)
 
 
 def rung_name(num_last: int, num_stages: int) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saccade.models.layers import layer_table
 from saccade.models.network import Network
+from saccade.training.backward import Gradients
 from saccade.training.inputs import Inputs
 from saccade.training.recipe import Recipe
 
@@ -15,6 +17,12 @@ EPOCHS = 6
 """Epochs of a rung with its own rate schedule. Flowers, last stage: 3 gain less, 12 no more."""
 FEWEST_EPOCHS = 2  # below, the rate has no time to rise and fall
 VIEWS = 4  # the plain one and three augmented
+
+HOPED = 0.5
+"""The share of a rung's gain that the next one is hoped to bring."""
+WORTH = 0.05
+"""The share of the loss that must be hoped for, for as much work as all before it."""
+BACKWARD = 2  # a training step's arithmetic beside its forward pass, in forward passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,35 @@ def whole_ladder(recipe: Recipe, num_stages: int) -> tuple[PlannedRung, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a ladder computes, in FLOPs; counted, so that it is the same on any machine and day."""
+
+    behind: tuple[float, ...]  # of one picture behind the cut before the last 0, 1, 2, … stages
+    num_pictures: int  # all that the frozen stages are asked about as they are
+    num_train: int
+
+    def of_rung(self, rung: PlannedRung) -> float:
+        """Return the work of its epochs."""
+        return (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * rung.epochs
+
+    def before(self, tried: Sequence[PlannedRung]) -> float:
+        """Return the work of the frozen pass, of views, and of the rungs that were tried."""
+        views = max((rung.views - 1 for rung in tried), default=0)
+        passes = self.num_pictures + views * self.num_train
+        return self.behind[-1] * passes + sum(self.of_rung(rung) for rung in tried)
+
+
+def work_of(network: Network, *, num_pictures: int, num_train: int) -> Work:
+    """Return the work that this network makes."""
+    flops = {row.name: row.flops for row in layer_table(network, network.input_px)}
+    names = {id(module): name for name, module in network.body.named_modules()}
+    behind = [float(flops.get(network.classifier_name, 0))]
+    for stage in reversed(network.stages):
+        behind.append(behind[-1] + sum(flops.get(names[id(m)], 0) for m in stage.modules))
+    return Work(behind=tuple(behind), num_pictures=num_pictures, num_train=num_train)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """Seconds, measured on this machine in this run."""
 
@@ -106,11 +143,12 @@ def seconds_a_step(network: Network, inputs: Inputs, rows: np.ndarray, *, steps:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.train()
     taken = []
+    gradients = Gradients(network, device=next(network.parameters()).device.type)
     with inputs.opened():
         for number in range(steps + 1):
             begun = time.perf_counter()
             given = inputs.batch(rows, epoch=0, step=number)
-            network(given).square().mean().backward()
+            gradients(given, lambda logits, _place: logits.square().sum() / len(rows))
             taken.append(time.perf_counter() - begun)
     network.zero_grad(set_to_none=True)
     network.load_state_dict(before)

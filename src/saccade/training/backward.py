@@ -1,0 +1,75 @@
+"""The gradients of a batch: in pieces where memory asks for it, with norms folded that stay."""
+
+import itertools
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from saccade.models.folding import Pair, find_pairs, folded
+from saccade.models.network import Network
+
+LossOf = Callable[[Tensor, slice], Tensor]
+"""From the logits of some pictures of a batch, and their places in it, to the share that these
+have in the batch's mean loss; all shares add up to it."""
+
+
+class Gradients:
+    """Computes gradients of one network, frozen as it is now.
+
+    On the processor BatchNorms whose statistics stay are folded for the step (`models.folding`):
+    there their passes over the activations cost as much as all convolutions' backward passes.
+    """
+
+    def __init__(self, network: Network, *, device: str) -> None:
+        self.network = network
+        self.device = device
+        self._learning = [own for own in network.parameters() if own.requires_grad]
+        self._pairs: tuple[Pair, ...] | None = None  # None = not looked for yet
+
+    def __call__(self, given: Tensor, loss_of: LossOf, *, pieces: int = 1) -> float:
+        """Leave in each parameter that learns the gradient of the mean loss; return that loss.
+
+        Args:
+            given: what the network is given, a row a picture.
+            loss_of: see `LossOf`.
+            pieces: how many one after the other; for batches that memory does not hold.
+        """
+        if self._pairs is None:
+            self._pairs = self._look(given[:2])
+        self.network.zero_grad(set_to_none=True)
+        total = 0.0
+        for place in _places(len(given), pieces):
+            with folded(self._pairs) as stand_ins:
+                others = [own for own in self._learning if id(own) not in stand_ins.replaced]
+                leaves = [own for own in stand_ins.leaves if own.requires_grad]
+                loss = loss_of(self.network(given[place]), place)
+                total += float(loss.detach())
+                loss.backward(inputs=[*leaves, *others])  # type: ignore[no-untyped-call]
+            stand_ins.hand_back()
+        return total
+
+    def _look(self, few: Tensor) -> tuple[Pair, ...]:
+        """Return the norms to fold; where any moves its statistics, running it to see would too."""
+        moving = any(
+            layer.training and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - the only common parent
+            for layer in self.network.modules()
+        )
+        if self.device != "cpu" or moving:
+            return ()
+        was_training = self.network.training
+        self.network.eval()  # without dropout, which would make two answers differ
+        try:
+            return find_pairs(self.network, lambda: self.network(few))
+        finally:
+            self.network.train(was_training)
+
+
+def _places(num: int, parts: int) -> list[slice]:
+    """Return where the parts of a batch lie in it, as equal as can be, none empty.
+
+    >>> _places(5, 2)
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    parts = min(parts, num)
+    ends = [-(-num * part // parts) for part in range(parts + 1)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]
