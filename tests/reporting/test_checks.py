@@ -86,6 +86,17 @@ def test_a_group_in_two_parts_is_found(run_of: RunOf) -> None:
     assert doubts(run) == ["1 group lies in more than one part."]
 
 
+def test_copies_in_two_parts_are_called_so(run_of: RunOf) -> None:
+    run = run_of(num_pictures=1200, error_rate=0.1)
+
+    def plant(rows: list[list[str]]) -> None:
+        for part in ("train", "test"):
+            next(row for row in rows[1:] if row[2] == part)[3] = "same:0123456789ab"
+
+    rewrite(run / "split.csv", plant)
+    assert doubts(run) == ["1 set of copies lies in more than one part."]
+
+
 def test_a_class_without_test_pictures_is_named(run_of: RunOf) -> None:
     run = run_of(num_pictures=1200, error_rate=0.1, absent_from_test="rose")
     assert doubts(run) == ["No test picture shows rose, so nothing is known about it."]

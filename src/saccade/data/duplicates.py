@@ -18,6 +18,7 @@ from saccade.data.near_duplicates import (
     no_pairs,
 )
 
+COPIES = "same:"  # begins the name of a group that nobody named: of pictures that show the same
 KINDS = ("exact", "re-encoded", "cropped", "mirrored")
 
 MIN_SIDE_PX = 32
@@ -198,7 +199,7 @@ def joined_groups(catalog: Catalog, cluster_N: NDArray[np.int64]) -> tuple[str, 
 
 def _group_name(catalog: Catalog, rows: Sequence[int]) -> str:
     given = sorted({catalog.groups[row] for row in rows} - {""})
-    return "+".join(given) if given else f"same:{catalog.hashes[rows[0]][:12]}"
+    return "+".join(given) if given else f"{COPIES}{catalog.hashes[rows[0]][:12]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

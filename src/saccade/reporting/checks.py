@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from saccade.data.duplicates import COPIES
 from saccade.data.task import Task
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
@@ -81,20 +82,24 @@ def _separate_files(predictions: Predictions | None) -> Iterator[Check]:
 
 
 def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
-    groups = [(row.group, row.part) for row in rows if row.group]
-    if not groups:
-        return
-    shared = _straddling(groups)
-    number = len({group for group, _ in groups})
-    if shared:
-        yield Check(
-            holds=False,
-            sentence=f"{plural(shared, 'group lies', 'groups lie')} in more than one part.",
-        )
-    else:
-        yield Check(
-            holds=True, sentence=f"Each of {plural(number, 'group')} lies in one part only."
-        )
+    """Yield whether sets of copies, near ones too, and groups lie in one part each."""
+    for noun, copies in (("set of copies", True), ("group", False)):
+        groups = [(own.group, own.part) for own in rows if own.group]
+        groups = [(name, part) for name, part in groups if name.startswith(COPIES) == copies]
+        if not groups:
+            continue
+        number, shared = len({name for name, _ in groups}), _straddling(groups)
+        many = noun.replace("set", "sets") if copies else "groups"
+        if shared:
+            yield Check(
+                holds=False,
+                sentence=f"{plural(shared, f'{noun} lies', f'{many} lie')} in more than one part.",
+            )
+        else:
+            yield Check(
+                holds=True,
+                sentence=f"Each of {plural(number, noun, many)} lies in one part only.",
+            )
 
 
 def _straddling(pairs: Iterable[tuple[str, str]]) -> int:
