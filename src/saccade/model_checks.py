@@ -7,7 +7,10 @@ import numpy as np
 import torch
 
 from saccade.data.decode import decode
+from saccade.evaluation.calibration import temperature
+from saccade.evaluation.held import FITS
 from saccade.evaluation.model_trust import scores_of
+from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle, GoldenPicture, check_same, load
 from saccade.models.engine import relative_error
 from saccade.papers import Failed, NotChecked, Papers
@@ -37,6 +40,7 @@ class ModelChecks:
             ("model's origin", self.origin),
             ("golden pictures", self.golden),
             ("golden and table", self.golden_in_table),
+            ("calibration", self.calibration),
         ]
 
     @property
@@ -104,6 +108,27 @@ class ModelChecks:
             )
         return f"the scores of {len(pictures)} are those in predictions.csv, within {apart:.0e}"
 
+    def calibration(self) -> str:
+        """What the model knows of its own answers was fitted on the validation part alone."""
+        trust, table = self.bundle.trust, self.papers.table
+        if trust is None:
+            raise NotChecked("the model was saved without a calibration")
+        rows = table.rows(FITS)
+        if trust.part != FITS or trust.n != len(rows):
+            raise Failed(
+                f"it was fitted on {trust.n} pictures of the part {trust.part}, and "
+                f"predictions.csv has {len(rows)} of {FITS}"
+            )
+        if trust.calibration.kind != "temperature" or rows.truth is None:
+            return f"fitted on {trust.n} validation pictures: {trust.calibration.why}"
+        again = temperature(_calibrated_logits(rows), rows.truth, task=self.papers.task)
+        if not abs(again - 1) <= TOLERANCE:
+            raise Failed(
+                f"the scores of the {trust.n} validation pictures are not calibrated: fitted again "
+                f"on them, a temperature is {again:.4f} and not 1"
+            )
+        return f"fitted on {trust.n} validation pictures, and fitted again on them it is the same"
+
     def _pictures(self) -> tuple[GoldenPicture, ...]:
         if not self.bundle.golden:
             raise NotChecked("the model has no golden pictures")
@@ -121,6 +146,16 @@ class ModelChecks:
         if processor != machine.describe()["processor"]:
             other.append(f"another processor, then {processor}")
         return f" (here: {listed(other)})" if other else ""
+
+
+def _calibrated_logits(rows: Predictions) -> np.ndarray:
+    """Return what `Task.scores` would turn into the scores of a table, but for a constant."""
+    logs_NK = np.log(np.maximum(rows.scores, np.finfo(np.float64).tiny))
+    if rows.task.kind == "binary":
+        return logs_NK[:, 1:] - logs_NK[:, :1]
+    if rows.task.kind == "multilabel":
+        return logs_NK - np.log(np.maximum(1 - rows.scores, np.finfo(np.float64).tiny))
+    return logs_NK
 
 
 def _logits(bundle: Bundle, pictures: tuple[GoldenPicture, ...]) -> np.ndarray:

@@ -12,6 +12,7 @@ import saccade
 from saccade import road
 from saccade.data.sealed import SealBroken
 from saccade.data.split import Split
+from saccade.evaluation import model_trust
 from saccade.lesson import Lesson, look
 from saccade.models.bundle import Bundle, load
 from saccade.runtime.progress import Progress
@@ -56,11 +57,16 @@ def counted_in_everything(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(road, "learn", careless)
 
 
+def calibrated_on_the_test_part(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(model_trust, "FITS", "test")
+
+
 CHEATS = [
     (judged_by_the_test_part, SCRATCH),
     (judged_by_the_test_part, HEAD),
     (taught_by_everything, HEAD),
     (counted_in_everything, SCRATCH),
+    (calibrated_on_the_test_part, SCRATCH),
 ]
 
 
@@ -84,7 +90,7 @@ def test_a_road_that_reads_a_test_answer_is_stopped(
 def test_without_the_seal_nobody_would_notice_negative_control(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for cheat, _ in CHEATS[1:]:
+    for cheat, _ in CHEATS[1:4]:
         cheat(monkeypatch)
     monkeypatch.setattr("saccade.data.sealed.Sealed._stop", lambda *_: None)
     assert saccade.train(pictures, SCRATCH, output=tmp_path / "run").state == "finished"

@@ -21,11 +21,14 @@ from saccade.run import file_hashes
 from saccade.training.recipe import Recipe
 from saccade.verification import FAILED, HELD, UNKNOWN, Verdict
 
-QUICK = Recipe(model="cnn", img_size=16, widths=(4, 8), hflip=0.0, epochs=2)
+QUICK = Recipe(
+    model="cnn", img_size=16, widths=(4, 8), hflip=0.0, epochs=2, val_fraction=0.4,
+    test_fraction=0.1,
+)  # fmt: skip
 NAMES = [
     "files", "bytes", "end", "table and split", "labels", "leaks", "fingerprints", "metrics",
     "studies", "seal", "pictures", "model files", "model's origin", "golden pictures",
-    "golden and table",
+    "golden and table", "calibration",
 ]  # fmt: skip
 
 
@@ -36,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for label in range(3):
         folder = root / "pictures" / f"class{label}"
         folder.mkdir(parents=True)
-        for number in range(12):
+        for number in range(20):
             Image.fromarray(shape_picture(label, number, side=16)).save(folder / f"{number:03}.png")
     saccade.train(root / "pictures", QUICK, output=root / "run")
     return root
@@ -63,9 +66,9 @@ def test_a_sound_run_can_be_believed_and_says_so_in_one_line(made: Path) -> None
         done = CliRunner().invoke(app, ["verify", "run"])
     assert done.exit_code == 0, done.stderr
     *lines, empty, last = done.stdout.splitlines()
-    assert last == "This run can be believed: all 15 checks held."
+    assert last == "This run can be believed: all 16 checks held."
     assert empty == ""
-    assert [line.split("  ")[0] for line in lines] == ["held"] * 15
+    assert [line.split("  ")[0] for line in lines] == ["held"] * 16
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
 
 
@@ -77,10 +80,13 @@ def test_what_held_is_told_with_its_numbers(made: Path) -> None:
         f"all {num} metrics and their intervals follow from predictions.csv, to the last digit"
     )
     assert said(verdict, "table and split") == (
-        "both name the same 36 pictures in the same parts (24 train, 6 validation, 6 test)"
+        "both name the same 60 pictures in the same parts (30 train, 24 validation, 6 test)"
     )
-    assert said(verdict, "pictures") == "all 36 pictures are the same to the byte"
+    assert said(verdict, "pictures") == "all 60 pictures are the same to the byte"
     assert said(verdict, "golden pictures").startswith("6 are answered as they were, ")
+    assert said(verdict, "calibration") == (
+        "fitted on 24 validation pictures, and fitted again on them it is the same"
+    )
     assert said(verdict, "seal").startswith("the answers of 6 test pictures were sealed until ")
 
 
@@ -88,7 +94,7 @@ def test_json_holds_every_check(made: Path) -> None:
     done = CliRunner().invoke(app, ["verify", str(made / "run"), "--json"])
     facts = json.loads(done.stdout)
     assert facts == saccade.verify(made / "run").as_json()
-    assert (facts["believed"], len(facts["checks"])) == (True, 15)
+    assert (facts["believed"], len(facts["checks"])) == (True, 16)
 
 
 def edit_json(path: Path, change: Callable[[dict], None]) -> None:
@@ -185,6 +191,25 @@ def change_a_truth(rows: list[dict[str, str]]) -> None:
     row["truth"] = "class0" if row["truth"] != "class0" else "class1"
 
 
+def change_a_validation_truth(rows: list[dict[str, str]]) -> None:
+    row = of_part(rows, "validation")
+    row["truth"] = "class0" if row["truth"] != "class0" else "class1"
+
+
+def other_temperature(run: Path) -> None:
+    def change(config: dict) -> None:
+        config["saccade"]["trust"]["calibration"]["temperature"] *= 1.5
+
+    edit_json(run / "model" / "config.json", change)
+
+
+def calibrated_on_the_test_part(run: Path) -> None:
+    edit_json(
+        run / "model" / "config.json",
+        lambda config: config["saccade"]["trust"].update(part="test"),
+    )
+
+
 def change_an_answer(rows: list[dict[str, str]]) -> None:
     row = of_part(rows, "test")
     row["prediction"] = "class0" if row["prediction"] != "class0" else "class1"
@@ -248,6 +273,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a score of no consequence": (table(change_a_score), set(), ""),
     "a score": (table(sharpen), {"metrics", "golden and table"}, "numbers do not follow from"),
     "a truth": (table(change_a_truth), {"labels", "metrics"}, "the truth in predictions.csv"),
+    "a truth of validation": (
+        table(change_a_validation_truth), {"labels", "metrics", "calibration"}, "and not 1"),
+    "a temperature": (other_temperature, {"golden and table"}, "scores of golden pictures and"),
+    "a calibration on the test part": (calibrated_on_the_test_part, {"model files"}, "trust"),
     "an answer": (table(change_an_answer), {"files"}, "The prediction must be the class"),
     "a part in the table": (
         table(move), {"table and split", "fingerprints", "metrics", "seal"}, "name another part"),
@@ -259,7 +288,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
         split(group_two_parts), {"leaks"}, "one group lies in two parts: "),
     "a row less": (
         table(drop),
-        {"table and split", "fingerprints", "metrics", "seal", "golden and table"}, "has 35 rows"),
+        {"table and split", "fingerprints", "metrics", "seal", "golden and table"}, "has 59 rows"),
     "a byte of the weights": (flip_a_byte, {"model files"}, "was changed after"),
     "many weights, with a new hash": (
         flip_many_bytes_and_rehash, {"golden pictures"}, "are answered otherwise"),
@@ -291,7 +320,7 @@ def test_a_fault_is_found_by_the_checks_that_should_find_it(run: Path, fault: st
     assert set(failed(verdict)) == found_by | ({"bytes"} if told else set())
     assert words in " ".join(said(verdict, name) for name in failed(verdict))
     assert verdict.sentence == (
-        f"This run cannot be believed: {len(failed(verdict))} of 15 checks failed "
+        f"This run cannot be believed: {len(failed(verdict))} of 16 checks failed "
         f"({', '.join(failed(verdict))})."
     )
     assert not verdict.believed
@@ -301,7 +330,7 @@ def test_the_exit_code_of_a_run_that_cannot_be_believed_is_5(run: Path) -> None:
     flip_a_digit(run)
     done = CliRunner().invoke(app, ["verify", str(run)])
     assert done.exit_code == 5
-    assert done.stdout.splitlines()[-1].startswith("This run cannot be believed: 2 of 15 checks ")
+    assert done.stdout.splitlines()[-1].startswith("This run cannot be believed: 2 of 16 checks ")
 
 
 def test_without_the_hashes_swapped_golden_pictures_are_found_by_their_answers(
@@ -356,7 +385,7 @@ def test_without_the_pictures_it_says_so_and_all_else_is_checked(run: Path, made
     ]
     assert said(verdict, "pictures").startswith("the pictures are gone: ")
     assert verdict.sentence == (
-        "This run can be believed as far as it could be checked: 14 of 15 checks held, and 1 could "
+        "This run can be believed as far as it could be checked: 15 of 16 checks held, and 1 could "
         "not be made (pictures)."
     )
 
@@ -379,13 +408,13 @@ def test_a_picture_that_changed_is_named_and_one_that_is_gone_is_counted(
     verdict = saccade.verify(run)
     assert failed(verdict) == []
     assert said(verdict, "pictures") == (
-        "1 of 36 pictures cannot be read any more (class1/003.png); the other 35 are the same to "
+        "1 of 60 pictures cannot be read any more (class1/003.png); the other 59 are the same to "
         "the byte"
     )
     shutil.copy(pictures / "class0" / "000.png", pictures / "class1" / "004.png")
     verdict = saccade.verify(run)
     assert failed(verdict) == ["pictures"]
-    assert said(verdict, "pictures") == "1 of 36 pictures changed: class1/004.png"
+    assert said(verdict, "pictures") == "1 of 60 pictures changed: class1/004.png"
 
 
 def test_a_run_made_before_answers_were_sealed_is_not_blamed_for_it(run: Path) -> None:

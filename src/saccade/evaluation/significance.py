@@ -37,8 +37,8 @@ def mcnemar_mid_p(only_first: int, only_second: int) -> float:
     """Return the mid-p of McNemar's test: what was met counts half, and what is less likely whole.
 
     The exact p is more careful than it says, for a few pictures can only fall in a few ways: at
-    the 5 % level it rejects 1 to 4 % of the time where neither is better. Mid-p comes closer to
-    5 % and almost never exceeds it, and it agrees with Tango's interval.
+    the 5 % level it rejects 0 to 4.4 % of the time where neither is better (30 to 500 pictures).
+    Mid-p comes closer, 0 to 5.0 %, and it agrees with Tango's interval.
 
     Source: M. W. Fagerland, S. Lydersen, P. Laake (2013), BMC Med. Res. Methodol. 13: 91.
 
