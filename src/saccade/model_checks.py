@@ -150,11 +150,11 @@ class ModelChecks:
 
 def _calibrated_logits(rows: Predictions) -> np.ndarray:
     """Return what `Task.scores` would turn into the scores of a table, but for a constant."""
-    logs_NK = np.log(np.maximum(rows.scores, np.finfo(np.float64).tiny))
+    logs_NK: np.ndarray = np.log(np.maximum(rows.scores, np.finfo(np.float64).tiny))
     if rows.task.kind == "binary":
-        return logs_NK[:, 1:] - logs_NK[:, :1]
-    if rows.task.kind == "multilabel":
-        return logs_NK - np.log(np.maximum(1 - rows.scores, np.finfo(np.float64).tiny))
+        logs_NK = logs_NK[:, 1:] - logs_NK[:, :1]
+    elif rows.task.kind == "multilabel":
+        logs_NK = logs_NK - np.log(np.maximum(1 - rows.scores, np.finfo(np.float64).tiny))
     return logs_NK
 
 
