@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import shape_picture
@@ -16,6 +17,9 @@ from typer.testing import CliRunner
 import saccade
 from saccade import model_checks, number_checks
 from saccade.cli import app
+from saccade.data.task import Task
+from saccade.evaluation.calibration import Calibration, temperature
+from saccade.evaluation.predictions import Predictions
 from saccade.models import manifest
 from saccade.run import file_hashes
 from saccade.training.recipe import Recipe
@@ -456,3 +460,24 @@ def test_other_tasks_and_groups_are_verified_too(made: Path, tmp_path: Path, kin
     verdict = saccade.verify(tmp_path / "run")
     assert {check.name: check.sentence for check in verdict.checks if check.outcome != HELD} == {}
     assert said(verdict, "leaks").endswith(", and none of 12 groups")
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_a_temperature_fitted_again_on_calibrated_scores_is_1(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    task = Task(kind=kind, classes=("a", "b") if kind == "binary" else ("a", "b", "c"))
+    truth = rng.integers(task.num_outputs if kind == "multiclass" else 2, size=80)
+    if kind == "multilabel":
+        truth = rng.integers(2, size=(80, 3))
+    marks = truth[:, None] == np.arange(3) if kind == "multiclass" else truth.reshape(80, -1)
+    logits = (6 * (marks - 0.5) + 5 * rng.normal(size=marks.shape)).astype(np.float32)
+    found = temperature(logits, truth, task=task)
+    assert abs(found - 1) > 0.2
+    for fitted, expected in ((found, 1.0), (1.0, found)):  # the second: not calibrated at all
+        scores = Calibration(kind="temperature", temperature=fitted).scores(logits, task=task)
+        rows = Predictions(
+            task=task, paths=("",) * 80, hashes=("",) * 80, parts=("validation",) * 80,
+            truth=truth, scores=scores,
+        )  # fmt: skip
+        again = temperature(model_checks._calibrated_logits(rows), truth, task=task)
+        assert again == pytest.approx(expected, abs=1e-6)
