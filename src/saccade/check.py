@@ -1,5 +1,9 @@
 """Looking at data without learning from it: for `saccade check`."""
 
+import dataclasses
+import os
+from collections import Counter
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +11,16 @@ from saccade.data import audit
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
+from saccade.insight.evidence import NO_FEATURES
+from saccade.insight.studies import STUDIES
+from saccade.insight.trust import AFTER, Trust, examine
 from saccade.lesson import Lesson, counts, data_facts, look, told
-from saccade.reporting.page import write_preview_page
+from saccade.models.candidates import first_name
+from saccade.models.known import known_preprocess
+from saccade.reporting.facts import Facts
+from saccade.reporting.folder import SplitRow
+from saccade.reporting.looked import facts_of_look
+from saccade.reporting.page import write_page, write_preview_page
 from saccade.runtime.errors import listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
@@ -20,36 +32,120 @@ PREVIEW_CROP = 0.875  # most timm backbones'
 
 
 def check(
-    recipe: Recipe, *, preview_path: Path | None = None, progress: Progress | None = None
+    recipe: Recipe,
+    *,
+    page_path: Path | None = None,
+    preview_path: Path | None = None,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return what is known of the data, as JSON can hold it and as lines for a person.
 
+    Everything that a run would say before it learns: findings, copies across parts, and what the
+    studies say that need no trained network. Those that rest on features are asked where
+    pretrained weights are named (`--weights`, SACCADE_WEIGHTS or `--model`): a look downloads
+    nothing unasked, and without a network it takes seconds and no torch.
+
     Args:
-        recipe: names the data and how it would be split and augmented.
+        recipe: names the data, how it would be split and augmented, and whose features to use.
+        page_path: where to write the page; None = nowhere.
         preview_path: where to write a page with augmented examples; None = nowhere.
         progress: is told how far it is.
 
     Raises:
         DataError: the data cannot be learned from (E301-E379).
+        ResourceError, ArtefactError: weights that were named cannot be had.
     """
     progress = progress or Progress()
-    if preview_path is None:
-        lesson = look(recipe, recipe.data, None, progress=progress)
-    else:
-        with PixelStore(_preview_size(recipe), folder=recipe.cache, shared=False) as pixels:
-            lesson = look(recipe, recipe.data, pixels, progress=progress)
+    with PixelStore(
+        _preprocess(recipe), folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
+    ) as pixels:
+        lesson = look(recipe, recipe.data, pixels, progress=progress)
+        trust = _examined(lesson, progress)
+        if preview_path is not None:
             write_preview_page(_previews(lesson), preview_path)
-    findings = audit.look(
-        lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
+        findings = audit.look(
+            lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
+        )
+        facts = data_facts(lesson.catalog, lesson.task, findings)
+        facts["split"] = {
+            "seed": recipe.seed,
+            "notes": list(lesson.split.notes),
+            "counts": counts(lesson),
+        }
+        facts["trust"] = trust.as_dict()
+        if page_path is not None:
+            write_page(_page(lesson, facts), page_path)
+    lines = [*told(lesson, findings), *_table(lesson), *_left_out(lesson), *_said(trust)]
+    return facts, lines
+
+
+def wants_network(recipe: Recipe) -> bool:
+    """Say whether a look may ask a pretrained network: where one, or its weights, are named."""
+    if recipe.weights == "none" or recipe.model in {"cnn", "mlp"}:
+        return False
+    named = recipe.model != "auto" or recipe.weights not in {"auto", ""}
+    return named or bool(os.environ.get("SACCADE_WEIGHTS"))
+
+
+def _examined(lesson: Lesson, progress: Progress) -> Trust:
+    if not wants_network(lesson.recipe):
+        trust = examine(lesson.evidence(), STUDIES, progress=progress)
+        reason = (
+            "whatever rests on features: name weights with --weights, or a network with --model"
+        )
+        own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
+        return dataclasses.replace(trust, left_out={**own, "features": reason})
+    from saccade.looking import look_through  # noqa: PLC0415 - brings torch
+
+    return look_through(lesson, first_name(lesson.recipe.model), progress=progress)
+
+
+def _said(trust: Trust) -> list[str]:
+    """Return a line for every study that has something to say, and what was not asked."""
+    sentences = [str(own["sentence"]) for own in trust.studies.values() if own.get("sentence")]
+    left_out = [f"not asked: {why}" for why in trust.left_out.values() if AFTER not in why]
+    return ["", *sentences, *left_out] if sentences or left_out else []
+
+
+def _page(lesson: Lesson, facts: dict[str, Any]) -> Facts:
+    rows = {name: row for row, name in enumerate(lesson.catalog.paths)}
+    severe = Counter(own["severity"] for own in facts["findings"])
+    said = ", ".join(f"{severe[kind]} {kind}" for kind in ("severe", "warning", "note"))
+    return facts_of_look(
+        facts,
+        _rows(lesson),
+        name=Path(lesson.catalog.place).name,
+        summary=f"{len(lesson.catalog)} of {lesson.catalog.num_files} files can be used. "
+        f"Findings: {said}.",
+        task=lesson.task,
+        trust=facts["trust"],
+        picture=lambda name: lesson.cache.as_seen(rows[name]) if name in rows else None,
+        version=metadata.version("saccade"),
     )
-    facts = data_facts(lesson.catalog, lesson.task, findings)
-    facts["split"] = {"notes": list(lesson.split.notes), "counts": counts(lesson)}
-    return facts, [*told(lesson, findings), *_table(lesson), *_left_out(lesson)]
 
 
-def _preview_size(recipe: Recipe) -> Preprocess:
-    """Return a preprocessing that is large enough to look at, whatever the model."""
+def _rows(lesson: Lesson) -> list[SplitRow]:
+    catalog, split = lesson.catalog, lesson.split
+    columns = zip(catalog.paths, catalog.labels, split.parts, split.groups, split.why, strict=True)
+    return [
+        SplitRow(path=path, label=label, part=part, group=group, why=why)
+        for path, label, part, group, why in columns
+    ]
+
+
+def _preprocess(recipe: Recipe) -> Preprocess:
+    """Return the preprocessing of the network that a run would begin with, where it is known.
+
+    So what is decoded here is not decoded again by a run. Else one that is large enough to look at.
+    """
     fit: Any = recipe.fit
+    known = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
+    if known is not None:
+        return known
+    if wants_network(recipe):
+        from saccade.models import network  # noqa: PLC0415 - brings torch
+
+        return network.preprocess_for(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
     size_px = recipe.img_size or PREVIEW_PX
     return Preprocess(size_px=size_px, fit=fit, crop_fraction=PREVIEW_CROP)
 

@@ -10,6 +10,7 @@ from saccade.endings import leave, told_plainly
 from saccade.flags import (
     AUGMENT,
     DATA,
+    LOOK,
     PIXELS,
     SCRATCH,
     Coverage,
@@ -274,9 +275,12 @@ def verify(
 
 
 @app.command()
-@with_recipe_flags(*DATA, *PIXELS, *AUGMENT)
+@with_recipe_flags(*DATA, *PIXELS, *AUGMENT, *LOOK)
 def check(
     data: Data,
+    page: Annotated[
+        str | None, typer.Option("--page", help="Write what was found as a page here.")
+    ] = None,
     preview: Annotated[
         str | None, typer.Option("--preview", help="Write a page with augmented examples here.")
     ] = None,
@@ -285,17 +289,19 @@ def check(
     debug: Debug = False,
     flags: dict[str, Any] | None = None,
 ) -> None:
-    """Look at the data without training: what is there, what cannot be used, how it would split."""
+    """Look at the data without training: what is there, what looks wrong, how it would split."""
     with told_plainly(debug=debug, as_json=as_json):
         from saccade.check import check as look
 
         recipe = recipe_from(None, data, flags or {})
-        page = None if preview is None else _new_file(preview, flag="--preview")
+        told = None if page is None else _new_file(page, flag="--page")
+        shown = None if preview is None else _new_file(preview, flag="--preview")
         with choose_progress(quiet=quiet or as_json) as progress:
-            facts, lines = look(recipe, preview_path=page, progress=progress)
+            facts, lines = look(recipe, page_path=told, preview_path=shown, progress=progress)
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
-        if page is not None and not as_json:
-            typer.echo(f"preview: {page}")
+        for what, path in (("page", told), ("preview", shown)):
+            if path is not None and not as_json:
+                typer.echo(f"{what}: {path}")
     with told_plainly(debug=debug):  # what was found is printed by now, as one document
         if recipe.strict:
             from saccade.data.audit import refuse_severe

@@ -16,6 +16,7 @@ DATA = (
     "corrections", "limit", "follow_links", "keep_val", "strict", "val_fraction",
     "test_fraction", "seed",
 )  # fmt: skip
+LOOK = ("model", "weights", "cache", "cache_gb", "device", "threads")
 PIXELS = ("img_size", "fit")
 SCRATCH = (
     "widths", "kernel", "activation", "pooling", "head", "residual", "batch_norm", "drop",

@@ -24,6 +24,7 @@ from saccade.data.sealed import Answers, Sealed
 from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.data.unpacking import fill
+from saccade.insight.evidence import Evidence
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
@@ -56,6 +57,20 @@ class Lesson:
             SealBroken: they are sealed (E998).
         """
         return np.asarray(self.targets) if isinstance(self.targets, Sealed) else self.targets
+
+    def evidence(self, **known: Any) -> Evidence:  # noqa: ANN401 - fields of Evidence by name
+        """Return what studies may look at, the seal open or never set; `known` adds features."""
+        return Evidence(
+            recipe=self.recipe,
+            catalog=self.catalog,
+            task=self.task,
+            split=self.split,
+            targets=self.truth,
+            cache=self.cache,
+            looks=self.looks,
+            twins=self.twins,
+            **known,
+        )
 
     def sealed(self) -> "Lesson":
         """Return the lesson with the answers of its test part under seal."""

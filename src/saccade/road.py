@@ -14,7 +14,6 @@ from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.handover import keep_model, model_facts
 from saccade.insight import leaks
-from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, total_seconds
@@ -287,16 +286,7 @@ class Road:
         self, answerer: Answerer, asked: Asked, table: Predictions, model_trust: ModelTrust | None
     ) -> None:
         """Write what can be said of how far the result can be trusted, as far as time allows."""
-        lesson = self.lesson
-        evidence = Evidence(
-            recipe=self.recipe,
-            catalog=lesson.catalog,
-            task=lesson.task,
-            split=lesson.split,
-            targets=lesson.truth,
-            cache=lesson.cache,
-            looks=lesson.looks,
-            twins=lesson.twins,
+        evidence = self.lesson.evidence(
             features_ND=answerer.frozen_features(),
             features_name=self.net.name,
             frozen_engine=answerer.frozen_engine(),

@@ -23,6 +23,9 @@ Ask = Callable[[np.ndarray], np.ndarray]
 """From canvases, uint8 (B, canvas, canvas, 3), to float32 (B, …)."""
 
 
+NO_FEATURES = "there are no features of a pretrained network"
+
+
 class NotPossible(Exception):
     """A study has nothing to say about this run; the text says why, for a person."""
 
@@ -66,7 +69,7 @@ class Evidence:
     def features(self) -> np.ndarray:
         """The frozen features; raises NotPossible where there are none."""
         if self.features_ND is None:
-            raise NotPossible("the network was trained from scratch, so there are no features")
+            raise NotPossible(NO_FEATURES)
         return self.features_ND
 
     @property

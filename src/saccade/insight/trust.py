@@ -14,6 +14,7 @@ from saccade.runtime.store import write_json
 FORMAT_VERSION = 1
 TRUST = "trust.json"
 
+AFTER = "nothing was trained yet"
 FAULT = "a fault in saccade, which should be reported"
 
 Findings = Mapping[str, Any]
@@ -69,7 +70,7 @@ def examine(
     num = len(evidence.catalog)
     for study in studies:
         if study.after_learning and evidence.table is None:
-            trust.left_out[study.name] = f"{study.what}: nothing was trained yet"
+            trust.left_out[study.name] = f"{study.what}: {AFTER}"
             continue
         if time.monotonic() + study.seconds + num * study.seconds_a_picture > evidence.deadline:
             trust.left_out[study.name] = f"{study.what}: the budget left no time for it"

@@ -1,0 +1,61 @@
+"""What studies say of data before anything is learned: a frozen network is asked, and no more."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from saccade.data.cache_folder import cache_folder
+from saccade.insight.studies import STUDIES
+from saccade.insight.trust import Trust, examine
+from saccade.lesson import Lesson
+from saccade.models import network
+from saccade.models.engine import Engine
+from saccade.models.inference import FeaturesOf, extract_features, open_engine
+from saccade.models.network import Network
+from saccade.models.weights import Weights, fetch
+from saccade.runtime import device
+from saccade.runtime.progress import Progress
+
+
+def look_through(lesson: Lesson, name: str, *, progress: Progress) -> Trust:
+    """Return what the studies that need no learning say, by the features of one frozen network.
+
+    Args:
+        lesson: the data, with canvases for that network.
+        name: the architecture, as in `Recipe.model`.
+        progress: is told how far it is.
+
+    Raises:
+        UsageError: an unknown network (E210, E211).
+        ResourceError, ArtefactError: weights that cannot be had, as `weights.fetch`.
+    """
+    weights = fetch(name, weights=lesson.recipe.weights)
+    if weights is None:
+        return examine(lesson.evidence(), STUDIES, progress=progress)
+    device_name = device.choose_device(lesson.recipe.device)
+    device.set_threads(lesson.recipe.threads)
+    net, _ = network.build(name, task=lesson.task, recipe=lesson.recipe, weights=weights)
+    engine = _opened(net, lesson, weights, device_name)
+    rows: Sequence[int] = range(len(lesson.catalog))
+    progress.start("frozen features", len(rows), "pictures")
+    found = extract_features(net, lesson.cache, rows, engine=engine, progress=progress)
+    progress.close()
+    features_ND = found.reshape(len(found), -1)
+
+    def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
+        return engine(canvases_BHWC).reshape(len(canvases_BHWC), -1)
+
+    evidence = lesson.evidence(features_ND=features_ND, features_name=net.name, frozen_engine=ask)
+    return examine(evidence, STUDIES, progress=progress)
+
+
+def _opened(net: Network, lesson: Lesson, weights: Weights, device_name: str) -> Engine:
+    return open_engine(
+        FeaturesOf(net),
+        preprocess=lesson.cache.preprocess,
+        device=device_name,
+        num_pictures=len(lesson.catalog),
+        exact=True,
+        key=f"{weights.sha256}-{net.architecture}-features",
+        cache_dir=cache_folder(lesson.recipe.cache),
+    )
