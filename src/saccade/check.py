@@ -13,7 +13,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
 from saccade.insight.evidence import NO_FEATURES
 from saccade.insight.studies import STUDIES
-from saccade.insight.trust import AFTER, Trust, examine
+from saccade.insight.trust import Trust, examine
 from saccade.lesson import Lesson, counts, data_facts, look, told
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
@@ -21,6 +21,8 @@ from saccade.reporting.facts import Facts
 from saccade.reporting.folder import SplitRow
 from saccade.reporting.looked import facts_of_look
 from saccade.reporting.page import write_page, write_preview_page
+from saccade.reporting.studies import sentences
+from saccade.reporting.wording import plural
 from saccade.runtime.errors import listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
@@ -88,29 +90,33 @@ def wants_network(recipe: Recipe) -> bool:
 
 
 def _examined(lesson: Lesson, progress: Progress) -> Trust:
-    if not wants_network(lesson.recipe):
-        trust = examine(lesson.evidence(), STUDIES, progress=progress)
-        reason = (
-            "whatever rests on features: name weights with --weights, or a network with --model"
-        )
-        own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
-        return dataclasses.replace(trust, left_out={**own, "features": reason})
-    from saccade.looking import look_through  # noqa: PLC0415 - brings torch
+    """Return what the studies say that need no trained network; the others are not spoken of."""
+    studies = [study for study in STUDIES if not study.after_learning]
+    if wants_network(lesson.recipe):
+        from saccade.looking import look_through  # noqa: PLC0415 - brings torch
 
-    return look_through(lesson, first_name(lesson.recipe.model), progress=progress)
+        return look_through(
+            lesson, first_name(lesson.recipe.model), studies=studies, progress=progress
+        )
+    trust = examine(lesson.evidence(), studies, progress=progress)
+    own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
+    reason = "what rests on features: name weights with --weights, or a network with --model"
+    return dataclasses.replace(trust, left_out={**own, "features": reason})
 
 
 def _said(trust: Trust) -> list[str]:
-    """Return a line for every study that has something to say, and what was not asked."""
-    sentences = [str(own["sentence"]) for own in trust.studies.values() if own.get("sentence")]
-    left_out = [f"not asked: {why}" for why in trust.left_out.values() if AFTER not in why]
-    return ["", *sentences, *left_out] if sentences or left_out else []
+    """Return a line for every study that has something to say, and for what was not asked."""
+    told = sentences(trust.as_dict())
+    left_out = [f"not asked: {why}" for why in trust.left_out.values()]
+    return ["", *told, *left_out] if told or left_out else []
 
 
 def _page(lesson: Lesson, facts: dict[str, Any]) -> Facts:
     rows = {name: row for row, name in enumerate(lesson.catalog.paths)}
     severe = Counter(own["severity"] for own in facts["findings"])
-    said = ", ".join(f"{severe[kind]} {kind}" for kind in ("severe", "warning", "note"))
+    said = f"{severe['severe']} severe, " + ", ".join(
+        plural(severe[kind], kind) for kind in ("warning", "note")
+    )
     return facts_of_look(
         facts,
         _rows(lesson),

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.data.cache_folder import cache_folder
-from saccade.insight.studies import STUDIES
-from saccade.insight.trust import Trust, examine
+from saccade.insight.trust import Study, Trust, examine
 from saccade.lesson import Lesson
 from saccade.models import network
 from saccade.models.engine import Engine
@@ -17,12 +16,15 @@ from saccade.runtime import device
 from saccade.runtime.progress import Progress
 
 
-def look_through(lesson: Lesson, name: str, *, progress: Progress) -> Trust:
-    """Return what the studies that need no learning say, by the features of one frozen network.
+def look_through(
+    lesson: Lesson, name: str, *, studies: Sequence[Study], progress: Progress
+) -> Trust:
+    """Return what studies that need no learning say, by the features of one frozen network.
 
     Args:
         lesson: the data, with canvases for that network.
         name: the architecture, as in `Recipe.model`.
+        studies: what to ask.
         progress: is told how far it is.
 
     Raises:
@@ -31,7 +33,7 @@ def look_through(lesson: Lesson, name: str, *, progress: Progress) -> Trust:
     """
     weights = fetch(name, weights=lesson.recipe.weights)
     if weights is None:
-        return examine(lesson.evidence(), STUDIES, progress=progress)
+        return examine(lesson.evidence(), studies, progress=progress)
     device_name = device.choose_device(lesson.recipe.device)
     device.set_threads(lesson.recipe.threads)
     net, _ = network.build(name, task=lesson.task, recipe=lesson.recipe, weights=weights)
@@ -46,7 +48,7 @@ def look_through(lesson: Lesson, name: str, *, progress: Progress) -> Trust:
         return engine(canvases_BHWC).reshape(len(canvases_BHWC), -1)
 
     evidence = lesson.evidence(features_ND=features_ND, features_name=net.name, frozen_engine=ask)
-    return examine(evidence, STUDIES, progress=progress)
+    return examine(evidence, studies, progress=progress)
 
 
 def _opened(net: Network, lesson: Lesson, weights: Weights, device_name: str) -> Engine:

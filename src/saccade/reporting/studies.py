@@ -47,6 +47,15 @@ def _known(studies: Mapping[str, Any], album: Album) -> Iterator[StudyFacts]:
             yield StudyFacts(name=name, section=section, view=view(studies[name], album))
 
 
+def sentences(trust: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what each study says first, for a terminal."""
+    told = []
+    for study in studies_of(trust, Album(lambda _path: None)):
+        said = study.view.get("sentence") or " ".join(study.view.get("sentences", ())[:1])
+        told += [str(said)] if said else []
+    return tuple(told)
+
+
 def left_out(trust: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a sentence for each study that says nothing about this run, with the reason."""
     reasons = trust.get("left_out", {})

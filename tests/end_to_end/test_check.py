@@ -1,0 +1,88 @@
+"""A look at data: what studies say before learning, with a network and without one."""
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import ImageFolder
+
+from saccade import check as looking
+from saccade.check import check, wants_network
+from saccade.data.task import Task
+from saccade.insight.studies import STUDIES
+from saccade.models import network, tensors
+from saccade.training.recipe import Recipe
+
+PX = 32
+BEFORE = {study.name for study in STUDIES if not study.after_learning}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    task = Task(kind="multiclass", classes=("a", "b", "c"))
+    net, _ = network.build("test_resnet", task=task, recipe=Recipe(), img_size=PX)
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.safetensors"
+    tensors.write(path, net.body.state_dict())
+    return path
+
+
+def test_without_a_network_it_says_what_was_not_asked_and_how_to_ask(
+    image_folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SACCADE_WEIGHTS", raising=False)
+    facts, lines = check(Recipe(data=str(image_folder(3, 50))))
+    assert {"shortcuts", "leaks"} <= set(facts["trust"]["studies"])
+    assert "suspects" not in facts["trust"]["studies"]
+    assert lines[-1] == (
+        "not asked: what rests on features: name weights with --weights, or a network with --model"
+    )
+
+
+def test_with_a_network_every_study_is_answered_or_has_its_reason(
+    image_folder: ImageFolder, weights: Path
+) -> None:
+    recipe = Recipe(
+        data=str(image_folder(3, 50, side=PX)),
+        model="test_resnet",
+        weights=str(weights),
+        img_size=PX,
+    )
+    facts, lines = check(recipe)
+    trust = facts["trust"]
+    assert set(trust["studies"]) | set(trust["left_out"]) == BEFORE
+    assert {"suspects", "learning_curve", "shortcuts"} <= set(trust["studies"])
+    assert not [reason for reason in trust["left_out"].values() if "fault" in reason]
+    assert any("probably wrong" in line for line in lines)
+
+
+def test_the_page_holds_what_was_found_and_speaks_of_no_model(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    page = tmp_path / "look.html"
+    check(Recipe(data=str(image_folder(3, 50))), page_path=page)
+    html = page.read_text()
+    assert "A look at data, before learning" in html
+    assert "Shortcuts" in html
+    assert "This run is not finished" not in html
+    assert 'href="#good"' not in html
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable", "wanted"),
+    [
+        ({}, "", False),
+        ({}, "weights", True),
+        ({"weights": "w.safetensors"}, "", True),
+        ({"model": "resnet18"}, "", True),
+        ({"model": "cnn"}, "weights", False),
+        ({"weights": "none"}, "weights", False),
+    ],
+)
+def test_a_network_is_asked_only_where_one_or_its_weights_are_named(
+    changes: dict[str, str], variable: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACCADE_WEIGHTS", variable)
+    assert wants_network(Recipe(**changes)) is wanted
+
+
+def test_what_a_look_decodes_a_run_with_the_default_network_need_not_decode_again() -> None:
+    assert looking._preprocess(Recipe()).canvas_px == 256
