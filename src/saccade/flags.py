@@ -9,7 +9,14 @@ import typer
 
 from saccade.runtime.errors import UsageError
 from saccade.training.recipe import Recipe
-from saccade.training.recipe_file import descriptions, field_types, make_recipe, read_recipe
+from saccade.training.recipe_file import (
+    AUGMENTATIONS,
+    descriptions,
+    field_types,
+    keeping_what_was_set,
+    make_recipe,
+    read_recipe,
+)
 
 DATA = (
     "image_column", "label_column", "split_column", "group_column", "group", "task", "exclude",
@@ -21,9 +28,7 @@ PIXELS = ("img_size", "fit")
 SCRATCH = (
     "widths", "kernel", "activation", "pooling", "head", "residual", "batch_norm", "drop",
 )  # fmt: skip
-AUGMENT = (
-    "augment", "rotate", "zoom", "shift", "hflip", "vflip", "brightness", "contrast", "noise",
-)  # fmt: skip
+AUGMENT = ("augment", *AUGMENTATIONS)
 
 Coverage = Annotated[
     float | None,
@@ -100,7 +105,7 @@ def recipe_from(config: str | None, data: str | None, flags: dict[str, Any]) -> 
         values["data"] = data
     if config is not None:
         return read_recipe(Path(config), **values)
-    return make_recipe(values, where="the command line")
+    return make_recipe(keeping_what_was_set(values, values), where="the command line")
 
 
 def _items(name: str, text: str, kind: Any) -> list[Any]:  # noqa: ANN401 - a type

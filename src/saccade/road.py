@@ -197,6 +197,7 @@ class Road:
                     weights_key=self.fetched.sha256 if self.fetched else "",
                     on_model=self._keep_so_far if self.budget.limited else None,
                     on_plan=self._keep_plan,
+                    on_recipe=self._keep_recipe,
                 ),
                 reserve=self._reserve(),
                 resume=checkpoint,
@@ -211,6 +212,11 @@ class Road:
         """Write the model as it is, untested, so that there is one whatever happens next."""
         self._note_model(num_stages)
         keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
+
+    def _keep_recipe(self, recipe: Recipe) -> None:
+        """Go on with the recipe whose augmentation is settled: it is the one to run again."""
+        self.recipe, self.lesson = recipe, replace(self.lesson, recipe=recipe)
+        write_recipe(self.folder / "recipe.toml", recipe)
 
     def _keep_plan(self, rungs: tuple[str, ...]) -> None:
         write_recipe(self.folder / "recipe.toml", self.recipe.replace(rungs=rungs))

@@ -150,7 +150,7 @@ def question(asked: list[Question], wanted: Callable[[Question], bool], *, which
 @pytest.mark.parametrize(
     ("wanted", "which"),
     [
-        (lambda q: q.after == "", 0),  # while the head's features are computed
+        (lambda q: q.after == "augmentation", 0),  # while the head's features are computed
         (lambda q: q.after == "head", 2),  # while views are computed
         (lambda q: q.rungs == 1 and q.epochs == 1, 3),  # within the second epoch of a rung
         (lambda q: q.rungs == 1, -1),  # after the last step of a rung

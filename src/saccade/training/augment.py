@@ -59,8 +59,8 @@ def augment_of(recipe: Recipe) -> Augment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Draw:
-    """What will happen to B pictures; every field is a float32 array (B,)."""
+class Draw:
+    """What will happen to B pictures; every field is an array (B,)."""
 
     angle: np.ndarray  # radians
     scale: np.ndarray  # above 1 the object grows
@@ -71,14 +71,26 @@ class _Draw:
     brightness: np.ndarray  # factor
     contrast: np.ndarray  # factor
     noise: np.ndarray  # standard deviation, 0-255
-    corner: np.ndarray  # int64 (B, 2): where this picture's noise begins in the bank
+    corner: np.ndarray  # (B, 2) in 0-1: where this picture's noise begins in the bank
 
 
-def draw(augment: Augment, rows: Sequence[int] | np.ndarray, *, seed: int, epoch: int) -> _Draw:
+def still(num: int, **changes: np.ndarray | float) -> Draw:
+    """Return a draw in which nothing happens to `num` pictures, but for the fields named."""
+    zeros, ones = np.zeros(num), np.ones(num)
+    fields_of = {
+        "angle": zeros, "scale": ones, "shift_x": zeros, "shift_y": zeros, "mirror_x": ones,
+        "mirror_y": ones, "brightness": ones, "contrast": ones, "noise": zeros,
+        "corner": np.zeros((num, 2)),
+    }  # fmt: skip
+    given = {name: np.broadcast_to(v, fields_of[name].shape) for name, v in changes.items()}
+    return Draw(**{**fields_of, **given})
+
+
+def draw(augment: Augment, rows: Sequence[int] | np.ndarray, *, seed: int, epoch: int) -> Draw:
     """Return what happens to the pictures `rows` in this epoch."""
     uniform = np.stack([generator(seed, "augment", epoch, int(row)).random(_DRAWS) for row in rows])
     signed = 2 * uniform - 1
-    return _Draw(
+    return Draw(
         angle=signed[:, 0] * math.radians(augment.rotate),
         # Uniform in the logarithm, so that growing and shrinking are equally likely.
         scale=np.exp(signed[:, 1] * -math.log(1 - augment.zoom)),
@@ -113,24 +125,27 @@ class Augmenter:
         self, canvases_BHWC: np.ndarray, rows: Sequence[int] | np.ndarray, *, epoch: int
     ) -> torch.Tensor:
         """Return pixels_BHWC, float32 in 0-255, of the network's input size."""
-        what = draw(self.augment, rows, seed=self._seed, epoch=epoch)
+        return self.apply(canvases_BHWC, draw(self.augment, rows, seed=self._seed, epoch=epoch))
+
+    def apply(self, canvases_BHWC: np.ndarray, what: Draw) -> torch.Tensor:
+        """Return pixels_BHWC as a call does, with what happens to each picture given."""
         images = torch.from_numpy(canvases_BHWC).to(self._device).permute(0, 3, 1, 2).float()
         images = self._light(self._move(images, what), what)
         return images.clamp_(0, 255).permute(0, 2, 3, 1)
 
-    def _move(self, images_BCHW: torch.Tensor, what: _Draw) -> torch.Tensor:
+    def _move(self, images_BCHW: torch.Tensor, what: Draw) -> torch.Tensor:
         size, canvas = self.preprocess.size_px, images_BCHW.shape[-1]
         grid = _grid(what, size=size, canvas=canvas).to(self._device)
         return F.grid_sample(
             images_BCHW, grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )
 
-    def _light(self, images_BCHW: torch.Tensor, what: _Draw) -> torch.Tensor:
+    def _light(self, images_BCHW: torch.Tensor, what: Draw) -> torch.Tensor:
         factor = self._column(what.brightness)
         contrast = self._column(what.contrast)
         mean = images_BCHW.mean(dim=(1, 2, 3), keepdim=True) * factor
         images = (images_BCHW * factor - mean) * contrast + mean
-        if not self.augment.noise:
+        if not what.noise.any():
             return images
         size = self.preprocess.size_px
         corners = (what.corner * size).astype(np.int64)
@@ -141,7 +156,16 @@ class Augmenter:
         return torch.from_numpy(values.astype(np.float32)).to(self._device).view(-1, 1, 1, 1)
 
 
-def _grid(what: _Draw, *, size: int, canvas: int) -> torch.Tensor:
+def in_canvases(
+    canvases_BHWC: np.ndarray, pixels_BHWC: torch.Tensor, preprocess: Preprocess
+) -> np.ndarray:
+    """Return copies of canvases, uint8, whose centre, which the network sees, are these pixels."""
+    changed = canvases_BHWC.copy()
+    preprocess.centre(changed)[:] = pixels_BHWC.round().byte().cpu().numpy()
+    return changed
+
+
+def _grid(what: Draw, *, size: int, canvas: int) -> torch.Tensor:
     """Return where each output pixel is read from: (B, size, size, 2) in -1…1 of the canvas.
 
     Output coordinates are turned by the angle, divided by the scale, mirrored and moved; a

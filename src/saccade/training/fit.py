@@ -60,6 +60,7 @@ class Surroundings:
     started: float = field(default_factory=time.monotonic)  # when the run began
     on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
     on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs` as far as planned
+    on_recipe: Callable[[Recipe], None] | None = None  # once its augmentation is settled
 
     def note(self, sentence: str) -> None:
         """Tell one thing that should stay in the history (once, however often a run goes on)."""

@@ -17,6 +17,7 @@ from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
 from saccade.training.plan import VIEWS, PlannedRung, depths, read_rungs
 from saccade.training.recipe import Recipe
+from saccade.training.settle import settle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,9 @@ def learn(
 ) -> Learned:
     """Train the network in place.
 
-    With pretrained weights the head is solved on the frozen features first. Then the freezing
-    ladder is climbed (`--unfreeze auto`), or the stages asked for are fine-tuned, which is kept
-    only where it answers better.
+    First it is settled with which augmentations it learns. With pretrained weights the head is
+    solved on the frozen features. Then the freezing ladder is climbed (`--unfreeze auto`), or the
+    stages asked for are fine-tuned, which is kept only where it answers better.
 
     Args:
         network: with its first weights.
@@ -59,6 +60,8 @@ def learn(
         resume: where learning with the same arguments stopped.
     """
     last = len(network.stages)
+    if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
+        recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
         count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
         network.set_stage_trainable(count)

@@ -107,6 +107,8 @@ class Recipe:
 
     augment: bool = True
     "All six augmentations below; --no-augment switches them off together."
+    keep_augment: tuple[str, ...] = ()
+    "Of those below: kept even where found to spoil the learning; those that you set always are."
     rotate: float = 15.0
     "Rotation up to ± this many degrees, 0-180."
     zoom: float = 0.15
@@ -114,7 +116,7 @@ class Recipe:
     shift: float = 0.08
     "Translation up to ± this share of the side, 0-0.5."
     hflip: float = 0.5
-    "Probability of a horizontal flip; 0 for digits and text."
+    "Probability of a horizontal flip; left out where it is found to spoil the learning (text)."
     vflip: float = 0.0
     "Probability of a vertical flip; 0.5 for pictures without an up."
     brightness: float = 0.15

@@ -8,7 +8,7 @@ import math
 import re
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -32,6 +32,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
         "device": ("auto", "cpu", "cuda", "mps"),
     }
 )
+
+AUGMENTATIONS = (
+    "rotate", "zoom", "shift", "hflip", "vflip", "brightness", "contrast", "noise",
+)  # fmt: skip
 
 RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
     {
@@ -150,6 +154,8 @@ def check(recipe: Recipe, *, where: str) -> None:
     if recipe.unfreeze not in {"auto", "all"} and not recipe.unfreeze.isdecimal():
         _refuse("unfreeze", recipe.unfreeze, "auto, all, or a number of stages from 0", where)
     _check_time(recipe, where)
+    if wrong := [name for name in recipe.keep_augment if name not in AUGMENTATIONS]:
+        _refuse("keep_augment", wrong[0], f"among {', '.join(AUGMENTATIONS)}", where)
     if recipe.val_fraction + recipe.test_fraction >= 1:
         _refuse("val_fraction", recipe.val_fraction, "below 1 together with test_fraction", where)
 
@@ -173,8 +179,21 @@ def _refuse(name: str, value: object, allowed: str, where: str) -> None:
     )
 
 
+def keeping_what_was_set(values: Mapping[str, Any], said: Iterable[str]) -> dict[str, Any]:
+    """Return the values with `keep_augment` holding each augmentation that somebody set.
+
+    >>> keeping_what_was_set({"lr": 0.1, "hflip": 0.5}, ["lr", "hflip"])["keep_augment"]
+    ['hflip']
+    """
+    kept = [*values.get("keep_augment", ()), *(name for name in AUGMENTATIONS if name in said)]
+    return {**values, "keep_augment": list(dict.fromkeys(kept))} if kept else dict(values)
+
+
 def read_recipe(path: Path, **overrides: object) -> Recipe:
     """Return the recipe in a TOML file, with some values overridden.
+
+    A file that does not speak of `keep_augment` was written by a person, or before there was such
+    a thing: the augmentations that it sets are kept as they are.
 
     Raises:
         UsageError: there is no such file (E233), it is not TOML (E234), or as `make_recipe`.
@@ -195,7 +214,8 @@ def read_recipe(path: Path, **overrides: object) -> Recipe:
             where=str(path),
             fix='write lines like  epochs = 10  or  model = "resnet18"',
         ) from error
-    return make_recipe({**values, **overrides}, where=str(path))
+    said = {*overrides, *(() if "keep_augment" in values else values)}
+    return make_recipe(keeping_what_was_set({**values, **overrides}, said), where=str(path))
 
 
 def recipe_text(recipe: Recipe) -> str:
