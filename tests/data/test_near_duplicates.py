@@ -144,3 +144,13 @@ def test_many_frames_of_one_scene_do_not_take_the_turns_of_others(
 def test_no_pictures_and_one_picture_have_no_pairs() -> None:
     assert len(found(np.zeros((0, 32, 32), np.uint8)).pairs_P2) == 0
     assert len(found(thumbs(square(0))).pairs_P2) == 0
+
+
+def test_of_too_many_candidates_the_most_alike_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = thumbs(*[own for seed in range(8) for own in [square(seed, 64)] * 5])
+    monkeypatch.setattr(near_duplicates, "MOST_CANDIDATES", 20)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 7)
+    near = found(stack)
+    assert near.num_candidates == 8 * 10
+    assert len(near.pairs_P2) <= 20
+    assert near.similarity_P.min() > 0.99

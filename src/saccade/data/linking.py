@@ -29,6 +29,7 @@ def members(smallest: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     >>> [own.tolist() for own in members(np.array([0, 1, 1, 3, 1, 5]))]
     [[1, 2, 4]]
     """
-    order = np.argsort(smallest, kind="stable")
+    together = np.flatnonzero(np.bincount(smallest, minlength=1)[smallest] > 1)
+    order = together[np.argsort(smallest[together], kind="stable")]
     starts = np.flatnonzero(np.diff(smallest[order], prepend=-1))
-    return [own for own in np.split(order, starts[1:]) if len(own) > 1]
+    return [own for own in np.split(order, starts[1:]) if len(own)]

@@ -45,7 +45,7 @@ MIN_ALIKE = 0.73
 (flowers) to one in 80,000 (ants and bees)."""
 
 BLOCK = 1024  # rows and columns of a matrix product
-MOST_CANDIDATES = 4_000_000  # kept, the most alike: 80 MB
+MOST_CANDIDATES = 2_000_000  # kept, the most alike: 40 MB, twice that in between
 PAIRS = 64  # aligned at a time: what they take stays in a core's cache
 ROUND = 2_048  # pairs after which it is seen what is linked by now
 FEWEST_ALIGNED, ALIGNED_A_PICTURE = 5_000, 2
@@ -293,14 +293,13 @@ def _candidates(thumbs_NHW: NDArray[np.uint8], *, threads: int) -> _Candidates:
         return pairs[upper][good], values[good], len(values)
 
     corners = [(top, left) for top in starts for left in starts if left >= top]
-    held, total = [(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))], 0
+    held, num_held, total = [(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))], 0, 0
     for pairs, values, count in in_order(work, corners, threads=threads):
         held.append((pairs, values))
-        total += count
-        if sum(len(own) for _, own in held) > MOST_CANDIDATES:
-            held = [_most_alike(held)]
-            if len(held[0][1]) == MOST_CANDIDATES:
-                lowest[0] = held[0][1][-1]
+        num_held, total = num_held + len(values), total + count
+        if num_held > 2 * MOST_CANDIDATES:
+            held, num_held = [_most_alike(held)], MOST_CANDIDATES
+            lowest[0] = held[0][1][-1]
     pairs_C2, _ = _most_alike(held)
     first, second = pairs_C2.T
     mirrored = (odd_NO[first] * odd_NO[second]).sum(axis=1) < 0

@@ -1,0 +1,80 @@
+"""`--group` from the recipe to the split: a column, a pattern, or what is proposed."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from saccade.data.pixel_store import PixelStore
+from saccade.data.preprocess import Preprocess
+from saccade.lesson import Lesson, look
+from saccade.runtime.errors import DataError, UsageError
+from saccade.runtime.progress import Progress
+from saccade.training.recipe import Recipe
+
+ImageFolder = Callable[..., Path]
+
+
+def lesson(data: Path, **choices: str) -> Lesson:
+    return look(Recipe(data=str(data), **choices), data, None, progress=Progress())  # type: ignore[arg-type]
+
+
+def parts_of_groups(found: Lesson) -> list[set[str]]:
+    pairs = list(zip(found.catalog.groups, found.split.parts, strict=True))
+    return [{part for own, part in pairs if own == name} for name in {own for own, _ in pairs}]
+
+
+def test_a_pattern_keeps_what_it_names_in_one_part(image_folder: ImageFolder) -> None:
+    root = image_folder(2, 30)
+    found = lesson(root, group=r"/0(\d)\d\.png")  # tens: 0, 1 and 2, in both classes
+    assert set(found.catalog.groups) == {"0", "1", "2"}
+    assert all(len(parts) == 1 for parts in parts_of_groups(found))
+    assert "groups" in {own.kind for own in found.catalog.findings}
+    without = lesson(root)
+    assert len({*without.split.parts[:10]}) > 1  # the negative control: they would be torn
+
+
+def test_a_column_of_a_table_is_a_group_by_either_flag(image_folder: ImageFolder) -> None:
+    root = image_folder(2, 12)
+    table = root / "table.csv"
+    rows = [
+        [f"class{label}/{number:03}.png", f"class{label}", f"p{number // 3}"]
+        for label in range(2)
+        for number in range(12)
+    ]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "patient"], *rows])
+    one, other = lesson(table, group="patient"), lesson(table, group_column="patient")
+    assert one.split == other.split
+    assert set(one.catalog.groups) == {"p0", "p1", "p2", "p3"}
+    assert all(len(parts) == 1 for parts in parts_of_groups(one))
+    with pytest.raises(DataError) as caught:
+        lesson(table, group="hospital")
+    assert caught.value.code == "SACCADE-E307"
+
+
+def test_a_folder_has_no_columns(image_folder: ImageFolder) -> None:
+    with pytest.raises(UsageError) as caught:
+        lesson(image_folder(2, 6), group="patient")
+    assert str(caught.value).startswith(
+        "No picture has a group: the column 'patient' is empty, or these data come from folders, "
+        "which have no columns.\n"
+    )
+
+
+def test_auto_says_what_it_did_and_a_resumed_run_would_find_the_same(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    root = image_folder(2, 12)
+    recipe = Recipe(data=str(root), group="auto")
+
+    def once() -> Lesson:
+        with PixelStore(Preprocess(size_px=16), folder=str(tmp_path / "cache")) as pixels:
+            return look(recipe, root, pixels, progress=Progress())
+
+    found, again = once(), once()
+    assert found.split == again.split
+    (finding,) = [own for own in found.catalog.findings if own.kind == "groups"]
+    assert finding.sentence.startswith("--group auto: ")
+    assert finding.severity == "note"
