@@ -266,5 +266,5 @@ def told(lesson: Lesson, findings: Sequence[Finding]) -> Iterator[str]:
     yield f"parts: {sizes}"
     yield from lesson.split.notes
     for finding in findings:
-        if finding.severity != "note":
+        if finding.severity != "note" or finding.kind == "groups":  # those were asked for
             yield f"{finding.severity}: {finding.sentence}"

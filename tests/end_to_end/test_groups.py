@@ -8,7 +8,7 @@ import pytest
 
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
-from saccade.lesson import Lesson, look
+from saccade.lesson import Lesson, look, told
 from saccade.runtime.errors import DataError, UsageError
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
@@ -78,3 +78,4 @@ def test_auto_says_what_it_did_and_a_resumed_run_would_find_the_same(
     (finding,) = [own for own in found.catalog.findings if own.kind == "groups"]
     assert finding.sentence.startswith("--group auto: ")
     assert finding.severity == "note"
+    assert f"note: {finding.sentence}" in list(told(found, found.catalog.findings))
