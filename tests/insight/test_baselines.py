@@ -93,9 +93,7 @@ def names(found: dict[str, Any]) -> list[str]:
 def test_from_scratch_there_is_every_rung_but_the_frozen_one(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found)) == found
     assert names(found) == ["majority", "properties", "mlp", "cnn", "final"]
-    assert found["left_out"] == {
-        "frozen": "the network was trained from scratch, so there are no features"
-    }
+    assert found["left_out"] == {"frozen": "there are no features of a pretrained network"}
     assert [own["score"]["n"] for own in found["rungs"]] == [30] * 5
     for own in found["rungs"]:
         assert own["num_bytes"] == 4 * own["num_parameters"]
@@ -265,11 +263,11 @@ def test_of_labels_that_mean_something_it_is_claimed() -> None:
 
 
 @pytest.mark.slow
-def test_of_random_labels_nothing_is_claimed_in_two_thousand_runs(
+def test_of_random_labels_nothing_is_claimed_in_a_thousand_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = claims(2000)
+    found = claims(1000)
     with capsys.disabled():
-        print(f"\nbetter claimed {found.better / 2000:.3f}, chance held {found.held / 2000:.3f}")
-    assert found.better <= 0.05 * 2000
-    assert found.held >= 0.93 * 2000
+        print(f"\nbetter claimed {found.better / 1000:.3f}, chance held {found.held / 1000:.3f}")
+    assert found.better <= 0.05 * 1000
+    assert found.held >= 0.93 * 1000

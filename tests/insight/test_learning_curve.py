@@ -149,7 +149,7 @@ def test_several_labels_have_a_curve_by_f1_and_numbers_by_their_error() -> None:
 
 def test_nothing_is_said_from_too_few_pictures_from_scratch_or_out_of_time() -> None:
     x, y = digits(200)
-    with pytest.raises(NotPossible, match="trained from scratch"):
+    with pytest.raises(NotPossible, match="no features of a pretrained network"):
         learning_curve.study(evidence_of(None, y, FEW_DIGITS), {})
     with pytest.raises(NotPossible, match="too few for a curve"):
         learning_curve.study(evidence_of(x[:60], y[:60], FEW_DIGITS), {})

@@ -72,7 +72,7 @@ def test_without_groups_or_with_few_it_says_why_there_is_nothing_to_say() -> Non
         naive_split.study(
             evidence_of(features, classes, TWO, groups=few, parts=["train"] * 200), {}
         )
-    with pytest.raises(NotPossible, match="from scratch"):
+    with pytest.raises(NotPossible, match="no features of a pretrained network"):
         naive_split.study(evidence_of(None, classes, TWO, groups=["a", "a"] * 100), {})
 
 

@@ -63,8 +63,8 @@ STUDIES: tuple[Study, ...] = (
         name="baselines",
         what="the baseline ladder",
         ask=_later("baselines"),
-        seconds=3.5,
-        seconds_a_picture=1.5e-3,
+        seconds=3.0,
+        seconds_a_picture=1.2e-3,
         after_learning=True,
     ),
     Study(

@@ -60,16 +60,20 @@ def prepare(
         most_axes: principal axes that are kept, those with the most variance.
     """
     wanted_NK = wanted_outputs(targets, task)
-    threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
-    with threadpool_limits(threads, user_api="blas"):
+    with threadpool_limits(_threads(features_ND.size), user_api="blas"):
         rotated = _leading(rotate(features_ND), most_axes)
     return Ground(
         rotated=rotated,
         wanted_NK=wanted_NK,
         weights_N=row_weights(targets, class_weights),
         task=task,
-        threads=threads,
+        threads=_threads(rotated.coordinates_NR.size * wanted_NK.shape[1]),
     )
+
+
+def _threads(size: int) -> int | None:
+    """Return how many threads of BLAS so many numbers are worth; None = as many as there are."""
+    return 1 if size < LARGE else None
 
 
 def _leading(rotated: Rotated, most_axes: int) -> Rotated:
