@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from saccade.data.sealed import Answers
 from saccade.data.split import Split
@@ -119,10 +120,12 @@ def _unknown(
     rows = split.rows("train")
     if not np.isfinite(features_ND).all():
         return None, "some features of the network are no finite numbers"
-    reference = fit_reference(
-        features_ND[rows], targets[rows], rows=rows, task=held.task, seed=seed
-    )
-    try:
-        return fit_unknown(reference, held, features_ND[list(held.rows)]), ""
-    except NotPromised as no:
-        return None, str(no)
+    # Small matrices: threads that wait for a busy core cost far more than they save (docs/log.md).
+    with threadpool_limits(1, user_api="blas"):
+        reference = fit_reference(
+            features_ND[rows], targets[rows], rows=rows, task=held.task, seed=seed
+        )
+        try:
+            return fit_unknown(reference, held, features_ND[list(held.rows)]), ""
+        except NotPromised as no:
+            return None, str(no)

@@ -40,6 +40,21 @@ STUDIES: tuple[Study, ...] = (
         seconds_a_picture=4e-4,
     ),
     Study(
+        name="calibration",
+        what="whether scores mean what they say",
+        ask=_later("calibration"),
+        seconds=0.2,
+        after_learning=True,
+    ),
+    Study(
+        name="limits",
+        what="when the model should not be believed",
+        ask=_later("limits"),
+        seconds=0.1,
+        seconds_a_picture=2e-5,
+        after_learning=True,
+    ),
+    Study(
         name="slices",
         what="which kinds of pictures are answered worse",
         ask=_later("slices"),

@@ -6,9 +6,11 @@ from typing import Any
 
 from saccade.reporting import (
     study_baselines,
+    study_calibration,
     study_factors,
     study_leaks,
     study_learning_curve,
+    study_limits,
     study_naive_split,
     study_shortcuts,
     study_slices,
@@ -26,6 +28,8 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
         "naive_split": ("believe", study_naive_split.view),
         "shortcuts": ("believe", study_shortcuts.view),
         "baselines": ("good", study_baselines.view),
+        "calibration": ("good", study_calibration.view),
+        "limits": ("good", study_limits.view),
         "slices": ("wrong", study_slices.view),
         "suspects": ("help", study_suspects.view),
         "learning_curve": ("help", study_learning_curve.view),

@@ -1,0 +1,148 @@
+"""What the model promises and what came of it, as the page says and draws it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from saccade.reporting.axes import Axis
+from saccade.reporting.charts import Series, line_chart
+from saccade.reporting.estimates import estimate_of, told
+from saccade.reporting.pictures import Album
+from saccade.reporting.svg import Svg
+from saccade.reporting.wording import decimals, percent, plural, short
+from saccade.runtime.store import decode_name
+
+Study = Mapping[str, Any]
+SPOKEN = 0.95  # of the coverages and accuracies in the tables, the one that a sentence is about
+
+
+def view(study: Study, album: Album) -> dict[str, Any]:
+    """Return what `study_limits.html` is given."""
+    unknown, answers = study["unknown"], study["answers"]
+    return {
+        "is_value": study["is_value"],
+        "n": study["n"],
+        "sets": _sets(study),
+        "coverages": [_coverage(own) for own in study["coverages"]],
+        "answers": _answered(study) if answers else "",
+        "promises": [_promise(own) for own in answers["promises"]] if answers else [],
+        "chart": share_chart(study) if answers else None,
+        "unknown": _unknown(study),
+        "pictures": [
+            (album.picture(decode_name(own["path"])), f"{own['times']:.2f} times the limit")
+            for own in unknown.get("pictures", ())
+        ],
+        "note": _note(study),
+    }
+
+
+def _sets(study: Study) -> str:
+    found = next(own for own in study["coverages"] if own["promised"] == SPOKEN)
+    if "why" in found:
+        return f"{found['why'][0].upper()}{found['why'][1:]}."
+    if study["is_value"]:
+        return (
+            f"A stretch of {short(found['size'])} around the answer should hold "
+            f"{100 * SPOKEN:g} % of the true values; it held {told(found['measured'])} of "
+            f"{plural(study['n'], 'test picture')}."
+        )
+    what = "all true labels" if study["of_labels"] else "the true class"
+    size = f"{found['size']:.2f} {'labels' if study['of_labels'] else 'classes'} on average"
+    return (
+        f"With --coverage {SPOKEN:g} an answer is a set of {size}, and at least "
+        f"{100 * SPOKEN:g} % of the sets should hold {what}; of "
+        f"{plural(study['n'], 'test picture')} {told(found['measured'])} did."
+    )
+
+
+def _coverage(own: Mapping[str, Any]) -> dict[str, Any]:
+    if "why" in own:
+        return {"promised": f"{own['promised']:g}", "why": own["why"]}
+    single = own["single"]
+    return {
+        "promised": f"{own['promised']:g}",
+        "why": "",
+        "measured": estimate_of(own["measured"]),
+        "size": short(own["size"]),
+        "single": "–" if single is None else percent(single),
+    }
+
+
+def _answered(study: Study) -> str:
+    answers = study["answers"]
+    best = answers["best"]
+    own = next((one for one in answers["promises"] if one["accuracy"] == best), None)
+    if not best:
+        return (
+            f"No accuracy can be promised by withholding answers: the {study['num_fitted']:,} "
+            f"pictures of the {study['fitted_on']} part show too little."
+        )
+    if own is None or "why" in own:
+        return (
+            f"The highest accuracy that {study['num_fitted']:,} held-out pictures can promise is "
+            f"{best:g} (saccade predict --min-accuracy {best:g}); the rest is marked as unsure."
+        )
+    return (
+        f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} are "
+        f"marked as unsure. Of the test part {told(own['share'])} is then answered, and of those "
+        f"answers {told(own['measured'])} are right (n = {own['measured']['n']:,})."
+    )
+
+
+def _promise(own: Mapping[str, Any]) -> dict[str, Any]:
+    if "why" in own:
+        return {"accuracy": f"{own['accuracy']:g}", "why": own["why"]}
+    return {
+        "accuracy": f"{own['accuracy']:g}",
+        "why": "",
+        "threshold": decimals(own["threshold"]),
+        "fitted": f"{own['right_fitted']:,} of {own['answered_fitted']:,}",
+        "measured": estimate_of(own["measured"]),
+        "share": estimate_of(own["share"]),
+    }
+
+
+def share_chart(study: Study) -> Svg:
+    """Return accuracy among the answered against the share that is answered."""
+    points = study["answers"]["curve"]
+    lowest = min(accuracy for _, accuracy in points)
+    low = max(0.0, min(int(lowest * 10) / 10, 0.9))
+    marked = [own for own in study["answers"]["promises"] if "why" not in own]
+    mark = f"{marked[-1]['share']['value']}:{marked[-1]['accuracy']:g} promised" if marked else ""
+    return line_chart(
+        [Series(name="", x=[share for share, _ in points], y=[right for _, right in points])],
+        Axis(title="share of the test part that is answered", low=0, high=1),
+        Axis(title="share of the answers that is right", low=low, high=1),
+        title=(
+            "Accuracy among the answered pictures against the share answered, the surest first; "
+            f"{points[-1][1]:.3f} where all are answered"
+        ),
+        mark=mark,
+    )
+
+
+def _unknown(study: Study) -> str:
+    found = study["unknown"]
+    if "why" in found:
+        return f"Pictures of something else are not told apart: {found['why']}."
+    return (
+        f"Of {plural(study['n'], 'test picture')} {told(found['rejected'])} are taken for "
+        f"something else. The limit is a distance that {100 * found['rate']:g} % of the right "
+        f"pictures pass at most, on average; {found['num_fitted']:,} of the "
+        f"{study['fitted_on']} part set it, and distances are to "
+        f"{found['num_reference']:,} training pictures in the space of "
+        "what the last layer is given."
+    )
+
+
+def _note(study: Study) -> str:
+    groups = (
+        " Pictures that belong together make the promised coverage less certain than it says."
+        if study["groups"]
+        else ""
+    )
+    return (
+        f"Everything was set by the {study['fitted_on']} part (n = {study['num_fitted']:,}), which "
+        f"also chose the network, and measured on the {study['part']} part. Promises are averages "
+        "over pictures like these: a new camera or season can break them, and no class alone is "
+        f"promised anything.{groups}"
+    )

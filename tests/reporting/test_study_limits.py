@@ -1,0 +1,230 @@
+"""What the page says of scores and promises: whole sentences, drawings, hostile names."""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.reporting.conftest import Plan, make_run, noise_picture
+
+from saccade.reporting import study_calibration, study_limits
+from saccade.reporting.collect import collect
+from saccade.reporting.page import render
+from saccade.reporting.pictures import Album
+
+ALBUM = Album(lambda _path: None)
+
+
+def estimate(value: float, low: float, high: float, n: int = 200) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high, "n": n, "method": "wilson"}
+
+
+def state(error: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "error": error,
+        "log_loss": estimate(0.36, 0.28, 0.47),
+        "bins": [
+            {"low": 0.4, "high": 0.7, "score": 0.55, "right": estimate(0.5, 0.4, 0.6, 100)},
+            {"low": 0.7, "high": 1.0, "score": 0.95, "right": estimate(0.97, 0.92, 0.99, 100)},
+        ],
+    }
+
+
+CALIBRATION: dict[str, Any] = {
+    "part": "test",
+    "n": 200,
+    "kind": "temperature",
+    "temperature": 1.31,
+    "why": "one temperature, fitted on 120 held-out pictures",
+    "fitted_on": "validation",
+    "num_fitted": 120,
+    "of_labels": False,
+    "before": state(estimate(0.081, 0.04, 0.11)),
+    "after": state(estimate(0.012, 0.0, 0.046)),
+}
+CANNOT = "an accuracy of 0.99 cannot be promised with n = 120 held-out pictures"
+LIMITS: dict[str, Any] = {
+    "part": "test",
+    "n": 200,
+    "fitted_on": "validation",
+    "num_fitted": 120,
+    "is_value": False,
+    "of_labels": False,
+    "groups": False,
+    "coverages": [
+        {"promised": 0.8, "measured": estimate(0.855, 0.8, 0.897), "size": 1.0, "single": 1.0},
+        {"promised": 0.95, "measured": estimate(0.935, 0.892, 0.962), "size": 1.25, "single": 0.78},
+        {"promised": 0.99, "why": "a coverage of 0.99 cannot be promised with n = 50"},
+    ],
+    "answers": {
+        "best": 0.95,
+        "promises": [
+            {
+                "accuracy": 0.95,
+                "threshold": 0.907,
+                "share_fitted": 0.625,
+                "right_fitted": 75,
+                "answered_fitted": 75,
+                "num_fitted": 120,
+                "measured": estimate(0.953, 0.901, 0.978, 127),
+                "share": estimate(0.635, 0.566, 0.699),
+            },
+            {"accuracy": 0.99, "why": CANNOT},
+        ],
+        "curve": [[0.005, 1.0], [0.5, 0.99], [1.0, 0.855]],
+        "area": estimate(0.035, 0.019, 0.056),
+        "error": 0.145,
+    },
+    "unknown": {
+        "rate": 0.05,
+        "threshold": 15.9,
+        "num_fitted": 120,
+        "num_reference": 680,
+        "rejected": estimate(0.06, 0.035, 0.102),
+        "pictures": [{"path": "<b>evil</b>.png", "times": 1.4}],
+    },
+}
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Callable[..., str]:
+    def of(**studies: dict[str, Any]) -> str:
+        run = make_run(tmp_path / "run", Plan())
+        trust = {"format_version": 1, "studies": studies, "left_out": {}, "seconds": {}}
+        (run / "trust.json").write_text(json.dumps(trust))
+        return render(collect(run, picture=noise_picture))
+
+    return of
+
+
+def changed(found: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(found), **changes}
+
+
+def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
+    assert study_calibration.sentences(CALIBRATION) == (
+        "Scores are off by 0.012 [0.000, 0.046] on average, and by 0.081 [0.040, 0.110] before "
+        "calibration (n = 200).",
+        "That is no more than chance would bring: of answers with a score of 0.8, four of five "
+        "are right, as far as 200 pictures can show.",
+        "They are calibrated by one temperature of 1.31, fitted on 120 pictures of the validation "
+        "part: the network was too sure. Which class is the best is the same as before.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"temperature": 0.7}, "the network was too unsure"),
+        ({"temperature": 1.01}, "is 1.01: nothing to mend."),
+        ({"kind": "isotonic"}, "by a rising curve on top of a temperature"),
+        (
+            {"kind": "none", "why": "19 held-out pictures are too few"},
+            "they are as the network gives them: 19 held-out pictures are too few.",
+        ),
+        ({"after": state(estimate(0.08, 0.05, 0.1))}, "That is more than chance"),
+    ],
+)
+def test_each_kind_of_calibration_has_its_words(changes: dict[str, Any], said: str) -> None:
+    assert said in " ".join(study_calibration.sentences(changed(CALIBRATION, **changes)))
+
+
+def test_without_calibration_there_is_one_diagram_and_one_row() -> None:
+    found = study_calibration.view(changed(CALIBRATION, kind="none"), ALBUM)
+    assert [name for name, _ in found["charts"]] == ["as the network gives them"]
+    assert len(found["rows"]) == 1
+    both = study_calibration.view(CALIBRATION, ALBUM)
+    assert [name for name, _ in both["charts"]] == ["before calibration", "calibrated"]
+
+
+def test_the_diagram_has_a_point_a_bin_with_its_numbers() -> None:
+    drawn = study_calibration.diagram(CALIBRATION["after"], name="calibrated")
+    titles = re.findall(r"<title>([^<]*)</title>", drawn)
+    assert titles == [
+        "score 0.550 on average, right 0.500 (0.400 to 0.600, n = 100)",
+        "score 0.950 on average, right 0.970 (0.920 to 0.990, n = 100)",
+    ]
+    assert drawn.count('class="point"') == 2
+
+
+def test_the_limits_are_told_in_sentences() -> None:
+    found = study_limits.view(LIMITS, ALBUM)
+    assert found["answers"] == (
+        "With --min-accuracy 0.95 answers below a score of 0.907 are marked as unsure. Of the "
+        "test part 0.635 [0.566, 0.699] is then answered, and of those answers "
+        "0.953 [0.901, 0.978] are right (n = 127)."
+    )
+    assert found["sets"] == (
+        "With --coverage 0.95 an answer is a set of 1.25 classes on average, and at least 95 % of "
+        "the sets should hold the true class; of 200 test pictures 0.935 [0.892, 0.962] did."
+    )
+    assert found["unknown"] == (
+        "Of 200 test pictures 0.060 [0.035, 0.102] are taken for something else. The limit is a "
+        "distance that 5 % of the right pictures pass at most, on average; 120 of the validation "
+        "part set it, and distances are to 680 training pictures in the space of what the last "
+        "layer is given."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "said"),
+    [
+        ({"answers": changed(LIMITS["answers"], best=0.0)}, "answers", "No accuracy can be"),
+        (
+            {"answers": changed(LIMITS["answers"], best=0.85)},
+            "answers",
+            "The highest accuracy that 120 held-out pictures can promise is 0.85",
+        ),
+        ({"unknown": {"why": "18 are too few"}}, "unknown", "are not told apart: 18 are too few."),
+        ({"coverages": [{"promised": 0.95, "why": "too few"}]}, "sets", "Too few."),
+        ({"of_labels": True}, "sets", "should hold all true labels"),
+        ({"groups": True}, "note", "Pictures that belong together"),
+    ],
+)
+def test_what_cannot_be_said_is_told_instead(changes: dict[str, Any], key: str, said: str) -> None:
+    assert said in study_limits.view(changed(LIMITS, **changes), ALBUM)[key]
+
+
+def test_values_have_a_width_and_no_threshold(page: Callable[..., str]) -> None:
+    coverages = [
+        {"promised": 0.95, "measured": estimate(0.94, 0.9, 0.97), "size": 4.25, "single": None}
+    ]
+    values = changed(LIMITS, is_value=True, answers=None, coverages=coverages)
+    found = study_limits.view(values, ALBUM)
+    assert found["sets"] == (
+        "A stretch of 4.25 around the answer should hold 95 % of the true values; it held "
+        "0.940 [0.900, 0.970] of 200 test pictures."
+    )
+    assert (found["answers"], found["chart"], found["promises"]) == ("", None, [])
+    html = page(limits=values)
+    assert "width of the stretch" in html
+    assert "Accuracy against the share" not in html
+
+
+def test_the_page_shows_both_under_how_good_it_is(page: Callable[..., str]) -> None:
+    html = page(calibration=CALIBRATION, limits=LIMITS)
+    order = [
+        html.index(text)
+        for text in (
+            'id="good"',
+            "Do scores mean what they say?",
+            "When should it not be",
+            'id="wrong"',
+        )
+    ]
+    assert order == sorted(order)
+    assert CANNOT in html
+    assert "&lt;b&gt;evil&lt;/b&gt;" in html
+    assert "<b>evil" not in html
+
+
+def test_the_curve_is_read_out_in_its_place() -> None:
+    drawn = study_limits.share_chart(LIMITS)
+    assert (
+        "Accuracy among the answered pictures against the share answered, the surest first; "
+        "0.855 where all are answered"
+    ) in drawn
+    assert "0.95 promised" in drawn
