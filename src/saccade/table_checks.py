@@ -109,7 +109,7 @@ def nothing_is_in_two_parts(papers: Papers) -> str:
     if groups:
         raise Failed(f"one group lies in two parts: {'; and one: '.join(map(_names, groups[:5]))}")
     num = len({row.group for row in split})
-    kept = f", and none of {num} groups" if num else ""
+    kept = f"; {num} group{'s' * (num != 1)} kept whole" if num else ""
     return f"none of {len(set(table.hashes))} contents lies in two parts{kept}"
 
 

@@ -283,8 +283,8 @@ def test_one_picture_has_no_interval() -> None:
     found = compare_answers(np.array([1.0]), np.array([1.5]), np.array([1.25]))
     assert (found.value, found.n) == (-0.25, 1)
     assert found.sentence == (
-        "On one and the same picture the mae of the second is lower than that of the first: -0.250 "
-        "(no interval: one picture)."
+        "On one and the same picture the mae of the second is better (lower) than that of the "
+        "first: -0.250 (no interval: one picture)."
     )
 
 
@@ -325,7 +325,7 @@ def test_labels_and_numbers_have_their_own_words() -> None:
         numbers, numbers + 0.2 * np.sin(np.arange(30.0)), numbers, names=("A", "B")
     )
     assert found.sentence.startswith(
-        "On the same 30 pictures the mae of B is lower than that of A: -0.1"
+        "On the same 30 pictures the mae of B is better (lower) than that of A: -0.1"
     )
     assert found.second_is_better
 

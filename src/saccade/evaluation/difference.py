@@ -70,8 +70,9 @@ class Difference:
         if self.more is None:
             if self.value == 0:
                 return f"{second} and {first} have the same {metric}"
+            better = "better" if self.second_is_better else "worse"
             more = "higher" if self.value > 0 else "lower"
-            return f"the {metric} of {second} is {more} than that of {first}"
+            return f"the {metric} of {second} is {better} ({more}) than that of {first}"
         number = f"{abs(self.more)} {'more' if self.more > 0 else 'fewer'}"
         if self.metric == "accuracy":
             if not self.more:
