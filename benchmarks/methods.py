@@ -28,6 +28,10 @@ class Method:
 
 METHODS = {
     "saccade_head": Method(title="saccade --unfreeze 0", flags=("--unfreeze", "0")),
+    "saccade_head_bare": Method(
+        title="saccade --unfreeze 0 --no-trust", flags=("--unfreeze", "0", "--no-trust")
+    ),
+    "saccade_auto_bare": Method(title="saccade --no-trust", flags=("--no-trust",)),
     "saccade_auto": Method(title="saccade (default)", flags=("--unfreeze", "auto")),
     "saccade_20s": Method(title="saccade --budget 20s", flags=("--budget", "20s")),
     "saccade_60s": Method(title="saccade --budget 60s", flags=("--budget", "60s")),

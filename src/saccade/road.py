@@ -16,7 +16,7 @@ from saccade.handover import keep_model, model_facts
 from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
-from saccade.insight.trust import examine, total_seconds
+from saccade.insight.trust import examine, nothing_asked, total_seconds
 from saccade.lesson import Lesson
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
@@ -224,8 +224,9 @@ class Road:
     def _reserve(self) -> float:
         """Return the seconds that the end of the run takes: intervals, studies, report, saving."""
         num = len(self.lesson.catalog)
-        studies = min(total_seconds(STUDIES, num), SHARE_FOR_STUDIES * self.budget.seconds)
-        return SECONDS_TO_END + SECONDS_A_PICTURE * num + studies
+        studies = total_seconds(STUDIES, num) if self.recipe.trust else 0.0
+        share = min(studies, SHARE_FOR_STUDIES * self.budget.seconds)
+        return SECONDS_TO_END + SECONDS_A_PICTURE * num + share
 
     def _test(self, learned: Learned) -> None:
         """Ask the network about every picture, once; keep what it said and how good that is.
@@ -306,7 +307,10 @@ class Road:
             seconds=self.ledger.facts["seconds"],
             deadline=self.budget.begun + self.budget.seconds - SECONDS_TO_END,
         )
-        trust = examine(evidence, STUDIES, progress=self.progress)
+        if self.recipe.trust:
+            trust = examine(evidence, STUDIES, progress=self.progress)
+        else:
+            trust = nothing_asked(STUDIES, why="--no-trust")
         trust.write(self.folder)
         self.ledger.facts["beside_summary"] = leaks.summary(trust.studies.get("leaks"))
         if "suspects" in trust.studies:

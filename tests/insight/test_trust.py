@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.trust import FAULT, Study, examine, total_seconds
+from saccade.insight.trust import FAULT, Study, examine, nothing_asked, total_seconds
 
 
 class Pictures:
@@ -88,3 +88,9 @@ def test_what_was_found_is_written_as_json(tmp_path: Path) -> None:
 def test_all_studies_together_take_what_each_takes() -> None:
     studies = [study("a", seconds=1.0), study("b", seconds_a_picture=0.01)]
     assert total_seconds(studies, 300) == pytest.approx(4.0)
+
+
+def test_where_nothing_is_asked_every_study_is_left_out_by_name() -> None:
+    found = nothing_asked([study("a"), study("b")], why="--no-trust")
+    assert found.studies == {}
+    assert found.left_out == {"a": "what a says: --no-trust", "b": "what b says: --no-trust"}

@@ -89,6 +89,12 @@ def examine(
     return trust
 
 
+def nothing_asked(studies: Sequence[Study], *, why: str) -> Trust:
+    """Return what is known where no study was asked: that each was left out, and why."""
+    left_out = {study.name: f"{study.what}: {why}" for study in studies}
+    return Trust(studies={}, left_out=left_out, seconds={})
+
+
 def total_seconds(studies: Sequence[Study], num: int) -> float:
     """Return about how long all of them take for so many pictures, on two cores."""
     return sum(study.seconds + num * study.seconds_a_picture for study in studies)

@@ -126,6 +126,8 @@ class Recipe:
     noise: float = 0.01
     "Standard deviation of Gaussian noise up to this share of the full range, 0-0.5."
 
+    trust: bool = True
+    "Ask after learning how far the result can be trusted; --no-trust leaves the studies out."
     cache: str = ""
     "Folder of the shared cache; empty = SACCADE_CACHE, else the user's cache folder."
     cache_gb: float = 20.0
