@@ -77,7 +77,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 def test_the_sentences_say_where_the_run_stands_and_what_more_would_bring() -> None:
     assert sentences(FOUND) == (
         "A head on the frozen features of mobilenetv2_100 names 0.894 [0.874, 0.915] of new "
-        "pictures rightly when it has learned from 700 pictures, as in this run (judged on 850 "
+        "pictures rightly when it has learned from 700 pictures, as here (judged on 850 "
         "pictures that it had not seen).",
         "The curve promises a gain of +0.002 [+0.001, +0.002] for 50 more, +0.006 [+0.002, "
         "+0.008] for 200 more and +0.017 [+0.005, +0.026] for 1,000 more, in the proportions in "
@@ -85,6 +85,10 @@ def test_the_sentences_say_where_the_run_stands_and_what_more_would_bring() -> N
         "'tulips' would gain most: recall +0.011 [+0.002, +0.014] with 200 more pictures of all "
         "classes (n = 172).",
     )
+
+
+def test_a_terminal_is_told_where_the_run_stands_and_what_more_would_bring() -> None:
+    assert view(FOUND, ALBUM)["sentence"] == " ".join(sentences(FOUND)[:2])
 
 
 def test_what_is_too_far_off_is_refused_in_words() -> None:
@@ -135,7 +139,7 @@ def test_the_drawing_has_a_point_for_each_size_a_band_and_the_run() -> None:
     chart = curve_chart(FOUND)
     assert chart.count("<circle") == 3
     assert chart.count('class="band"') == 1
-    assert "this run: 700" in chart
+    assert "now: 700" in chart
     assert "measured up to 680, continued to 2,720" in chart
     assert "NaN" not in chart
 

@@ -24,8 +24,10 @@ def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_learning_curve.html` is given."""
     del album
     mores = [own["more"] for own in study["gains"] if own["gain"] is not None]
+    told_all = sentences(study)
     return {
-        "sentences": sentences(study),
+        "sentence": " ".join(told_all[:2]),  # what fits on a terminal
+        "sentences": told_all,
         "chart": curve_chart(study),
         "score": score_words(study["score_name"]),
         "num_judged": study["num_judged"],
@@ -48,7 +50,7 @@ def sentences(study: Study) -> tuple[str, ...]:
 def _standing(study: Study) -> str:
     size, n = study["num_train"], study["num_judged"]
     head = f"A head on the frozen features{_whose(study)}"
-    learned = f"when it has learned from {plural(size, 'picture')}, as in this run"
+    learned = f"when it has learned from {plural(size, 'picture')}, as here"
     judged = f"judged on {plural(n, 'picture')} that it had not seen"
     if study["score_name"] == "accuracy":
         return f"{head} names {told(study['now'])} of new pictures rightly {learned} ({judged})."
@@ -200,7 +202,7 @@ def _line(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:
 
 def _now(study: Study, plot: Plot) -> list[Svg]:
     at = plot.across(study["num_train"])
-    text = f"this run: {study['num_train']:,}"
+    text = f"now: {study['num_train']:,}"
     right = at > plot.width * 0.7
     return [
         line(at, plot.top, at, plot.bottom, kind="mark"),
