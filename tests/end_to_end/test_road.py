@@ -23,8 +23,8 @@ from saccade.evaluation.scores import as_json, evaluate
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "2", "--hflip", "0"]
 FILES = {
-    "run.json", "trust.json", "recipe.toml", "split.csv", "predictions.csv", "metrics.json", "history.jsonl",
-    "report.html", "model",
+    "run.json", "recipe.toml", "split.csv", "predictions.csv", "metrics.json", "history.jsonl",
+    "trust.json", "report.html", "model",
 }  # fmt: skip
 
 
