@@ -52,6 +52,7 @@ def test_an_error_keeps_its_exit_code_and_its_message(watched: dict[str, str]) -
     assert done.stderr.splitlines()[-1] == "ended at once"
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_an_error(watched: dict[str, str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
@@ -64,6 +65,7 @@ def test_a_full_disk_behind_standard_output_is_an_error(watched: dict[str, str])
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_program_that_calls_ours_ends_by_itself(watched: dict[str, str]) -> None:
     code = """
 import sys

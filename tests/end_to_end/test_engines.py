@@ -64,6 +64,7 @@ def test_bf16_answers_are_not_handed_out(place: Path, monkeypatch: pytest.Monkey
     assert np.array_equal(scores(place), exact)
 
 
+@pytest.mark.slow
 def test_predicting_connects_to_nothing(place: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(TRIPWIRE)
     home, wire = tmp_path / "home", tmp_path / "wire"

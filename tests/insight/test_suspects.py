@@ -149,7 +149,7 @@ def test_near_copies_with_two_labels_come_first_too(folder: Path) -> None:
 
 
 def test_without_frozen_features_nothing_can_be_said(folder: Path) -> None:
-    with pytest.raises(NotPossible, match="from scratch"):
+    with pytest.raises(NotPossible, match="no features of a pretrained network"):
         study(evidence_of(taught(folder), None), {})
 
 

@@ -69,6 +69,16 @@ def test_what_needs_a_trained_network_is_left_out_before_there_is_one() -> None:
     assert found.left_out == {"slices": "what slices says: nothing was trained yet"}
 
 
+def test_what_rests_on_features_is_not_even_loaded_where_there_are_none() -> None:
+    wanted = [study("suspects", ask=breaks, by_features=True)]
+    found = examine(evidence(), wanted)
+    assert found.left_out == {
+        "suspects": "what suspects says: there are no features of a pretrained network"
+    }
+    known = examine(evidence(features_ND=np.zeros((100, 2))), wanted)
+    assert FAULT in known.left_out["suspects"]
+
+
 def test_a_study_is_told_what_those_before_it_found() -> None:
     def ask(_evidence: Evidence, so_far: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"knows": sorted(so_far)}

@@ -157,6 +157,7 @@ class TestRoundTrip:
         }
 
 
+@pytest.mark.slow
 def test_plain_timm_without_saccade_gives_the_same_logits(
     build, task: Task, tmp_path: Path
 ) -> None:

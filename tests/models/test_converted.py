@@ -45,6 +45,7 @@ def heard(script: str, place: Path) -> list[str]:
     return attempts + [path.name for path in home.iterdir()]
 
 
+@pytest.mark.slow
 def test_converting_and_asking_connect_to_nothing_and_leave_nothing_at_home(tmp_path: Path) -> None:
     assert heard(OURS, tmp_path) == []
 
@@ -56,6 +57,7 @@ def test_openvino_by_itself_would_try_to_connect(tmp_path: Path) -> None:
     assert "os.fork" in found or "socket.getaddrinfo" in found
 
 
+@pytest.mark.slow
 def test_a_process_that_had_loaded_the_telemetry_keeps_it() -> None:
     script = """
 import sys, types

@@ -95,6 +95,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_timm_and_optimisers_load_no_dynamo_and_whoever_wants_it_afterwards_has_all_of_it() -> None:
     done = run(IMPORTED + STEPPED + SPARED + COMPILES + ROI_ALIGN)
     assert done.stderr == ""

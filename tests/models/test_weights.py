@@ -254,6 +254,7 @@ class TestTheHub:
         assert caught.value.message == "Nobody publishes weights for test_maxvit as safetensors."
         assert hub.asked == []
 
+    @pytest.mark.slow
     def test_the_variables_of_the_hub_are_respected_in_a_fresh_process(
         self, hub, tmp_path: Path, pretrained: dict[str, torch.Tensor]
     ) -> None:

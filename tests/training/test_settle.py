@@ -135,6 +135,7 @@ def write(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_left_out_and_its_recipe_gives_the_same_weights(tmp_path: Path) -> None:
     data = write(tmp_path / "arrows")
     recipe = LESS.replace(model="cnn", img_size=32, widths=(4, 8), epochs=2, brightness=0.0)

@@ -4,14 +4,17 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from saccade.data.ahead import in_order
-from saccade.data.cache import PixelCache
 from saccade.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from saccade.data.cache import PixelCache  # brings Pillow, which judging a table needs not
 
 THUMB_PX = 32
 CORNER_PX = 16
@@ -64,7 +67,7 @@ class Looks:
         )
 
 
-def look_at(cache: PixelCache, *, progress: Progress | None = None, threads: int = 0) -> Looks:
+def look_at(cache: "PixelCache", *, progress: Progress | None = None, threads: int = 0) -> Looks:
     """Return the looks of every picture of a cache; its canvases are read once, some at a time.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saccade.insight.evidence import Evidence, NotPossible
+from saccade.insight.evidence import NO_FEATURES, Evidence, NotPossible
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
 
@@ -33,6 +33,7 @@ class Study:
     seconds_a_picture: float = 0.0  # about, on two cores; decides whether it still fits a budget
     seconds: float = 0.0  # beside that
     after_learning: bool = False  # needs the prediction table
+    by_features: bool = False  # needs the features of a pretrained network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,9 @@ def examine(
     for study in studies:
         if study.after_learning and evidence.table is None:
             trust.left_out[study.name] = f"{study.what}: {AFTER}"
+            continue
+        if study.by_features and evidence.features_ND is None:
+            trust.left_out[study.name] = f"{study.what}: {NO_FEATURES}"
             continue
         if time.monotonic() + study.seconds + num * study.seconds_a_picture > evidence.deadline:
             trust.left_out[study.name] = f"{study.what}: the budget left no time for it"
