@@ -29,6 +29,8 @@ from saccade.training.recipe import Recipe
 
 FAILURES = 2
 """Rungs that may fail in a row before the climb ends."""
+SECONDS_TO_PRICE = 5.0
+"""Of a budget that must be left for a rung to be timed at all: that alone takes about four."""
 FEWEST_TO_JUDGE = 8
 """Validation pictures below which no rung can be judged, so that none is tried."""
 
@@ -232,6 +234,8 @@ class _Climber:
             self.around.on_plan(rungs)
 
     def _fitted(self) -> PlannedRung | None:
+        if self.around.budget.left - self.reserve < SECONDS_TO_PRICE:
+            return None
         plain = dataclasses.replace(self.planned, views=1)
         inputs = self.frozen.inputs(plain)
         if inputs is None:

@@ -20,8 +20,9 @@ from saccade.training.safety import (
 )
 
 EVENT = "augmentation"
-SECONDS = 5.0
-"""Of a budget that must be left for learning when this begins; it takes about two."""
+SECONDS = 15.0
+"""Of a budget that must be left for learning when this begins; it takes about two, and with less
+there is no time for views that an augmentation could spoil."""
 
 
 def settle(recipe: Recipe, material: Material, surroundings: Surroundings) -> Recipe:
