@@ -88,7 +88,7 @@ def _refused(study: Study) -> str:
     times = (study["num_train"] + most) / study["num_measured"]
     which = joined_words([f"{more:,}" for more in far])
     return (
-        f"Of {which} more nothing is said: {most:,} more would be {times:.1f} times the "
+        f"Of {which} more nothing is said: with {most:,} there would be {times:.1f} times the "
         f"{study['num_measured']:,} pictures that the largest head learned from, and beyond "
         f"{study['times']:.0f} times the curve was never held against what came true."
     )
