@@ -23,6 +23,7 @@ from saccade.insight import baselines, rungs, small_networks
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.lesson import look
 from saccade.models.network import preprocess_for
+from saccade.runtime.errors import ResourceError
 from saccade.runtime.progress import Progress
 from saccade.training.head import fit_head
 from saccade.training.recipe import Recipe
@@ -154,7 +155,19 @@ def test_a_rung_without_time_is_left_out_by_name(of_stripes: Evidence) -> None:
         )
 
 
-def test_of_a_frozen_network_the_head_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rung_that_fails_is_left_out_with_the_reason_and_the_others_stay(
+    of_stripes: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: Any, **_facts: Any) -> None:
+        raise ResourceError("The memory does not hold it.", code="404")
+
+    monkeypatch.setattr(rungs, "train_small", fails)
+    found = baselines.study(of_stripes, {})
+    assert names(found) == ["majority", "properties", "final"]
+    assert found["left_out"]["cnn"] == "The memory does not hold it."
+
+
+def test_of_a_frozen_network_the_head_is_that_of_the_run() -> None:
     features, targets = clouds(300, num_classes=2, apart=1.5)
     evidence = evidence_of(
         features, targets, TWO, model={"num_parameters": 100, "num_stages_learned": 2}

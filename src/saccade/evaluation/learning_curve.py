@@ -45,15 +45,6 @@ class Answers:
             np.stack([own.mean(axis=0) for own in self.trials]),
         )
 
-    def of(self, rows: np.ndarray) -> "Answers":
-        """Return what was said of some of the pictures."""
-        return Answers(
-            sizes=self.sizes,
-            hits=tuple(own[:, rows] for own in self.hits),
-            trials=tuple(own[:, rows] for own in self.trials),
-            folds_V=self.folds_V[rows],
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:

@@ -21,6 +21,7 @@ from saccade.insight.rungs import (
     majority_rung,
     properties_rung,
 )
+from saccade.runtime.errors import SaccadeError
 
 FEWEST = 20  # test pictures; with fewer hardly any comparison could show anything
 BYTES = 4  # of a parameter, in fp32
@@ -51,6 +52,8 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
             made[name] = make(evidence, test)
         except NotPossible as reason:
             left_out[name] = str(reason)
+        except SaccadeError as error:  # one rung less is no reason to lose the others
+            left_out[name] = error.message
     rungs = [made[name] for name in NAMES if name in made]
     metric = metric_of(table.task.kind)
     groups = _groups(evidence, test)
