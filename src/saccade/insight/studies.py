@@ -75,14 +75,14 @@ STUDIES: tuple[Study, ...] = (
         ask=_later("learning_curve"),
         by_features=True,
         seconds=0.5,
-        seconds_a_picture=1.2e-3,
+        seconds_a_picture=1.0e-3,
     ),
     Study(
         name="baselines",
         what="the baseline ladder",
         ask=_later("baselines"),
-        seconds=3.0,
-        seconds_a_picture=1.2e-3,
+        seconds=5.0,
+        seconds_a_picture=1.1e-3,
         after_learning=True,
     ),
     Study(
