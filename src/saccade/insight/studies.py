@@ -92,4 +92,18 @@ STUDIES: tuple[Study, ...] = (
         seconds=0.1,
         after_learning=True,
     ),
+    Study(
+        name="robustness",
+        what="how well it stands up to disturbed pictures",
+        ask=_later("robustness"),
+        seconds=6.5,
+        after_learning=True,
+    ),
+    Study(
+        name="augmentation_safety",
+        what="which augmentations are safe here",
+        ask=_later("augmentation_safety"),
+        seconds=4.0,
+        after_learning=True,
+    ),
 )

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from saccade.reporting import (
+    study_augmentation_safety,
     study_baselines,
     study_calibration,
     study_factors,
@@ -12,6 +13,7 @@ from saccade.reporting import (
     study_learning_curve,
     study_limits,
     study_naive_split,
+    study_robustness,
     study_shortcuts,
     study_slices,
     study_suspects,
@@ -30,10 +32,12 @@ VIEWS: Mapping[str, tuple[str, View]] = MappingProxyType(
         "baselines": ("good", study_baselines.view),
         "calibration": ("good", study_calibration.view),
         "limits": ("good", study_limits.view),
+        "robustness": ("good", study_robustness.view),
         "slices": ("wrong", study_slices.view),
         "suspects": ("help", study_suspects.view),
         "learning_curve": ("help", study_learning_curve.view),
         "factors": ("help", study_factors.view),
+        "augmentation_safety": ("help", study_augmentation_safety.view),
     }
 )
 """Name of a study -> section of the page (believe, good, wrong, help, made) and view; in the order

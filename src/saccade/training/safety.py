@@ -132,14 +132,15 @@ def judge_augmentation(
         probe = _Probe(small.seen(), _wanted(sample.targets_N, task), sample.folds_N)
         verdicts = []
         for name in names if probe.knows else ():
-            views = small.seen(_at_full(augment.only(*FAMILIES[name])))
+            views = small.seen(at_full(augment.only(*FAMILIES[name])))
             verdicts.append(_verdict(name, probe, views, sample, task))
     return Safety(
         num=len(sample.rows), skill=probe.skill, knows=probe.knows, verdicts=tuple(verdicts)
     )
 
 
-def _at_full(augment: Augment) -> Augment:
+def at_full(augment: Augment) -> Augment:
+    """Return the same with every picture mirrored where any may be."""
     sure = {name: 1.0 for name in ("hflip", "vflip") if getattr(augment, name) > 0}
     return dataclasses.replace(augment, **sure)
 
@@ -208,20 +209,25 @@ class _Probe:
     def losses_with(self, views_ND: np.ndarray) -> np.ndarray:
         """Return the losses of the plain pictures (N,) where the views were learned from as well.
 
-        With views that are equal to the pictures, twice the penalty gives the very same answers;
-        so that is where the best one is looked for.
+        With views that are equal to the pictures, twice the penalty gives the very same answers,
+        so that is tried first. Only where it does harm are others tried: they could show no more.
         """
         cross_NN = np.exp(-_apart(self.seen, views_ND) / self.scale)
         among_NN = np.exp(-_apart(views_ND, views_ND) / self.scale)
         kernel = np.block([[self.kernel, cross_NN], [cross_NN.T, among_NN]])
         wanted = np.concatenate([self.wanted, self.wanted])
         folds = np.concatenate([self.folds, self.folds])
-        num, middle = len(self.wanted), 2 * self.penalty
-        tried = [
-            np.square(held_out(kernel, wanted, folds, penalty)[:num]).sum(axis=1)
-            for penalty in (middle / _STEP, middle, middle * _STEP)
-        ]
-        return np.asarray(tried[int(np.argmin([losses_N.sum() for losses_N in tried]))])
+
+        def losses(penalty: float) -> np.ndarray:
+            errors = held_out(kernel, wanted, folds, penalty)[: len(self.wanted)]
+            return np.asarray(np.square(errors).sum(axis=1))
+
+        middle = 2 * self.penalty
+        first = losses(middle)
+        if not _harms(first, self.losses_N):
+            return first
+        tried = [first, losses(middle / _STEP), losses(middle * _STEP)]
+        return tried[int(np.argmin([one.sum() for one in tried]))]
 
     def shown(self, views_ND: np.ndarray) -> np.ndarray:
         """Return what it says of views (N, K), from plain pictures of the other folds."""
@@ -261,6 +267,10 @@ def held_out(
     return errors
 
 
+def _harms(with_N: np.ndarray, without_N: np.ndarray) -> bool:
+    return paired_gain(with_N, without_N).p < P_SURE
+
+
 def _verdict(name: str, probe: _Probe, views_ND: np.ndarray, sample: Sample, task: Task) -> Verdict:
     with_N = probe.losses_with(views_ND)
     more_N = with_N - probe.losses_N
@@ -275,7 +285,7 @@ def _verdict(name: str, probe: _Probe, views_ND: np.ndarray, sample: Sample, tas
         n=num,
         method="paired t, held out",
     )
-    unsafe = p < P_SURE and lost.value > LEAST_LOST
+    unsafe = _harms(with_N, probe.losses_N) and lost.value > LEAST_LOST
     right, turned, move = _turned(probe, views_ND, sample, task)
     example = _look_alike(probe, views_ND, more_N, sample) if unsafe else None
     return Verdict(

@@ -1,0 +1,201 @@
+"""What each augmentation does on this data: safe, left out, or where the network is weak."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saccade.data.decode import decode
+from saccade.reporting.estimates import estimate_of, p_words, told_change
+from saccade.reporting.pictures import Album
+from saccade.reporting.wording import joined_words, percent, plural
+from saccade.runtime.store import encode_name
+
+Study = Mapping[str, Any]
+Family = Mapping[str, Any]
+
+NAMES = {
+    "rotate": "rotation",
+    "zoom": "scaling and cropping",
+    "shift": "translation",
+    "hflip": "horizontal flip",
+    "vflip": "vertical flip",
+    "light": "brightness and contrast",
+    "noise": "Gaussian noise",
+}
+FORMS = {
+    "rotate": "±{:g}°",
+    "zoom": "±{:g} %",
+    "shift": "±{:g} % of the side",
+    "brightness": "brightness ±{:g} %",
+    "contrast": "contrast ±{:g} %",
+    "noise": "up to {:g} % of the range",
+}
+WEAK = 0.05
+"""Share of right answers that views turn from which a network is called weak, if surely so many."""
+
+
+def view(study: Study, album: Album) -> dict[str, Any]:
+    """Return what `study_augmentation_safety.html` is given."""
+    families = study["families"]
+    return {
+        "sentences": sentences(study),
+        "rows": [_row(own, study) for own in families],
+        "asked": any(own["network"] for own in families),
+        "who": _who(study),
+        "examples": [_example(own, album) for own in families if own["example"]],
+        "note": _note(study),
+    }
+
+
+def sentences(study: Study) -> tuple[str, ...]:
+    """Return in plain words what was left out, what does harm, and what is worth learning from."""
+    families = study["families"]
+    if study["why"] and not any(own["verdict"] for own in families):
+        return (
+            f"Whether an augmentation spoils what is to be learned could not be told: "
+            f"{study['why']} (n = {study['n']:,}). All were used as the recipe says.",
+        )
+    unsafe = [own for own in families if _unsafe(own)]
+    found = [_said(own) for own in unsafe]
+    if not unsafe:
+        judged = [own for own in families if own["verdict"]]
+        found.append(
+            f"None of {plural(len(judged), 'augmentation')} is seen to spoil what is to be learned "
+            f"here: what small pictures tell about the classes is not lost where their views are "
+            f"learned from as well (n = {study['n']:,})."
+        )
+    weak = [own for own in families if not _unsafe(own) and own["used"] and _weak(own)]
+    if weak:
+        each = [f"{NAMES[own['name']]} ({_turned(own)})" for own in weak]
+        found.append(
+            f"Weak is {_who(study)} where pictures differ by {joined_words(each)}: right answers "
+            "that become wrong. That is a reason to learn from such views."
+        )
+    return tuple(found)
+
+
+def _said(own: Family) -> str:
+    lost = estimate_of(own["verdict"]["lost"])
+    what = f"The {NAMES[own['name']]}"
+    fate = (
+        "was left out"
+        if own["left_out"]
+        else "should be left out; it was used because the recipe says so"
+        if own["used"]
+        else "is off, and should stay so"
+    )
+    text = (
+        f"{what} {fate}: of what small pictures tell about the classes, "
+        f"{'more than all' if lost.value > 1 else _whole(lost.value)} is lost "
+        f"[{_whole(lost.low)}, {_whole(lost.high)}] where its views are learned from as well "
+        f"(n = {lost.n:,}, {p_words(own['verdict']['p'])})."
+    )
+    move = own["verdict"]["move"]
+    if move and own["verdict"]["right"]:
+        first, second = (encode_name(str(name)) for name in move[:2])
+        text += (
+            f" Of {own['verdict']['right']:,} pictures that a probe named rightly it named "
+            f"{own['verdict']['turned']:,} wrongly when changed so, most often '{first}' as "
+            f"'{second}' ({move[2]:,})."
+        )
+    return text
+
+
+def _row(own: Family, study: Study) -> dict[str, Any]:
+    verdict, network = own["verdict"], own["network"]
+    return {
+        "name": NAMES[own["name"]],
+        "strength": _strength(own["strength"]),
+        "used": own["used"],
+        "lost": estimate_of(verdict["lost"]) if verdict else None,
+        "turned": estimate_of(network["turned"]) if network and network.get("turned") else None,
+        "change": told_change(network["change"]) if network else "–",
+        "verdict": _verdict(own, study),
+        "unsafe": _unsafe(own),
+    }
+
+
+def _verdict(own: Family, study: Study) -> str:
+    if own["verdict"] is None:
+        return f"cannot be told: {study['why']}"
+    if _unsafe(own):
+        if own["left_out"]:
+            return "left out: it spoils what is to be learned"
+        return "spoils what is to be learned" + (", and was used" if own["used"] else "; off")
+    helps = estimate_of(own["verdict"]["lost"]).high < 0
+    said = "safe, and it helps even small pictures" if helps else "safe"
+    if _weak(own):
+        said += "; the network is weak here"
+    return said if own["used"] else f"{said}; off"
+
+
+def _unsafe(own: Family) -> bool:
+    return bool(own["verdict"] and own["verdict"]["unsafe"])
+
+
+def _weak(own: Family) -> bool:
+    if not own["network"] or not own["network"].get("turned"):
+        return False
+    return estimate_of(own["network"]["turned"]).low > WEAK
+
+
+def _turned(own: Family) -> str:
+    share = estimate_of(own["network"]["turned"])
+    return f"{percent(share.value)} of {share.n:,}"
+
+
+def _strength(strength: Mapping[str, float]) -> str:
+    said = [
+        FORMS[name].format(value if name == "rotate" else round(100 * value, 2))
+        for name, value in strength.items()
+        if name in FORMS
+    ]
+    return joined_words(said) or "every picture"
+
+
+def _whole(share: float) -> str:
+    """Return a share in whole per cent.
+
+    >>> _whole(0.026), _whole(-0.1)
+    ('3 %', '−10 %')
+    """
+    return f"{100 * share:.0f} %".replace("-", "−")
+
+
+def _who(study: Study) -> str:
+    if study["who"] == "frozen":
+        return "the frozen network with a head of plain pictures"
+    return "the network as it ships"
+
+
+def _example(own: Family, album: Album) -> dict[str, Any]:
+    example = own["example"]
+    pixels = decode(base64.b64decode(example["view"])).pixels_HWC
+    path = encode_name(example["path"])
+    classes: Sequence[str] = [encode_name(str(name)) for name in example["classes"]]
+    return {
+        "name": NAMES[own["name"]],
+        "plain": album.picture(example["path"]),
+        "view": album.shown(pixels, name=f"{path}, {NAMES[own['name']]}"),
+        "look_alike": album.picture(example["look_alike"]),
+        "classes": classes,
+    }
+
+
+def _note(study: Study) -> str:
+    text = (
+        f"Lost: a probe that sees {16} × {16} pixels learned once without the views and once with "
+        "them, and was judged on pictures it had not learned from, as they are; the share of what "
+        "it explains that is lost, below 0 where the views help. Spoils: p < 0.001 and more than "
+        "1 %. It speaks of pictures like these, and a view that never occurs can do harm without "
+        "changing any label."
+    )
+    if study["skill"] is not None and math.isfinite(study["skill"]):
+        text += f" The probe explains {percent(study['skill'])} of the variance of the answers."
+    if study["num_asked"]:
+        text += (
+            f" Turned: right answers of {_who(study)} about {study['num_asked']:,} "
+            f"{study['part']} pictures that are wrong about their views."
+        )
+    return text

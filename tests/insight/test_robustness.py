@@ -1,0 +1,211 @@
+"""Robustness, of networks that look at one thing: what must change changes, and nothing else."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.insight.readers import (
+    LIGHT,
+    evidence,
+    gray,
+    reads_light,
+    reads_nothing,
+    reads_side,
+    seen,
+)
+from tests.training.pointers import blobs
+
+from saccade.data.task import Task
+from saccade.insight import robustness
+from saccade.insight.disturb import DISTURBANCES
+from saccade.insight.evidence import NotPossible
+from saccade.insight.robustness import planned, study
+
+
+def points(found: dict[str, Any]) -> dict[tuple[str, float], dict[str, Any]]:
+    return {
+        (own["name"], point["strength"]): point
+        for own in found["disturbances"]
+        for point in own["points"]
+    }
+
+
+def estimates(content: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(content, dict):
+        if {"value", "low", "high"} <= set(content):
+            yield content
+        else:
+            for own in content.values():
+                yield from estimates(own)
+    elif isinstance(content, list):
+        for own in content:
+            yield from estimates(own)
+
+
+@pytest.fixture(scope="module")
+def of_light() -> dict[str, Any]:
+    return study(evidence(*gray()), {})
+
+
+def test_a_network_that_sees_brightness_is_disturbed_by_brightness_alone(
+    of_light: dict[str, Any],
+) -> None:
+    """Half as light, all are dark (80 and 40); half as light again, all are light (120 and 240)."""
+    found = points(of_light)
+    for key, point in found.items():
+        wrong = 0.5 if key[0] == "brightness" else 0.0
+        assert point["final"]["changed"]["value"] == wrong, key
+        assert point["final"]["score"]["value"] == 1 - wrong
+        assert point["final"]["change"]["value"] == -wrong
+    assert found["brightness", 0.5]["final"]["change"]["high"] < 0
+
+
+def test_a_network_that_sees_sides_is_turned_round_by_a_mirror_and_by_nothing_milder() -> None:
+    pictures, places = blobs(140)
+    pictures, places = pictures[np.abs(places[:, 0]) > 0.5], places[np.abs(places[:, 0]) > 0.5]
+    found = points(study(evidence(pictures, (places[:, 0] > 0).astype(int), reads_side), {}))
+    assert found["hflip", 1.0]["final"]["score"]["value"] == 0
+    assert found["hflip", 1.0]["final"]["changed"]["value"] == 1
+    for harmless in (("vflip", 1.0), ("blur", 0.016), ("contrast", 0.4), ("rotation", 10.0)):
+        assert found[harmless]["final"]["score"]["value"] == 1, harmless
+
+
+def test_a_network_that_sees_nothing_is_disturbed_by_nothing() -> None:
+    """The negative control: bad answers that stay are bad, and robust."""
+    for key, point in points(study(evidence(*gray(), reads_nothing), {})).items():
+        assert point["final"]["changed"]["value"] == 0, key
+        assert point["final"]["change"]["low"] <= 0 <= point["final"]["change"]["high"]
+
+
+def test_every_disturbance_and_strength_is_there_and_every_number_has_its_n(
+    of_light: dict[str, Any],
+) -> None:
+    assert json.loads(json.dumps(of_light)) == of_light
+    wanted = [(one.name, strength) for one in DISTURBANCES for strength in one.strengths]
+    assert list(points(of_light)) == wanted
+    every = list(estimates(of_light))
+    assert len(every) > 3 * len(wanted)
+    assert {own["n"] for own in every} == {of_light["n"]} == {20}
+    assert (of_light["part"], of_light["num_part"], of_light["left_out"]) == ("test", 20, [])
+    assert len(of_light["shown"]["pictures"]) == len(DISTURBANCES) == 10
+
+
+def test_a_fine_tuned_network_is_held_to_the_frozen_one_on_the_same_pictures() -> None:
+    """The frozen one goes by brightness; the one that ships was taught better."""
+    pictures, light = gray()
+
+    def tuned(canvases: np.ndarray) -> np.ndarray:
+        own = seen(canvases).mean(axis=(1, 2, 3))
+        return np.where(np.isin(np.round(own), (120, 40, 80)), -1.0, 1.0)[:, None]
+
+    def features(canvases: np.ndarray) -> np.ndarray:
+        return reads_light(canvases) / 20
+
+    facts = evidence(
+        pictures, light, tuned, frozen=features, model={"name": "cnn", "num_stages_learned": 1}
+    )
+    found = study(facts, {})
+    assert found["gain"]["value"] == 0
+    compared = {key: point for key, point in points(found).items() if "gain" in point}
+    assert set(compared) == {("shift", 1 / 8), ("rotation", 30.0), ("scale", 1.4), ("noise", 0.1)}
+    assert all(point["frozen"]["score"]["value"] == 1 for point in compared.values())
+    only_head = study(
+        evidence(pictures, light, frozen=features, model={"num_stages_learned": 0}), {}
+    )
+    assert "gain" not in only_head
+
+
+def test_for_numbers_the_error_grows_and_no_answer_is_called_another() -> None:
+    pictures, places = blobs(140)
+    across = Task(kind="regression", classes=(), target_mean=0.0, target_std=1.0)
+
+    def reads_place(canvases: np.ndarray) -> np.ndarray:
+        pixels = seen(canvases).mean(axis=(1, 3)) - 60
+        columns = np.arange(pixels.shape[1]) - (pixels.shape[1] - 1) / 2
+        return ((pixels * columns).sum(axis=1) / pixels.sum(axis=1) / 12)[:, None]
+
+    found = study(evidence(pictures, places[:, 0], reads_place, task=across), {})
+    assert found["score_name"] == "mae"
+    mirrored = points(found)["hflip", 1.0]["final"]
+    assert mirrored["changed"] is None
+    assert mirrored["change"]["low"] > 0
+    assert points(found)["vflip", 1.0]["final"]["change"]["value"] == pytest.approx(0, abs=1e-3)
+
+
+def test_without_a_test_part_the_validation_part_is_disturbed() -> None:
+    pictures, light = gray(70)
+    parts = ["validation" if number % 3 else "train" for number in range(70)]
+    assert study(evidence(pictures, light, parts=parts), {})["part"] == "validation"
+
+
+def test_without_a_network_or_pictures_to_ask_about_it_says_so() -> None:
+    pictures, light = gray(70)
+    with pytest.raises(NotPossible, match="neither a test nor a validation part"):
+        study(evidence(pictures, light, parts=["train"] * 70), {})
+    import dataclasses
+
+    unasked = dataclasses.replace(evidence(pictures, light), final_engine=None)
+    with pytest.raises(NotPossible, match="no network that could be asked"):
+        study(unasked, {})
+
+
+@pytest.mark.parametrize(
+    ("rate", "num", "conditions", "left_out"),
+    [
+        (1000.0, 200, 19, ()),  # 23 × 200 answers in 5 s
+        (150.0, 30, 19, ()),
+        (120.0, 30, 19, ("the comparison with the frozen network",)),
+        (60.0, 30, 10, ("the comparison with the frozen network", "the milder strengths")),
+        (
+            12.0, 30, 2,
+            (
+                "the comparison with the frozen network", "the milder strengths", "scale",
+                "brightness", "contrast", "noise", "blur", "jpeg", "hflip", "vflip",
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_slow_network_is_asked_less_and_what_is_left_out_is_named(
+    rate: float, num: int, conditions: int, left_out: tuple[str, ...]
+) -> None:
+    plan = planned(rate, num=500, compares=True)
+    passes = sum(1 + one.compared for one in plan.conditions)
+    assert passes * plan.num <= rate * robustness.SECONDS
+    assert (plan.num, len(plan.conditions), plan.left_out) == (num, conditions, left_out)
+
+
+def test_a_network_too_slow_for_any_is_not_asked() -> None:
+    with pytest.raises(NotPossible, match="answers 5 pictures a second"):
+        planned(5.0, num=500, compares=False)
+
+
+def test_the_sample_is_like_the_part_and_as_large_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(robustness, "SECONDS", 1.0)
+    pictures, light = gray(1400)
+
+    def slow(canvases: np.ndarray) -> np.ndarray:
+        time.sleep(len(canvases) / 1500)
+        return reads_light(canvases)
+
+    facts = evidence(pictures, light, slow, task=LIGHT)
+    found = study(facts, {})
+    assert 30 <= found["n"] <= 80  # 19 × n answers at 1,500 a second or less in 1 s
+    assert found["num_part"] == 200
+    assert abs(found["plain"]["final"]["value"] - 1) < 1e-9
+
+
+def test_groups_widen_the_intervals() -> None:
+    pictures, light = gray()
+    groups = [f"lot {number // 14}" for number in range(140)]
+    alone, grouped = (
+        points(study(evidence(pictures, light, groups=own), {}))["brightness", 0.5]["final"]
+        for own in ([""] * 140, groups)
+    )
+    width = [own["score"]["high"] - own["score"]["low"] for own in (alone, grouped)]
+    assert width[1] > width[0]
+    assert "groups" in grouped["score"]["method"]

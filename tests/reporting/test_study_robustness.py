@@ -1,0 +1,170 @@
+"""What the page says of disturbed pictures: whole sentences, the drawings, and hostile names."""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.reporting.conftest import Plan, make_run, noise_picture
+
+from saccade.insight.thumbnails import thumbnail
+from saccade.reporting.collect import collect
+from saccade.reporting.page import render
+from saccade.reporting.pictures import Album
+from saccade.reporting.study_robustness import curve, sentences, view
+
+ALBUM = Album(lambda _path: None)
+JPEG = thumbnail(np.full((16, 16, 3), 90, np.uint8))
+
+
+def estimate(value: float, half: float, n: int = 50) -> dict[str, Any]:
+    return {"value": value, "low": value - half, "high": value + half, "n": n, "method": "wilson"}
+
+
+def point(strength: float, score: float, half: float = 0.05) -> dict[str, Any]:
+    return {
+        "strength": strength,
+        "final": {
+            "score": estimate(score, 0.1),
+            "change": estimate(score - 0.9, half),
+            "changed": estimate(round(0.95 - score, 4), 0.04),
+        },
+    }
+
+
+FOUND: dict[str, Any] = {
+    "part": "test",
+    "n": 50,
+    "num_part": 200,
+    "score_name": "accuracy",
+    "convolutional": True,
+    "size_px": 224,
+    "images_per_second": 151.2,
+    "plain": {"final": estimate(0.9, 0.06)},
+    "disturbances": [
+        {
+            "name": "shift", "unit": "side", "neutral": 0.0,
+            "points": [point(1 / 32, 0.9), point(1 / 8, 0.88)],
+        },
+        {
+            "name": "noise", "unit": "range", "neutral": 0.0,
+            "points": [point(0.04, 0.8), point(0.1, 0.5)],
+        },
+        {
+            "name": "brightness", "unit": "factor", "neutral": 1.0,
+            "points": [point(0.5, 0.82), point(1.5, 0.86)],
+        },
+        {"name": "jpeg", "unit": "quality", "neutral": 100.0, "points": [point(10.0, 0.89)]},
+        {"name": "hflip", "unit": "", "neutral": 0.0, "points": [point(1.0, 0.9)]},
+    ],
+    "left_out": [],
+    "shown": {
+        "path": "test/a b.jpg",
+        "plain": JPEG,
+        "pictures": [{"name": "noise", "strength": 0.1, "jpeg": JPEG}],
+    },
+}  # fmt: skip
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(FOUND), **changes}
+
+
+def test_the_sentences_say_what_hurts_most_what_does_not_and_what_a_shift_does() -> None:
+    assert sentences(FOUND) == (
+        "50 of 200 test pictures were disturbed in 5 ways and shown to the network once more; as "
+        "they are, their accuracy is 0.900 [0.840, 0.960]. What makes it worse, the worst first: "
+        "noise 10 % of the range (−0.400 [−0.450, −0.350]) and brightness ×0.5 (−0.080 [−0.130, "
+        "−0.030]). Not seen to do harm: shift, JPEG and mirrored left to right; with 50 pictures a "
+        "change of as much as 0.070 could go unseen.",
+        "Moved by 12 % of the side (28 px), the network gives the same answer to 93.0 % [89.0 %, "
+        "97.0 %] of the pictures (n = 50). A convolution looks for the same thing everywhere, and "
+        "pooling forgets where it was: that is where such invariance comes from, as far as it "
+        "goes.",
+    )
+
+
+def test_a_fully_connected_network_is_not_said_to_convolve() -> None:
+    assert "nothing in it makes its answers stay" in sentences(changed(convolutional=False))[1]
+
+
+def test_where_nothing_hurts_it_says_so_and_does_not_promise() -> None:
+    calm = changed(disturbances=[FOUND["disturbances"][0]])
+    assert sentences(calm)[0].endswith(
+        "0.960]. Not seen to do harm: shift; with 50 pictures a change of as much as 0.070 could "
+        "go unseen."
+    )
+
+
+def test_an_error_that_grows_is_harm() -> None:
+    one = point(0.1, 0.5)
+    one["final"] = {"score": estimate(3.0, 0.4), "change": estimate(1.2, 0.3), "changed": None}
+    noise = {"name": "noise", "unit": "range", "neutral": 0.0, "points": [one]}
+    found = changed(score_name="mae", disturbances=[noise], plain={"final": estimate(1.8, 0.2)})
+    assert len(sentences(found)) == 1
+    assert (
+        "the worst first: noise 10 % of the range (+1.200 [+0.900, +1.500])" in sentences(found)[0]
+    )
+    assert "mean absolute error" in curve(noise, found, top=3.4)
+
+
+def test_what_there_was_no_time_for_is_named() -> None:
+    note = view(changed(left_out=["the milder strengths", "blur", "jpeg"]), ALBUM)["note"]
+    assert note.endswith(
+        "At 151 pictures a second there was no time for the milder strengths, blur and JPEG."
+    )
+
+
+def test_a_drawing_has_a_point_for_each_strength_and_a_hollow_one_for_none() -> None:
+    drawn = curve(FOUND["disturbances"][2], FOUND, top=1.0)
+    assert drawn.count('class="point"') == 2
+    assert drawn.count('class="hollow"') == 1
+    assert re.findall(r">(×[0-9.]+|as is)<", drawn) == ["×0.5", "as is", "×1.5"]
+    assert "NaN" not in drawn
+
+
+def test_the_frozen_network_stands_beside_the_fine_tuned_one() -> None:
+    found = changed(gain=estimate(0.04, 0.05))
+    found["plain"]["frozen"] = estimate(0.86, 0.08)
+    found["disturbances"][1]["points"][1] |= {
+        "frozen": {"score": estimate(0.3, 0.1)},
+        "gain": estimate(0.2, 0.1),
+    }
+    rows = view(found, ALBUM)["compared"]
+    assert [(row["name"], row["gain"]) for row in rows] == [
+        ("as they are", "+0.040 [−0.010, +0.090]"),
+        ("noise 10 % of the range", "+0.200 [+0.100, +0.300]"),
+    ]
+    assert view(FOUND, ALBUM)["compared"] == []
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
+    def of(found: dict[str, Any]) -> str:
+        run = make_run(tmp_path / "run", Plan())
+        trust = {"format_version": 1, "studies": {"robustness": found}, "left_out": {}}
+        (run / "trust.json").write_text(json.dumps(trust))
+        return render(collect(run, picture=noise_picture))
+
+    return of
+
+
+def test_the_page_shows_it_under_how_good(page: Callable[..., str]) -> None:
+    html = page(FOUND)
+    at = html.index("stand up to disturbed pictures?")
+    assert html.index('id="good"') < at < html.index('id="wrong"')
+    own = html[at : html.index("</section>", at)]
+    assert own.count("<svg") == 5
+    assert own.count("data:image/jpeg") == 2
+    assert own.count('<tr><th scope="row"') == 8
+
+
+def test_a_file_with_a_hostile_name_is_only_text(page: Callable[..., str]) -> None:
+    hostile = {**FOUND["shown"], "path": "<script>alert(1)</script>\u202e.jpg"}
+    html = page(changed(shown=hostile))
+    assert "<script" not in html
+    assert "\u202e" not in html
