@@ -100,8 +100,8 @@ def test_what_is_too_far_off_is_refused_in_words() -> None:
     )
     assert sentences(found)[2] == (
         "Of 1,000 more nothing is said: with 1,000 there would be 6.3 times the 190 pictures that "
-        "the largest head learned from, and beyond 4 times the curve was never held against what came "
-        "true."
+        "the largest head learned from, and beyond 4 times the curve was never held against what "
+        "came true."
     )
 
 
