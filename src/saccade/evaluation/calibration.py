@@ -19,8 +19,8 @@ from saccade.runtime.seeds import generator
 Kind = Literal["none", "temperature", "isotonic"]
 
 FEWEST = 20
-"""Pictures from which a temperature is fitted. Source: simulation (docs/limits.md): with fewer the
-fitted number makes the log loss of new pictures larger about as often as smaller."""
+"""Pictures from which a temperature is fitted. Source: simulation (docs/limits.md): with 20 a
+network that is too sure by half is made better in 9 of 10 cases, with 10 in 7 of 10."""
 FEWEST_FOR_CURVE = 1_000
 """Pictures from which a curve may be tried. Source: A. Niculescu-Mizil, R. Caruana (2005),
 Predicting good probabilities with supervised learning: isotonic regression overfits below it."""

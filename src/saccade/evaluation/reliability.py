@@ -94,7 +94,7 @@ def calibration_error(
     """Return Σ share of the bin · |share that is right - mean score|, without its bias.
 
     Chance alone makes the plain sum larger than 0: of 200 pictures with perfect scores it is
-    0.05. So the sum is drawn again, with binomial counts, under gaps that are 0, as large as
+    0.065. So the sum is drawn again, with binomial counts, under gaps that are 0, as large as
     those met, and s times as large; the value is that s under which the sum met would be the
     median one, and the ends of the interval those under which it would be at 97.5 % and 2.5 %.
     Counts are made as variable as the gaps of single pictures, or of groups, are seen to be.

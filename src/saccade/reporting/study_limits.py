@@ -44,6 +44,7 @@ def _sets(study: Study) -> str:
             f"A stretch of {short(found['size'])} around the answer should hold "
             f"{100 * SPOKEN:g} % of the true values; it held {told(found['measured'])} of "
             f"{plural(study['n'], 'test picture')}."
+            f"{_broken(found['measured']['high'] < SPOKEN)}"
         )
     what = "all true labels" if study["of_labels"] else "the true class"
     size = f"{found['size']:.2f} {'labels' if study['of_labels'] else 'classes'} on average"
@@ -51,6 +52,7 @@ def _sets(study: Study) -> str:
         f"With --coverage {SPOKEN:g} an answer is a set of {size}, and at least "
         f"{100 * SPOKEN:g} % of the sets should hold {what}; of "
         f"{plural(study['n'], 'test picture')} {told(found['measured'])} did."
+        f"{_broken(found['measured']['high'] < SPOKEN)}"
     )
 
 
@@ -85,6 +87,7 @@ def _answered(study: Study) -> str:
         f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} are "
         f"marked as unsure. Of the test part {told(own['share'])} is then answered, and of those "
         f"answers {told(own['measured'])} are right (n = {own['measured']['n']:,})."
+        f"{_broken(own['measured']['high'] < best)}"
     )
 
 
@@ -130,8 +133,13 @@ def _unknown(study: Study) -> str:
         f"pictures pass at most, on average; {found['num_fitted']:,} of the "
         f"{study['fitted_on']} part set it, and distances are to "
         f"{found['num_reference']:,} training pictures in the space of "
-        "what the last layer is given."
+        f"what the last layer is given.{_broken(found['rejected']['low'] > found['rate'])}"
     )
+
+
+def _broken(is_so: bool) -> str:
+    """Return what to say of a promise that the test part did not keep, beyond chance."""
+    return " That is not what was promised, beyond chance: the two parts may differ." * is_so
 
 
 def _note(study: Study) -> str:
