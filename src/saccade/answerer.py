@@ -1,5 +1,7 @@
 """What a network that has learned says of every picture, and of changed ones."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from saccade.insight.evidence import Ask
@@ -67,6 +69,10 @@ class Answerer:
         """Return what gives the same of other canvases; None where it cannot be had any more."""
         frozen = self.learned.frozen
         return None if frozen is None else frozen.frozen_engine(self.learned.num_stages)
+
+    def views(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+        """Return what gives the frozen features of each augmented view that was computed."""
+        return () if self.learned.frozen is None else self.learned.frozen.view_features()
 
     def final_engine(self) -> Ask:
         """Return what the network says of other canvases: to logits (B, K), float32."""

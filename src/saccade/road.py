@@ -297,6 +297,7 @@ class Road:
             features_ND=answerer.frozen_features(),
             features_name=self.net.name,
             frozen_engine=answerer.frozen_engine(),
+            views=answerer.views(),
             table=table,
             logits_NK=asked.logits_NK,
             model_features_ND=asked.features_ND,

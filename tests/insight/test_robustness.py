@@ -93,29 +93,33 @@ def test_every_disturbance_and_strength_is_there_and_every_number_has_its_n(
     assert len(of_light["shown"]["pictures"]) == len(DISTURBANCES) == 10
 
 
-def test_a_fine_tuned_network_is_held_to_the_frozen_one_on_the_same_pictures() -> None:
-    """The frozen one goes by brightness; the one that ships was taught better."""
+def test_a_head_that_learned_from_views_is_held_to_one_that_did_not() -> None:
+    """Features of which the stronger lies as soon as there is noise, as it does in the views."""
     pictures, light = gray()
 
-    def tuned(canvases: np.ndarray) -> np.ndarray:
-        own = seen(canvases).mean(axis=(1, 2, 3))
-        return np.where(np.isin(np.round(own), (120, 40, 80)), -1.0, 1.0)[:, None]
-
     def features(canvases: np.ndarray) -> np.ndarray:
-        return reads_light(canvases) / 20
+        sign = np.sign(reads_light(canvases)[:, 0])
+        noisy = canvases.reshape(len(canvases), -1).std(axis=1) > 1
+        return np.stack([np.where(noisy, -3 * sign, 3 * sign), sign], axis=1).astype(np.float32)
 
-    facts = evidence(
-        pictures, light, tuned, frozen=features, model={"name": "cnn", "num_stages_learned": 1}
-    )
-    found = study(facts, {})
-    assert found["gain"]["value"] == 0
+    def view(rows: np.ndarray) -> np.ndarray:
+        return features(pictures[rows]) * np.array([-1, 1], np.float32)
+
+    found = study(evidence(pictures, light, frozen=features, views=(view,)), {})
+    assert (found["gain"]["value"], found["num_views"]) == (0, 1)
     compared = {key: point for key, point in points(found).items() if "gain" in point}
     assert set(compared) == {("shift", 1 / 8), ("rotation", 30.0), ("scale", 1.4), ("noise", 0.1)}
-    assert all(point["frozen"]["score"]["value"] == 1 for point in compared.values())
-    only_head = study(
-        evidence(pictures, light, frozen=features, model={"num_stages_learned": 0}), {}
-    )
-    assert "gain" not in only_head
+    noise = compared.pop(("noise", 0.1))
+    assert (noise["without"]["score"]["value"], noise["with"]["score"]["value"]) == (0, 1)
+    assert noise["gain"]["low"] > 0
+    assert all(point["gain"]["value"] == 0 for point in compared.values())
+
+
+def test_without_views_augmentation_is_not_compared() -> None:
+    pictures, light = gray()
+    found = study(evidence(pictures, light, frozen=reads_light), {})
+    assert "gain" not in found
+    assert all("gain" not in point for point in points(found).values())
 
 
 def test_for_numbers_the_error_grows_and_no_answer_is_called_another() -> None:
@@ -157,12 +161,12 @@ def test_without_a_network_or_pictures_to_ask_about_it_says_so() -> None:
     [
         (1000.0, 200, 19, ()),  # 23 × 200 answers in 5 s
         (150.0, 30, 19, ()),
-        (120.0, 30, 19, ("the comparison with the frozen network",)),
-        (60.0, 30, 10, ("the comparison with the frozen network", "the milder strengths")),
+        (120.0, 30, 19, ("the comparison with and without augmentation",)),
+        (60.0, 30, 10, ("the comparison with and without augmentation", "the milder strengths")),
         (
             12.0, 30, 2,
             (
-                "the comparison with the frozen network", "the milder strengths", "scale",
+                "the comparison with and without augmentation", "the milder strengths", "scale",
                 "brightness", "contrast", "noise", "blur", "jpeg", "hflip", "vflip",
             ),
         ),

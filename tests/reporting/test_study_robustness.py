@@ -61,6 +61,7 @@ FOUND: dict[str, Any] = {
         {"name": "jpeg", "unit": "quality", "neutral": 100.0, "points": [point(10.0, 0.89)]},
         {"name": "hflip", "unit": "", "neutral": 0.0, "points": [point(1.0, 0.9)]},
     ],
+    "num_views": 0,
     "left_out": [],
     "shown": {
         "path": "test/a b.jpg",
@@ -127,11 +128,12 @@ def test_a_drawing_has_a_point_for_each_strength_and_a_hollow_one_for_none() -> 
     assert "NaN" not in drawn
 
 
-def test_the_frozen_network_stands_beside_the_fine_tuned_one() -> None:
-    found = changed(gain=estimate(0.04, 0.05))
-    found["plain"]["frozen"] = estimate(0.86, 0.08)
+def test_the_head_with_augmentation_stands_beside_the_one_without() -> None:
+    found = changed(gain=estimate(0.04, 0.05), num_views=3)
+    found["plain"] |= {"without": estimate(0.86, 0.08), "with": estimate(0.9, 0.08)}
     found["disturbances"][1]["points"][1] |= {
-        "frozen": {"score": estimate(0.3, 0.1)},
+        "without": {"score": estimate(0.3, 0.1)},
+        "with": {"score": estimate(0.5, 0.1)},
         "gain": estimate(0.2, 0.1),
     }
     rows = view(found, ALBUM)["compared"]

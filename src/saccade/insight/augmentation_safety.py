@@ -23,7 +23,7 @@ from saccade.insight.changed import (
     number_of_pictures,
 )
 from saccade.insight.evidence import Ask, Evidence, NotPossible
-from saccade.insight.plain_head import plain_head
+from saccade.insight.probe_heads import plain_head
 from saccade.insight.thumbnails import thumbnail
 from saccade.training.augment import Augment, Augmenter, augment_of, in_canvases
 from saccade.training.probe import draw_sample
@@ -38,7 +38,7 @@ from saccade.training.safety import (
 )
 from saccade.training.settle import EVENT, facts_of
 
-SECONDS = 2.5
+SECONDS = 1.5
 """That the network may take to answer about the views of all families."""
 
 

@@ -49,6 +49,8 @@ class Evidence:
     features_ND: np.ndarray | None = None  # of the frozen pretrained stages; None from scratch
     features_name: str = ""  # whose they are: "mobilenetv2_100"
     frozen_engine: Ask | None = None  # canvases to features as in `features_ND`
+    views: Sequence[Callable[[np.ndarray], np.ndarray]] = ()
+    """Of each augmented view that the run learned from: training rows to frozen features."""
     # After learning only:
     table: Predictions | None = None
     logits_NK: np.ndarray | None = None  # of the network as it ships, uncalibrated

@@ -1,7 +1,7 @@
 """How the network answers when pictures are disturbed: the same pictures, plain and disturbed."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from saccade.insight.changed import (
 )
 from saccade.insight.disturb import DISTURBANCES, Disturbance, Disturber
 from saccade.insight.evidence import Ask, Evidence, NotPossible
-from saccade.insight.plain_head import plain_head
+from saccade.insight.probe_heads import plain_head, viewed_head
 from saccade.insight.thumbnails import thumbnail
 
 SECONDS = 5.0
@@ -26,7 +26,7 @@ how quick they are, for a report may depend on the clock; the number stands besi
 PATIENCE = 1.3
 """Times that, after which the milder strengths are left out: the machine has become slower."""
 COMPARED = ("shift", "rotation", "scale", "noise")
-"""Kinds that augmentation teaches; at their strongest the frozen network is asked as well."""
+"""Kinds that augmentation teaches; at their strongest it is asked whether it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Condition:
 
     disturbance: Disturbance
     strength: float
-    compared: bool = False  # the frozen network too
+    compared: bool = False  # with augmentation and without
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class Condition:
 
     @property
     def can_be_compared(self) -> bool:
-        """Whether the frozen network is asked too, where there is one."""
+        """Whether augmentation is meant to help against it."""
         return self.is_strongest and self.disturbance.name in COMPARED
 
 
@@ -62,21 +62,35 @@ class Plan:
     left_out: tuple[str, ...]
 
 
+Voices = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From frozen features (B, D) to what the head without augmentation and the one with it say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Asked:
-    """A network: what it said of the pictures as they are, and how to ask it about others."""
+    """Who is asked, and what each said of the pictures as they are: "final", "without", "with"."""
 
-    logits: np.ndarray
-    ask: Ask
+    final: Ask
+    features_of: Ask | None
+    heads: Voices | None  # None = augmentation is not compared
+    plain: Mapping[str, np.ndarray]
+
+    def say(self, canvases_BHWC: np.ndarray, *, compared: bool) -> dict[str, np.ndarray]:
+        """Return the logits of each."""
+        said = {"final": self.final(canvases_BHWC)}
+        if compared and self.heads is not None and self.features_of is not None:
+            said |= self.heads(self.features_of(canvases_BHWC))
+        return said
 
 
 def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the score and the answers change with each disturbance.
 
     A stratified sample of the test pictures is disturbed, and the network as it ships is asked;
-    what it said of the same pictures undisturbed is known. Where stages were fine-tuned, some
-    disturbances are also shown to the frozen network with a head that was solved on the plain
-    training pictures: what lies between the two is fine-tuning, with the augmentation in it.
+    what it said of the same pictures undisturbed is known. Where the run computed augmented views,
+    some disturbances are also shown to the frozen network with two heads: one that learned from
+    plain training pictures, and one that learned from their views too. What lies between them is
+    augmentation and nothing else.
 
     Raises:
         NotPossible: there is no network to ask, no picture to disturb, or too little speed.
@@ -89,11 +103,10 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         raise NotPossible("there is neither a test nor a validation part")
     num, final = len(evidence.rows(part)), in_batches(evidence.final_engine)
     rate = images_per_second(final, evidence.cache.canvases(evidence.rows(part)[:PROBES]))
-    plan = planned(rate, num=num, compares=_is_fine_tuned(evidence))
+    plan = planned(rate, num=num, compares=_has_views(evidence))
     pictures = Changeable(evidence, drawn(evidence, part, plan.num))
-    asked = {"final": _Asked(logits=evidence.logits_NK[pictures.rows], ask=final)}
-    if any(one.compared for one in plan.conditions):
-        asked["frozen"] = _frozen(evidence, pictures.rows)
+    compares = any(one.compared for one in plan.conditions)
+    asked = _asked(evidence, final, evidence.logits_NK[pictures.rows], pictures.rows, compares)
     disturb = Disturber(evidence.cache.preprocess, seed=evidence.recipe.seed)
     deadline = min(time.monotonic() + PATIENCE * SECONDS, evidence.deadline)
     points = list(_points(plan, pictures, disturb, asked, deadline=deadline))
@@ -102,12 +115,13 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "part": part,
         "n": len(pictures.rows),
         "num_part": num,
-        "score_name": pictures.tally(asked["final"].logits).name,
+        "score_name": pictures.tally(asked.plain["final"]).name,
         "convolutional": evidence.model.get("name") != "mlp",
         "size_px": evidence.cache.preprocess.size_px,
         "images_per_second": round(rate, 1),
-        "plain": {who: pictures.score(own.logits) for who, own in asked.items()},
-        **_gain(pictures, {who: own.logits for who, own in asked.items()}),
+        "plain": {who: pictures.score(said) for who, said in asked.plain.items()},
+        "num_views": len(evidence.views) if compares else 0,
+        **_gain(pictures, asked.plain),
         "disturbances": _curves(points),
         "left_out": [*plan.left_out, *late],
         "shown": _shown(evidence, int(pictures.rows[0]), disturb),
@@ -123,7 +137,7 @@ def planned(rate: float, *, num: int, compares: bool) -> Plan:
     Args:
         rate: pictures a second.
         num: pictures that there are.
-        compares: whether there is a frozen network to compare with.
+        compares: whether answers with augmentation and without can be compared.
 
     Raises:
         NotPossible: there is no time for a single one.
@@ -153,26 +167,34 @@ def _candidates(compares: bool) -> Iterator[tuple[tuple[Condition, ...], tuple[s
     left_out: tuple[str, ...] = ()
     if compares:
         yield tuple(replace(one, compared=one.can_be_compared) for one in every), left_out
-        left_out = ("the comparison with the frozen network",)
+        left_out = ("the comparison with and without augmentation",)
     yield tuple(every), left_out
     left_out = (*left_out, "the milder strengths")
     for kept in range(len(strongest), 0, -1):
         yield strongest[:kept], (*left_out, *(one.disturbance.name for one in strongest[kept:]))
 
 
-def _is_fine_tuned(evidence: Evidence) -> bool:
-    """Say whether the network as it ships is another than a frozen one that can be asked."""
-    learned = int(evidence.model.get("num_stages_learned") or 0)
-    return bool(learned and evidence.frozen_engine and evidence.features_ND is not None)
+def _has_views(evidence: Evidence) -> bool:
+    """Say whether there are augmented views that heads on frozen features could learn from."""
+    has_features = evidence.frozen_engine is not None and evidence.features_ND is not None
+    return has_features and bool(evidence.views)
 
 
-def _frozen(evidence: Evidence, rows: np.ndarray) -> _Asked:
-    if evidence.frozen_engine is None:
-        raise NotPossible("there is no frozen network that could be asked")
-    head, features_of = plain_head(evidence), in_batches(evidence.frozen_engine)
+def _asked(
+    evidence: Evidence, final: Ask, logits_NK: np.ndarray, rows: np.ndarray, compares: bool
+) -> _Asked:
+    if not compares or evidence.frozen_engine is None:
+        return _Asked(final=final, features_of=None, heads=None, plain={"final": logits_NK})
+    without, with_views = plain_head(evidence), viewed_head(evidence)
+
+    def heads(features_BD: np.ndarray) -> dict[str, np.ndarray]:
+        return {"without": without(features_BD), "with": with_views(features_BD)}
+
     return _Asked(
-        logits=head(evidence.features[rows]),
-        ask=lambda canvases_BHWC: head(features_of(canvases_BHWC)),
+        final=final,
+        features_of=in_batches(evidence.frozen_engine),
+        heads=heads,
+        plain={"final": logits_NK, **heads(evidence.features[rows])},
     )
 
 
@@ -180,7 +202,7 @@ def _points(
     plan: Plan,
     pictures: Changeable,
     disturb: Disturber,
-    asked: Mapping[str, _Asked],
+    asked: _Asked,
     *,
     deadline: float,
 ) -> Iterator[tuple[Disturbance, dict[str, Any]]]:
@@ -190,18 +212,16 @@ def _points(
             return
         kind = one.disturbance
         canvases = disturb(pictures.canvases, pictures.rows, name=kind.name, strength=one.strength)
-        said = {
-            who: own.ask(canvases) for who, own in asked.items() if who == "final" or one.compared
-        }
-        found = {who: pictures.compared(asked[who].logits, said[who]) for who in said}
+        said = asked.say(canvases, compared=one.compared)
+        found = {who: pictures.compared(asked.plain[who], said[who]) for who in said}
         yield kind, {"strength": one.strength, **found, **_gain(pictures, said)}
 
 
 def _gain(pictures: Changeable, said: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return how much better the network as it ships is than the frozen one, where both said."""
-    if "frozen" not in said:
+    """Return what learning from views brings, where that was asked."""
+    if "with" not in said:
         return {}
-    return {"gain": pictures.gained(said["frozen"], said["final"])}
+    return {"gain": pictures.gained(said["without"], said["with"])}
 
 
 def _curves(points: list[tuple[Disturbance, dict[str, Any]]]) -> list[dict[str, Any]]:

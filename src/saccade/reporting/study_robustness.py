@@ -46,6 +46,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "rows": [row for own in study["disturbances"] for row in _rows(own, study)],
         "with_changed": not lower,
         "compared": _compared(study),
+        "num_views": study["num_views"],
         "path": encode_name(shown["path"]),
         "pictures": [
             {"picture": _picture(shown["plain"], "as it is", album), "what": "as it is"},
@@ -148,16 +149,16 @@ def _rows(own: Mapping[str, Any], study: Study) -> list[dict[str, Any]]:
 
 
 def _compared(study: Study) -> list[dict[str, Any]]:
-    """Return the network beside the frozen one, whose head never saw a changed picture."""
+    """Return the head that learned from augmented views beside the one that never saw any."""
     if "gain" not in study:
         return []
     plain, n = study["plain"], study["n"]
-    rows = [("as they are", plain["frozen"], plain["final"], study["gain"])]
+    rows = [("as they are", plain["without"], plain["with"], study["gain"])]
     rows += [
         (
             _named(own, point["strength"]),
-            point["frozen"]["score"],
-            point["final"]["score"],
+            point["without"]["score"],
+            point["with"]["score"],
             point["gain"],
         )
         for own in study["disturbances"]
@@ -167,12 +168,12 @@ def _compared(study: Study) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "frozen": estimate_of(frozen),
-            "final": estimate_of(final),
+            "without": estimate_of(without),
+            "with_views": estimate_of(with_views),
             "gain": told_change(gain),
             "n": n,
         }
-        for name, frozen, final, gain in rows
+        for name, without, with_views, gain in rows
     ]
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -119,8 +120,11 @@ class FrozenStages:
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D)."""
-        found = self._views[0][0].of(rows)
-        return found.reshape(len(found), -1)
+        return _flat_of(self._views[0][0], rows)
+
+    def view_features(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+        """Return for each augmented view so far what gives the features of training rows."""
+        return tuple(partial(_flat_of, view[0]) for view in self._views[1:])
 
     def inputs(self, planned: PlannedRung) -> Inputs | None:
         """Return what a rung learns from; None if asked to stop while views were computed."""
@@ -218,6 +222,12 @@ class FrozenStages:
         taken = num_bytes(num, cut.shape) + sum(num_bytes(num, c.shape) for c in self.cuts.values())
         taken = round(taken * (1 + (self.recipe.views or 4) / 2))
         return taken <= (SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory())
+
+
+def _flat_of(activations: Activations, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return activations of some rows, a vector each, float32 (B, D)."""
+    found = activations.of(rows)
+    return found.reshape(len(found), -1)
 
 
 def _half_of_memory() -> float:

@@ -14,6 +14,7 @@ to learn from them. Measured in docs/robustness.md.
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,6 +29,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.evaluation.comparison import paired_gain
 from saccade.evaluation.intervals import Estimate, quantile
+from saccade.runtime.machine import num_cores
 from saccade.training.augment import Augment, Augmenter
 from saccade.training.head import NUM_FOLDS
 from saccade.training.probe import Sample
@@ -130,10 +132,13 @@ def judge_augmentation(
     with threadpool_limits(1, user_api="blas"):  # the same bits on any number of cores
         small = _Small(cache, sample.rows, seed=seed)
         probe = _Probe(small.seen(), _wanted(sample.targets_N, task), sample.folds_N)
-        verdicts = []
-        for name in names if probe.knows else ():
+
+        def verdict(name: str) -> Verdict:
             views = small.seen(at_full(augment.only(*FAMILIES[name])))
-            verdicts.append(_verdict(name, probe, views, sample, task))
+            return _verdict(name, probe, views, sample, task)
+
+        with ThreadPoolExecutor(num_cores()) as pool:  # LAPACK lets go of Python meanwhile
+            verdicts = list(pool.map(verdict, names if probe.knows else ()))
     return Safety(
         num=len(sample.rows), skill=probe.skill, knows=probe.knows, verdicts=tuple(verdicts)
     )
