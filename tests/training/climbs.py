@@ -25,8 +25,8 @@ from saccade.training.learn import Learned, learn
 from saccade.training.recipe import Recipe
 
 CLIMB = Recipe(
-    model="cnn", img_size=16, widths=(6, 8, 4), epochs=2, batch_size=8, lr=1e-2, body_lr=1e-2,
-    hflip=0.0, zoom=0.0, rotate=0.0, val_fraction=0.3, test_fraction=0.1,
+    model="cnn", img_size=16, widths=(6, 8, 4), epochs=2, views=4, batch_size=8,
+    lr=1e-2, body_lr=1e-2, hflip=0.0, zoom=0.0, rotate=0.0, val_fraction=0.3, test_fraction=0.1,
 )  # fmt: skip
 PER_CLASS = 30
 TAKEN = [False, True, False]  # of the rungs 1, 2, all

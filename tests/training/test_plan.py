@@ -17,9 +17,10 @@ from saccade.training.plan import (
     PlannedRung,
     depths,
     fitted_to,
+    next_depth,
     read_rungs,
     seconds_a_step,
-    whole_ladder,
+    usual_rung,
 )
 from saccade.training.recipe import Recipe
 
@@ -115,15 +116,46 @@ def test_a_plan_is_read_as_it_was_written(rungs: list[PlannedRung]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "texts"),
+    ("choices", "text"),
+    [({}, "2:4:2"), ({"epochs": 3, "views": 5}, "2:3:5"), ({"augment": False}, "2:4:1")],
+)
+def test_without_a_budget_the_plan_follows_from_the_recipe(choices, text: str) -> None:
+    assert str(usual_rung(Recipe(**choices), 2)) == text
+
+
+@pytest.mark.parametrize(
+    ("num_stages", "verdicts", "tried"),
     [
-        ({}, ["1:6:4", "2:6:4", "4:6:4", "5:6:4"]),
-        ({"epochs": 3, "views": 2}, ["1:3:2", "2:3:2", "4:3:2", "5:3:2"]),
-        ({"augment": False}, ["1:6:1", "2:6:1", "4:6:1", "5:6:1"]),
+        (8, "+++", [2, 4, 8]),
+        (5, "+++", [2, 4, 5]),
+        (4, "++", [2, 4]),
+        (8, "++-", [2, 4, 8]),
+        (8, "+-", [2, 4]),
+        (8, "-+", [2, 1]),
+        (8, "--", [2, 1]),
+        (3, "+++", [1, 2, 3]),
+        (3, "-++", [1, 2, 3]),
+        (3, "--", [1, 2]),
+        (3, "+-", [1, 2]),
+        (2, "-+", [1, 2]),
+        (1, "-", [1]),
+        (1, "+", [1]),
+        (0, "", []),
     ],
 )
-def test_without_a_budget_the_plan_follows_from_the_recipe(choices, texts: list[str]) -> None:
-    assert [str(rung) for rung in whole_ladder(Recipe(**choices), 5)] == texts
+def test_which_rung_comes_next_and_where_the_climb_ends(
+    num_stages: int, verdicts: str, tried: list[int]
+) -> None:
+    found: list[int] = []
+    taken = 0
+    while depth := next_depth(num_stages, tried=found, taken=taken):
+        taken = depth if verdicts[len(found)] == "+" else taken
+        found.append(depth)
+    assert found == tried
+
+
+def test_where_only_the_last_stage_fitted_nothing_is_left_after_it_failed() -> None:
+    assert next_depth(8, tried=[1], taken=0) is None
 
 
 def test_measuring_a_step_leaves_weights_statistics_and_gradients_as_they_were(lesson_for) -> None:

@@ -20,17 +20,19 @@ from saccade.training.plan import (
     Costs,
     PlannedRung,
     fitted_to,
+    next_depth,
     read_rungs,
     seconds_a_step,
-    whole_ladder,
+    usual_rung,
     work_of,
 )
 from saccade.training.recipe import Recipe
 
-FAILURES = 2
-"""Rungs that may fail in a row before the climb ends."""
-SECONDS_TO_PRICE = 5.0
-"""Of a budget that must be left for a rung to be timed at all: that alone takes about four."""
+SECONDS_TO_PRICE = 3.0
+"""Of a budget that must be left for a rung to be timed at all: that alone takes about two."""
+HIGHEST_RATE = 3e-4
+"""Of head and body on a rung, with Adam or AdamW. From the solved head 1e-3 first destroys what is
+known, and ends with less, less surely (docs/log.md)."""
 FEWEST_TO_JUDGE = 8
 """Validation pictures below which no rung can be judged, so that none is tried."""
 
@@ -41,7 +43,6 @@ class Climb:
 
     depth: int = 0  # stages that learned in the network as it is; 0 = only the head was solved
     number: int = 0  # rungs that were tried
-    failures: int = 0  # in a row
     interrupted: bool = False
     planned: tuple[str, ...] = ()  # as `Recipe.rungs`
     given: bool = False  # whether the recipe named the rungs
@@ -53,7 +54,7 @@ class Climb:
         return {f"ladder_{name}": getattr(self, name) for name in _KEPT}
 
 
-_KEPT = ("depth", "number", "failures", "planned", "given", "hope")
+_KEPT = ("depth", "number", "planned", "given", "hope")
 
 
 def climb_from(checkpoint: Checkpoint) -> Climb:
@@ -62,18 +63,20 @@ def climb_from(checkpoint: Checkpoint) -> Climb:
     return Climb(**{**kept, "planned": tuple(kept["planned"])})
 
 
-def ladder_of(recipe: Recipe, num_stages: int, standing: Climb) -> tuple[PlannedRung, ...]:
-    """Return the rungs to try, from the first: as planned so far, then as by default.
+def next_rung(recipe: Recipe, num_stages: int, standing: Climb) -> PlannedRung | None:
+    """Return the rung to try: as named or as planned before, else as by default; None at the end.
 
     A rung that was named for more stages than there are means all of them.
     """
+    texts = recipe.rungs if standing.given else standing.planned
+    if standing.number < len(texts):
+        (rung,) = read_rungs(texts[standing.number : standing.number + 1])
+        return dataclasses.replace(rung, num_last=min(rung.num_last, num_stages))
     if standing.given:
-        named = read_rungs(recipe.rungs)
-        return tuple(
-            dataclasses.replace(rung, num_last=min(rung.num_last, num_stages)) for rung in named
-        )
-    whole = whole_ladder(recipe, num_stages)
-    return (*read_rungs(standing.planned), *whole[len(standing.planned) :])
+        return None
+    tried = [rung.num_last for rung in read_rungs(standing.planned)]
+    depth = next_depth(num_stages, tried=tried, taken=standing.depth)
+    return None if depth is None else usual_rung(recipe, depth)
 
 
 def climb(
@@ -88,19 +91,16 @@ def climb(
 ) -> Climb:
     """Train the network in place, rung by rung; it ends as the best rung left it.
 
-    A rung begins with the best network so far, lets one stage (then two, four, …, all) learn
-    beside the head, and is taken only if the paired comparison on the validation part says, with
+    A rung begins with the best network so far, lets the last stages learn beside the head (which
+    come when is said by `next_depth`), and is taken only if the paired comparison on the validation part says, with
     90 % certainty, that the losses of the same pictures became smaller (`paired_gain` of
     `picture_losses`), and by more than the tolerance: where nearly every answer is right, losses
     and gains are tiny. A rung that fails is undone.
 
-    Without named rungs the climb ends with the first rung that fails after one was taken, or with
-    the second in a row: one stage may be too little room where two are enough, or a rate too high
-    for one may suit more, but deeper rungs cost more and have rarely brought what two could not.
-    And it ends before a rung that is not worth its work: what the one taken before it brought,
-    halved, must be a twentieth of the loss for each time that the rung computes as much as was
-    computed so far. Gains are seen to shrink from rung to rung while the work grows; and FLOPs are
-    counted, so no clock decides. A rung left out is named.
+    Without named rungs the climb also ends before a rung that is not worth its work: a quarter of
+    what the one taken before it brought must be a tenth of the loss for each time that the
+    rung computes as much as was computed so far. Gains are seen to shrink from rung to rung while
+    the work grows; and FLOPs are counted, so no clock decides. A rung left out is named.
 
     With a budget every rung is fitted to what is left of it, by timing its steps first; a rung
     that would not fit ends the climb, and one whose time runs out is undone.
@@ -123,8 +123,14 @@ def climb(
         return standing
     if resume is not None:
         network.load_state_dict(resume.start or resume.network)
-    ladder = ladder_of(recipe, len(network.stages), standing)
-    for planned in ladder[standing.number :]:
+    while planned := next_rung(recipe, len(network.stages), standing):
+        if planned.num_last < standing.depth:  # what is frozen for it has changed
+            surroundings.note(
+                f"The rung {rung_name(planned.num_last, len(network.stages))} is left out: more "
+                "stages than that have learned already."
+            )
+            standing.number += 1
+            continue
         if _ends(standing, planned, network, material, surroundings):
             break
         rung = _Climber(network, material, frozen, planned, recipe, surroundings, reserve)
@@ -144,9 +150,7 @@ def _ends(
 ) -> bool:
     """Say whether the climb ends before this rung; a note names a rung that is left out."""
     if standing.given or not standing.number:
-        return standing.failures >= FAILURES
-    if standing.failures >= (1 if standing.depth else FAILURES):
-        return True
+        return False
     num_train = len(material.train_rows)
     num = num_train + len(material.validation_rows) + len(material.asked_rows)
     work = work_of(network, num_pictures=num, num_train=num_train)
@@ -182,11 +186,11 @@ class _Climber:
     def tried(self, standing: Climb, resume: Checkpoint | None) -> bool:
         """Try the rung; False where the climb ends with it, for want of time or by a signal."""
         start = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.network.set_stage_trainable(self.planned.num_last)
         self.network.statistics_move = self.recipe.statistics == "moving"
         planned = self._planned(standing, resume)
         if planned is None:
             return False
+        self.network.set_stage_trainable(planned.num_last)
         inputs = self.frozen.inputs(planned)
         if inputs is None:
             standing.interrupted = True
@@ -202,7 +206,6 @@ class _Climber:
         if not taken:
             self.network.load_state_dict(start)
         standing.depth = planned.num_last if taken else standing.depth
-        standing.failures = 0 if taken else standing.failures + 1
         standing.hope = _hope(gain, before) if taken else math.inf
         standing.number += 1
         self._note(planned, fitted, inputs, gain, taken=taken)
@@ -216,15 +219,18 @@ class _Climber:
 
     def _planned(self, standing: Climb, resume: Checkpoint | None) -> PlannedRung | None:
         """Return the rung as it fits into the budget, after telling what is planned."""
-        planned: PlannedRung | None = self.planned
+        planned = self.planned
         if self.around.budget.limited and not standing.given and resume is None:
-            planned = self._fitted()
-            if planned is None:
+            found = self._fitted(planned)
+            if found is None and not standing.number and planned.num_last > 1:
+                found = self._fitted(usual_rung(self.recipe, 1))
+            if found is None:
                 self.around.note(
                     f"The next rung ({self._name}) would not fit into the budget; it is left out."
                 )
                 return None
-        if planned is not None and len(standing.planned) <= standing.number:
+            self.planned = planned = found
+        if len(standing.planned) <= standing.number:
             self._plan(standing, (*standing.planned, str(planned)))
         return planned
 
@@ -233,13 +239,14 @@ class _Climber:
         if self.around.on_plan is not None:
             self.around.on_plan(rungs)
 
-    def _fitted(self) -> PlannedRung | None:
+    def _fitted(self, wanted: PlannedRung) -> PlannedRung | None:
+        """Return the rung with as much of it as the budget allows; None if that is too little."""
         if self.around.budget.left - self.reserve < SECONDS_TO_PRICE:
             return None
-        plain = dataclasses.replace(self.planned, views=1)
-        inputs = self.frozen.inputs(plain)
+        self.network.set_stage_trainable(wanted.num_last)
+        inputs = self.frozen.inputs(dataclasses.replace(wanted, views=1))
         if inputs is None:
-            return self.planned  # a signal came; `tried` meets it again
+            return wanted  # a signal came; `tried` meets it again
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
         step = seconds_a_step(self.network, inputs, rows)
         num = len(self.material.train_rows)
@@ -250,7 +257,7 @@ class _Climber:
             epoch=1.3 * (steps * step + judging),  # reading, updating and noting come on top
             opening=2 * judging + 0.3,
         )
-        return fitted_to(self.planned, costs, self.around.budget.left - self.reserve)
+        return fitted_to(wanted, costs, self.around.budget.left - self.reserve)
 
     def _fit(
         self,
@@ -356,10 +363,12 @@ def rung_name(num_last: int, num_stages: int) -> str:
 def rung_recipe(recipe: Recipe, planned: PlannedRung) -> Recipe:
     """Return the recipe of one rung: its epochs, and a lower rate the more stages learn.
 
-    Source: measured on flowers and on ants and bees (docs/log.md): 1e-3 suits the last stage and
-    is too much for all.
+    Source: measured on flowers and on ants and bees (docs/log.md).
+
+    >>> rung = PlannedRung(num_last=4, epochs=4, views=2)
+    >>> rung_recipe(Recipe(), rung).lr, rung_recipe(Recipe(), rung).body_lr
+    (0.0003, 0.00015)
     """
-    head_lr = recipe.lr or (1e-2 if recipe.opt == "sgd" else 1e-3)
-    return recipe.replace(
-        epochs=planned.epochs, lr=head_lr, body_lr=recipe.body_lr or head_lr / planned.num_last
-    )
+    head_lr = recipe.lr or (1e-2 if recipe.opt == "sgd" else HIGHEST_RATE)
+    body_lr = recipe.body_lr or head_lr * min(1.0, 2 / planned.num_last)
+    return recipe.replace(epochs=planned.epochs, lr=head_lr, body_lr=body_lr)

@@ -15,9 +15,11 @@ from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
-from saccade.training.plan import VIEWS, PlannedRung, depths, read_rungs
+from saccade.training.plan import PlannedRung, depths, read_rungs
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
+
+VIEWS = 4  # of each picture where stages are fine-tuned as asked for, through more epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,19 @@ from saccade.training.backward import Gradients
 from saccade.training.inputs import Inputs
 from saccade.training.recipe import Recipe
 
-EPOCHS = 6
-"""Epochs of a rung with its own rate schedule. Flowers, last stage: 3 gain less, 12 no more."""
+EPOCHS = 4
+"""Epochs of a rung with its own rate schedule; six of the last two stages gain no more."""
 FEWEST_EPOCHS = 2  # below, the rate has no time to rise and fall
-VIEWS = 4  # the plain one and three augmented
+VIEWS = 2
+"""The plain one and an augmented one; on six splits of flowers three augmented ones, each of which
+costs a pass through the frozen stages, did no better."""
+LONG = 4
+"""Stages from which a network begins with its last two: together they gain more than one after
+the other, in less time (docs/log.md)."""
 
-HOPED = 0.5
+HOPED = 0.25
 """The share of a rung's gain that the next one is hoped to bring."""
-WORTH = 0.05
+WORTH = 0.1
 """The share of the loss that must be hoped for, for as much work as all before it."""
 BACKWARD = 2  # a training step's arithmetic beside its forward pass, in forward passes
 
@@ -49,7 +54,7 @@ def read_rungs(texts: Sequence[str]) -> tuple[PlannedRung, ...]:
 
 
 def depths(num_stages: int) -> tuple[int, ...]:
-    """Return the freezing depths to try: the last stage, the last two, four, …, all.
+    """Return the freezing depths of the ladder: the last stage, the last two, four, …, all.
 
     The first steps are the cheap ones and the likely ones. Doubling keeps the ladder of a network
     with thirteen stages as short as that of one with five.
@@ -61,12 +66,41 @@ def depths(num_stages: int) -> tuple[int, ...]:
     return (*powers, num_stages) if num_stages else ()
 
 
-def whole_ladder(recipe: Recipe, num_stages: int) -> tuple[PlannedRung, ...]:
-    """Return the rungs of a run without a budget; they depend on no clock."""
-    epochs, views = recipe.epochs or EPOCHS, recipe.views or VIEWS
-    return tuple(
-        PlannedRung(num_last=depth, epochs=epochs, views=views if recipe.augment else 1)
-        for depth in depths(num_stages)
+def next_depth(num_stages: int, *, tried: Sequence[int], taken: int) -> int | None:
+    """Return how many stages the next rung lets learn; None where the climb ends.
+
+    The last two come first, in networks of few stages the last one. Where two fail, the last one
+    alone is tried, which overfits less; where one alone fails, two, for it may be too little room.
+    A second failure ends the climb, and so does one after a success: deeper rungs cost more and
+    have rarely brought what shallower ones could not.
+
+    Args:
+        num_stages: of the network.
+        tried: depths of the rungs so far, in their order.
+        taken: the depth of the last one that was taken; 0 = none.
+
+    >>> next_depth(8, tried=[], taken=0), next_depth(8, tried=[2], taken=0)
+    (2, 1)
+    >>> next_depth(8, tried=[2], taken=2), next_depth(8, tried=[2, 4], taken=2) is None
+    (4, True)
+    """
+    ladder = depths(num_stages)
+    first = 1 if num_stages >= LONG else 0
+    if not tried:
+        return ladder[first] if ladder else None
+    if taken:
+        deeper = [depth for depth in ladder if depth > taken]
+        return deeper[0] if deeper and taken == max(tried) else None
+    other = [depth for depth in ladder[: 1 if first else 2] if depth not in tried]
+    return other[0] if other and len(tried) == 1 else None
+
+
+def usual_rung(recipe: Recipe, num_last: int) -> PlannedRung:
+    """Return a rung as it is without a budget; it depends on no clock."""
+    return PlannedRung(
+        num_last=num_last,
+        epochs=recipe.epochs or EPOCHS,
+        views=(recipe.views or VIEWS) if recipe.augment else 1,
     )
 
 

@@ -165,9 +165,9 @@ def _check_time(recipe: Recipe, where: str) -> None:
     parse_seconds(recipe.budget)
     if wrong := [r for r in recipe.rungs if not re.fullmatch(r"([1-9]\d*:){2}[1-9]\d*", r)]:
         _refuse("rungs", wrong[0], "stages:epochs:views, each 1 or more", where)
-    stages = [int(rung.partition(":")[0]) for rung in recipe.rungs]
+    stages = [int(rung.partition(":")[0]) for rung in recipe.rungs[1:]]
     if stages != sorted(stages):  # a deeper rung changes what is frozen for a shallower one
-        _refuse("rungs", list(recipe.rungs), "from few stages to many", where)
+        _refuse("rungs", list(recipe.rungs), "from few stages to many, but for the first", where)
 
 
 def _refuse(name: str, value: object, allowed: str, where: str) -> None:
