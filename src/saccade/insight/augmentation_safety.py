@@ -146,6 +146,8 @@ def _weaknesses(evidence: Evidence, augment: Augment) -> dict[str, Any]:
 
 def _network(evidence: Evidence) -> tuple[str, Ask | None]:
     frozen, final = evidence.frozen_engine, evidence.final_engine
+    if final is not None and evidence.model.get("num_stages_learned") == 0:
+        return "frozen", in_batches(final)  # its head was solved on plain pictures too
     if frozen is not None and evidence.features_ND is not None:
         head, features_of = plain_head(evidence), in_batches(frozen)
         return "frozen", lambda canvases_BHWC: head(features_of(canvases_BHWC))

@@ -13,7 +13,7 @@ from saccade.training.objective import class_weights_of
 Answers = Callable[[np.ndarray], np.ndarray]
 """From frozen features (B, D) to logits (B, K)."""
 
-MOST_TAUGHT = 2_000
+MOST_TAUGHT = 1_000
 """Training pictures that such a head learns from, so that it takes a second at most."""
 
 

@@ -91,11 +91,11 @@ def climb(
 ) -> Climb:
     """Train the network in place, rung by rung; it ends as the best rung left it.
 
-    A rung begins with the best network so far, lets the last stages learn beside the head (which
-    come when is said by `next_depth`), and is taken only if the paired comparison on the validation part says, with
-    90 % certainty, that the losses of the same pictures became smaller (`paired_gain` of
-    `picture_losses`), and by more than the tolerance: where nearly every answer is right, losses
-    and gains are tiny. A rung that fails is undone.
+    A rung begins with the best network so far, lets the last stages learn beside the head (how
+    many, says `next_depth`), and is taken only if the paired comparison on the validation part
+    says, with 90 % certainty, that the losses of the same pictures became smaller (`paired_gain`
+    of `picture_losses`), and by more than the tolerance: where nearly every answer is right,
+    losses and gains are tiny. A rung that fails is undone.
 
     Without named rungs the climb also ends before a rung that is not worth its work: a quarter of
     what the one taken before it brought must be a tenth of the loss for each time that the

@@ -73,7 +73,7 @@ class Recipe:
     rungs: tuple[str, ...] = ()
     "The freezing ladder, stages:epochs:views a rung; empty = planned, and then written here."
     views: int = 0
-    "Views kept of each picture for frozen stages, the plain one included; 0 = 2; for --unfreeze K 4."
+    "Views kept of each picture for frozen stages, the plain one included; 0 = 2 (--unfreeze K: 4)."
     statistics: str = "auto"
     "BatchNorm statistics of learning stages: moving, frozen; auto = frozen on the ladder's rungs."
     epochs: int = 0
