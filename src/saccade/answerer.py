@@ -10,7 +10,7 @@ from saccade.models.engine import Engine, relative_error
 from saccade.models.inference import FeaturesAndLogits, answers, open_engine, predict_logits
 from saccade.models.network import Network
 from saccade.runtime.progress import Progress
-from saccade.training.frozen import Asked, FrozenStages
+from saccade.training.frozen import Asked
 from saccade.training.learn import Learned
 
 MAX_DIFFERENCE = 1e-3
@@ -41,19 +41,15 @@ class Answerer:
         network is asked about a few pictures all the same: should it say anything else, it is
         asked about every one.
         """
-        frozen, known = self.learned.frozen, self.learned.known
-        if frozen is None or known is None:
+        known = self.learned.known
+        if known is None:
             return self._asked_whole()
-        asked = Asked(
-            logits_NK=_in_order(frozen, known.logits_NK),
-            features_ND=_in_order(frozen, known.features_ND),
-        )
         split = self.lesson.split
         probes = [*split.rows("test")[:NUM_COMPARED], *split.rows("train")[:NUM_COMPARED]]
         whole = predict_logits(self.network, self.lesson.cache, probes, device=self.device)
-        error = relative_error(asked.logits_NK[probes], whole)
+        error = relative_error(known.logits_NK[probes], whole)
         if error <= MAX_DIFFERENCE:
-            return asked
+            return known
         self.progress.say(
             f"The parts of the network answer otherwise than the whole (by {error:.1e}); "
             "the whole is asked about every picture."
@@ -63,7 +59,7 @@ class Answerer:
     def frozen_features(self) -> np.ndarray | None:
         """Return what the classifier was given before any stage learned, float32 (N, D)."""
         frozen = self.learned.frozen
-        return None if frozen is None else _in_order(frozen, frozen.features(frozen.rows))
+        return None if frozen is None else frozen.all_features()
 
     def frozen_engine(self) -> Ask | None:
         """Return what gives the same of other canvases; None where it cannot be had any more."""
@@ -98,10 +94,3 @@ class Answerer:
             num_pictures=num_pictures,
             exact=True,
         )
-
-
-def _in_order(frozen: FrozenStages, values: np.ndarray) -> np.ndarray:
-    """Return rows in the order of the catalogue."""
-    ordered = np.empty_like(values)
-    ordered[frozen.rows] = values
-    return ordered

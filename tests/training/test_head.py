@@ -7,6 +7,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
 from saccade.data.task import Task
+from saccade.training import convex
+from saccade.training import head as head_module
 from saccade.training.head import Head, fit_head, out_of_fold
 
 DIGITS = Task(kind="multiclass", classes=tuple("0123456789"))
@@ -153,3 +155,30 @@ def test_out_of_fold_the_penalty_with_the_least_held_out_loss_answers() -> None:
     found = out_of_fold(x, y, folds, task=DIGITS, penalties=penalties)
     assert log_loss(y, probabilities(found)) == pytest.approx(least, rel=0.02)
     assert log_loss(y, probabilities(each[0])) > 2 * least
+
+
+def test_of_very_many_pictures_the_head_is_the_same_but_for_rounding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In float32, in place, and with a penalty that an even share of the pictures chose."""
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.float32)
+    before = x.copy()
+    whole = fit_head(x, y, task=DIGITS, seed=0)
+    monkeypatch.setattr(convex, "MOST_DOUBLE", 1000)
+    monkeypatch.setattr(convex, "_PIECE", 100)
+    monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 600)
+    half = fit_head(x, y, task=DIGITS, seed=0)
+    np.testing.assert_array_equal(x, before)
+    assert 0.1 <= half.penalty / whole.penalty <= 10
+    alike = fit_head(x, y, task=DIGITS, seed=0, penalties=[whole.penalty])
+    expected = logits(whole, x)
+    assert np.abs(logits(alike, x) - expected).max() < 0.02 * np.abs(expected).max()
+    assert (logits(alike, x).argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.998
+
+
+def test_an_even_share_has_as_many_of_each_class_as_it_should() -> None:
+    y = np.repeat([0, 1, 2], [30_000, 12_000, 3_000])
+    share = y[head_module._even_share(y, 0)]
+    assert np.bincount(share).tolist() == [10_000, 4_000, 1_000]
+    assert head_module._even_share(y[:20_000], 0) == slice(None)

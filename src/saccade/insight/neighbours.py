@@ -1,6 +1,6 @@
 """The pictures that a network finds most like each judged one: copies, and others of one scene."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from saccade.insight.evidence import Evidence
 
 NUM_NEAREST = 3  # of each judged picture, that are compared with it
 MOST_COMPARED = 5_000  # pairs, the nearest first
-BLOCK = 512  # judged pictures at a time, so that memory stays flat
+BLOCK, KNOWN_BLOCK = 2048, 8192  # pictures that are held to each other at a time
 
 SAME_SCENE = 0.78
 """Cosine of features, less their mean, from which two pictures seem to be of one scene.
@@ -85,16 +85,34 @@ def _nearest(
     evidence: Evidence, features_ND: np.ndarray, judged: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of a judged row and one of those nearest in earlier parts, and their cosines."""
-    centred = features_ND - features_ND.mean(axis=0)
-    centred /= np.sqrt((centred * centred).sum(axis=1, keepdims=True)) + 1e-9
+    mean_D = features_ND.mean(axis=0)
+
+    def directions(rows: np.ndarray) -> np.ndarray:
+        apart_BD: np.ndarray = features_ND[rows] - mean_D
+        apart_BD /= np.sqrt((apart_BD * apart_BD).sum(axis=1, keepdims=True)) + 1e-9
+        return apart_BD
+
     pairs, cosines = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
     for part, before in (("test", ("train", "validation")), ("validation", ("train",))):
         known, own = evidence.rows(*before), evidence.rows(part)
-        num = min(NUM_NEAREST, len(known))
-        for start in range(0, len(own) if num else 0, BLOCK):
-            rows = own[start : start + BLOCK]
-            alike = centred[rows] @ centred[known].T
-            best = np.argpartition(-alike, num - 1, axis=1)[:, :num]
-            pairs.append(np.stack([np.repeat(rows, num), known[best].ravel()], axis=1))
-            cosines.append(np.take_along_axis(alike, best, axis=1).ravel())
+        for rows in np.array_split(own, -(-len(own) // BLOCK)) if len(own) and len(known) else ():
+            near, alike = _best(rows, known, directions)
+            pairs.append(np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1))
+            cosines.append(alike.ravel())
     return np.concatenate(pairs), np.concatenate(cosines)
+
+
+def _best(
+    rows: np.ndarray, known: np.ndarray, directions: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the known rows nearest to each of `rows` (B, up to NUM_NEAREST), and their cosines."""
+    own = directions(rows)
+    near, alike = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0))
+    for start in range(0, len(known), KNOWN_BLOCK):
+        piece = known[start : start + KNOWN_BLOCK]
+        found = np.concatenate([alike, own @ directions(piece).T], axis=1)
+        names = np.concatenate([near, np.broadcast_to(piece, (len(rows), len(piece)))], axis=1)
+        num = min(NUM_NEAREST, found.shape[1])
+        best = np.argpartition(-found, num - 1, axis=1)[:, :num]
+        near, alike = (np.take_along_axis(table, best, axis=1) for table in (names, found))
+    return near, alike

@@ -30,7 +30,7 @@ class Activations:
     """One view of some pictures at one cut."""
 
     cut: Cut
-    values: np.ndarray  # (M, *cut.shape), float32 (exact) or float16
+    values: np.ndarray  # (M, *cut.shape), float32 (exact) or float16; of all rows: in their order
     place_N: np.ndarray  # int64: where a catalogue row lies in `values`; -1 = not held
     error: float  # largest rounding error, relative to the largest value; 0 in float32
 
@@ -78,6 +78,7 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
     stores = [_room(len(rows), cut.shape, kind, folder) for cut in cuts]
     largest, wrong = np.zeros(len(cuts)), np.zeros(len(cuts))
     done = 0
+    in_order = len(rows) == num_rows  # of the catalogue: then its row is also the place
     for piece, canvases in _read_ahead(pixels, rows, engine.batch, view, augmenter):
         answers = engine(canvases)
         start = 0
@@ -91,13 +92,15 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
             if view:
                 error = float(np.abs(values - kept.astype(np.float32)).max(initial=0))
                 wrong[number] = max(wrong[number], error)
-            stores[number][done : done + len(piece)] = kept.reshape(len(piece), *cut.shape)
+            places = piece if in_order else slice(done, done + len(piece))
+            stores[number][places] = kept.reshape(len(piece), *cut.shape)
         done += len(piece)
         progress.advance(len(piece))
         if asked_to_stop():
             return None
     place_N = np.full(num_rows, -1, np.int64)
-    place_N[np.asarray(rows, np.int64)] = np.arange(len(rows))
+    held = np.asarray(rows, np.int64)
+    place_N[held] = held if in_order else np.arange(len(rows))
     return tuple(
         Activations(cut=cut, values=store, place_N=place_N, error=float(w / max(top, 1e-30)))
         for cut, store, w, top in zip(cuts, stores, wrong, largest, strict=True)

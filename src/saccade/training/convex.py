@@ -3,12 +3,18 @@
 In the basis of the features' principal axes, where the solver takes even steps.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 
 from saccade.data.task import Task
+
+MOST_DOUBLE = 40_000_000
+"""Pictures × features up to which float64 is used: 31,000 pictures of 1,280 features, 320 MB."""
+_NOTHING = {np.float64: 1e-10, np.float32: 1e-6}  # share of the largest variance that is rounding
+_PIECE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,32 +35,53 @@ class Rotated:
     scale: float
     variances_R: np.ndarray
 
+    def of(self, rows: np.ndarray | slice) -> "Rotated":
+        """Return the same for some of the rows, in the same basis."""
+        return dataclasses.replace(self, coordinates_NR=self.coordinates_NR[rows])
+
 
 def rotate(features_ND: np.ndarray) -> Rotated:
-    """Return features (N, D) in the basis of their principal axes."""
-    features = features_ND.astype(np.float64)
-    mean = features.mean(axis=0)
-    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
-    standard = (features - mean) / scale
+    """Return features (N, D) in the basis of their principal axes.
+
+    In float64, or beyond `MOST_DOUBLE` numbers in float32: no second copy is made of either.
+    """
+    kind = np.float64 if features_ND.size <= MOST_DOUBLE else np.float32
+    mean = features_ND.mean(axis=0, dtype=np.float64)
+    standard: np.ndarray = features_ND.astype(kind)
+    standard -= mean.astype(kind)
+    scale = float(np.sqrt(np.einsum("nd,nd->", standard, standard) / max(standard.size, 1))) or 1.0
+    standard /= kind(scale)
     num, width = standard.shape
     if num <= width:
         values, left = np.linalg.eigh(standard @ standard.T)
         keep = values > 1e-10 * max(float(values[-1]), 1e-300)
         lengths = np.sqrt(values[keep])
         axes = standard.T @ (left[:, keep] / lengths)
-        coordinates = left[:, keep] * lengths
+        coordinates = np.ascontiguousarray(left[:, keep] * lengths)
     else:
-        values, axes = np.linalg.eigh(standard.T @ standard)
-        keep = values > 1e-10 * max(float(values[-1]), 1e-300)
+        values, axes = np.linalg.eigh((standard.T @ standard).astype(np.float64))
+        keep = values > _NOTHING[kind] * max(float(values[-1]), 1e-300)
         axes = axes[:, keep]
-        coordinates = standard @ axes
+        coordinates = _placed(standard, axes)
     return Rotated(
-        coordinates_NR=np.ascontiguousarray(coordinates),
+        coordinates_NR=coordinates,
         axes_DR=axes,
         mean_D=mean,
         scale=scale,
         variances_R=values[keep] / num,
     )
+
+
+def _placed(standard_ND: np.ndarray, axes_DR: np.ndarray) -> np.ndarray:
+    """Return `standard_ND @ axes_DR`; of many, a piece at a time in the place of the first."""
+    if standard_ND.dtype == np.float64:
+        return np.ascontiguousarray(standard_ND @ axes_DR)
+    own: np.ndarray = axes_DR.astype(standard_ND.dtype)
+    width = own.shape[1]
+    for start in range(0, len(standard_ND), _PIECE):
+        piece = standard_ND[start : start + _PIECE]
+        piece[:, :width] = piece @ own
+    return standard_ND[:, :width]
 
 
 Solution = tuple[np.ndarray, np.ndarray]  # coefficients_RK, bias_K
@@ -110,19 +137,23 @@ def solve(
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         table = flat.reshape(width + 1, outputs)
         coefficients = table[:-1] / scale_R
-        losses, slope_NK = row_losses(x_NR @ coefficients + table[-1], wanted_NK, task)
+        logits_NK = x_NR @ coefficients.astype(x_NR.dtype, copy=False) + table[-1]
+        losses, slope_NK = row_losses(logits_NK, wanted_NK, task)
         slope_NK *= weights
         value = float(losses @ weights[:, 0]) + 0.5 * penalty * float((coefficients**2).sum())
         gradient = np.empty_like(table)
-        gradient[:-1] = (x_NR.T @ slope_NK + penalty * coefficients) / scale_R
+        uphill_RK = x_NR.T @ slope_NK.astype(x_NR.dtype, copy=False)
+        gradient[:-1] = (uphill_RK + penalty * coefficients) / scale_R
         gradient[-1] = slope_NK.sum(axis=0)
         return value, gradient.ravel()
 
     coefficients, bias = start if start is not None else no_start(rotated, wanted_NK)
     flat = np.concatenate([coefficients * scale_R, bias[None]]).ravel()
-    options = {"maxiter": 100, "ftol": 1e-5, "gtol": 1e-7}
-    if not rough:
-        options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
+    if rough:
+        options = {"maxiter": 100, "ftol": 1e-5, "gtol": 1e-7}
+    else:  # in float32 the last digits are rounding
+        ftol = 1e-12 if x_NR.dtype == np.float64 else 1e-8
+        options = {"maxiter": 1000, "ftol": ftol, "gtol": 1e-7}
     found = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options)
     table = found.x.reshape(width + 1, outputs)
     return table[:-1] / scale_R, table[-1]

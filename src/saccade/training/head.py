@@ -5,7 +5,7 @@ in seconds, with its penalty chosen by cross-validation inside the training part
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +18,8 @@ NUM_FOLDS = 5
 PENALTIES = tuple(float(p) for p in np.logspace(-4, 2, 13))
 """L2 penalties tried: λ of mean loss + λ/2 · |w|², for features of unit mean variance."""
 
+MOST_TO_CHOOSE_BY = 20_000
+"""Pictures that the penalty is chosen by; the head is fitted on all of them."""
 LARGE = 30_000_000
 """Pictures × features × outputs from which a second thread is worth its keep. Below, a busy second
 core costs far more than an idle one saves: 680 × 1280 × 5 took 32 s instead of 1.3 s beside one
@@ -108,8 +110,10 @@ def _fit(
     order = sorted(penalties, reverse=True)  # from stiff to loose: each starts from the last
     losses = [0.0]
     if len(order) > 1 and len(targets) >= 2 * NUM_FOLDS:
-        folds_N = _folds(targets, seed)
-        losses, _ = _cross_validate(rotated, wanted_NK, weights_N, folds_N, task, order)
+        few = _even_share(targets, seed)
+        losses, _ = _cross_validate(
+            rotated.of(few), wanted_NK[few], weights_N[few], _folds(targets[few], seed), task, order
+        )
     best = order[int(np.argmin(losses))]
     start = None
     for penalty in [p for p in order if p >= best]:
@@ -160,7 +164,7 @@ def _cross_validate(
     for penalty in order:
         for fold in range(NUM_FOLDS):
             own, held = folds_N != fold, folds_N == fold
-            inside = replace(rotated, coordinates_NR=rotated.coordinates_NR[own])
+            inside = rotated.of(own)
             solution = solve(
                 inside, wanted_NK[own], weights_N[own], task, penalty, starts[fold], rough=True
             )
@@ -174,8 +178,19 @@ def _cross_validate(
     return losses, best_NK
 
 
+def _even_share(targets: np.ndarray, seed: int) -> np.ndarray | slice:
+    """Return at most about `MOST_TO_CHOOSE_BY` rows, as many of each class as it has share."""
+    times = -(-len(targets) // MOST_TO_CHOOSE_BY)
+    return np.flatnonzero(_dealt(targets, seed, times) == 0) if times > 1 else slice(None)
+
+
 def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
     """Return a fold a row, each class (or quantile, or label set) spread evenly over them."""
+    return _dealt(targets, seed, NUM_FOLDS)
+
+
+def _dealt(targets: np.ndarray, seed: int, num_hands: int) -> np.ndarray:
+    """Return a hand a row, 0 to `num_hands` - 1, each kind of answer spread evenly over them."""
     num = len(targets)
     if targets.ndim == 2:
         keys = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
@@ -185,6 +200,6 @@ def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
         keys = targets
     shuffled = generator(seed, "folds").permutation(num)
     by_key = shuffled[np.argsort(keys[shuffled], kind="stable")]
-    folds = np.empty(num, dtype=np.int64)
-    folds[by_key] = np.arange(num) % NUM_FOLDS
-    return folds
+    hands = np.empty(num, dtype=np.int64)
+    hands[by_key] = np.arange(num) % num_hands
+    return hands

@@ -1,7 +1,7 @@
 """What the network is given in a step: pictures, or what a frozen prefix said about them."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -80,20 +80,25 @@ class FrozenAnswers:
 
     def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
         """Return logits_NK of the suffix, in evaluation mode, from exact activations."""
-        return self.features_and_logits(network, rows)[1]
+        return _together([logits for _, logits in self._said(network, rows)])
 
     def features_and_logits(
         self, network: Network, rows: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return what the suffix gives its classifier, (N, D), and the classifier's logits_NK."""
-        found = [
-            ask_suffix(network, self.pictures.cut, self.pictures.plain(piece), device=self.device)
-            for piece in batches(rows, BATCH)
-        ]
-        if not found:
-            nothing = np.zeros((0, 0), np.float32)
-            return nothing, nothing
-        return np.concatenate([own[0] for own in found]), np.concatenate([own[1] for own in found])
+        found = list(self._said(network, rows))
+        return _together([own[0] for own in found]), _together([own[1] for own in found])
+
+    def _said(
+        self, network: Network, rows: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for piece in batches(rows, BATCH):
+            given = self.pictures.plain(piece)
+            yield ask_suffix(network, self.pictures.cut, given, device=self.device)
+
+
+def _together(pieces: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
 
 def ask_suffix(

@@ -27,7 +27,7 @@ class Learned:
     """What was done to the network, and whether it was stopped on the way.
 
     Where its frozen stages were asked in fp32, the answers they led to are `known`: those of the
-    network as it ships, of `frozen.rows`.
+    network as it ships.
     """
 
     num_stages: int  # stages that learned beside the head
@@ -118,7 +118,8 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
 
 def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
     frozen.network.eval()
-    if interrupted or depth not in frozen.cuts or not frozen.exact:
+    complete = len(frozen.rows) == len(frozen.material.targets)
+    if interrupted or depth not in frozen.cuts or not frozen.exact or not complete:
         return Learned(num_stages=depth, interrupted=interrupted, frozen=frozen)
     return Learned(
         num_stages=depth,
