@@ -384,9 +384,12 @@ def test_dealing_out_grows_in_step_with_the_rows() -> None:
         units = [[row] for row in range(count)]
         marks = [(row % (count // 10),) for row in range(count)]
         fractions = {"train": 0.7, "validation": 0.15, "test": 0.15}
-        begun = time.process_time()
-        stratify(units, marks, fractions=fractions, rng=generator(0))
-        return time.process_time() - begun
+        taken = []
+        for _ in range(3):
+            begun = time.process_time()
+            stratify(units, marks, fractions=fractions, rng=generator(0))
+            taken.append(time.process_time() - begun)
+        return min(taken)
 
     times = [seconds(count) for count in (1_000, 3_000, 9_000, 27_000)]
     assert all(after < 9 * max(before, 0.02) for before, after in pairwise(times))
