@@ -42,9 +42,9 @@ CHECKPOINT = "checkpoint.safetensors"
 
 SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
-SECONDS_TO_CONVERT = 3.0
+SECONDS_TO_CONVERT = 2.5
 SHARE_FOR_STUDIES = 0.1  # of a budget, at most; studies that take longer are left out by name
-FASTER = 0.7  # of torch's time is what an engine takes, to be on the safe side: 0.4 was measured
+FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
 PROBES = 8  # pictures to measure on
 FEWEST = 100  # pictures that are used whatever the budget
 
