@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow check format lint types imports dead lock clean
+.PHONY: demo test slow golden check format lint types imports dead lock clean
 
 demo: $(READY)  ## train on handwritten digits, and name the report
 	$(BIN)/saccade demo
@@ -15,6 +15,9 @@ test: $(READY)  ## the default tests: no network, a few minutes
 
 slow: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+golden: $(READY)  ## draw the golden curves anew, after a change that is meant to change them
+	SACCADE_MAKE_GOLDEN=1 $(BIN)/python -m pytest -q tests/training/test_golden.py
 
 check: lint types imports dead test  ## all that must hold before a commit
 

@@ -166,6 +166,7 @@ def test_of_very_many_pictures_the_head_is_the_same_but_for_rounding(
     before = x.copy()
     whole = fit_head(x, y, task=DIGITS, seed=0)
     monkeypatch.setattr(convex, "MOST_DOUBLE", 1000)
+    monkeypatch.setattr(convex, "MOST_EXACT", 1000)
     monkeypatch.setattr(convex, "_PIECE", 100)
     monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 600)
     half = fit_head(x, y, task=DIGITS, seed=0)
@@ -177,7 +178,10 @@ def test_of_very_many_pictures_the_head_is_the_same_but_for_rounding(
     assert (logits(alike, x).argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.998
 
 
-def test_an_even_share_has_as_many_of_each_class_as_it_should() -> None:
+def test_an_even_share_has_as_many_of_each_class_as_it_should(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 20_000)
     y = np.repeat([0, 1, 2], [30_000, 12_000, 3_000])
     share = y[head_module._even_share(y, 0)]
     assert np.bincount(share).tolist() == [10_000, 4_000, 1_000]

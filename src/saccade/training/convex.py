@@ -11,8 +11,11 @@ from scipy.optimize import minimize
 
 from saccade.data.task import Task
 
-MOST_DOUBLE = 40_000_000
-"""Pictures × features up to which float64 is used: 31,000 pictures of 1,280 features, 320 MB."""
+MOST_DOUBLE = 4_000_000
+"""Pictures × features up to which float64 is used: 3,000 pictures of 1,280 features."""
+MOST_EXACT = 2_000_000
+"""Pictures × axes up to which a penalty is chosen with all axes and in the precision given."""
+ENOUGH = 0.98  # of the variance, for choosing a penalty by more than that
 _NOTHING = {np.float64: 1e-10, np.float32: 1e-6}  # share of the largest variance that is rounding
 _PIECE = 4096
 
@@ -38,6 +41,28 @@ class Rotated:
     def of(self, rows: np.ndarray | slice) -> "Rotated":
         """Return the same for some of the rows, in the same basis."""
         return dataclasses.replace(self, coordinates_NR=self.coordinates_NR[rows])
+
+    def lighter(self) -> "Rotated":
+        """Return the same, or where it is large the leading axes alone, in float32.
+
+        Good enough to choose a penalty by, and small enough for a processor's cache.
+        """
+        if self.coordinates_NR.size <= MOST_EXACT:
+            return self
+        share_R = np.cumsum(np.sort(self.variances_R)[::-1])
+        num = int(np.searchsorted(share_R, ENOUGH * share_R[-1])) + 1
+        kept = np.sort(np.argsort(-self.variances_R, kind="stable")[:num])
+        return dataclasses.replace(
+            self,
+            coordinates_NR=np.ascontiguousarray(self.coordinates_NR[:, kept], np.float32),
+            axes_DR=self.axes_DR[:, kept],
+            variances_R=self.variances_R[kept],
+        )
+
+    def in_own_axes(self, solution: "Solution", of: "Rotated") -> "Solution":
+        """Return a solution that was found in some of the axes, 0 in the others."""
+        coefficients_DK = of.axes_DR @ solution[0]
+        return self.axes_DR.T @ coefficients_DK, solution[1]
 
 
 def rotate(features_ND: np.ndarray) -> Rotated:

@@ -5,12 +5,14 @@ in seconds, with its penalty chosen by cross-validation inside the training part
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from saccade.data.task import Task
+from saccade.runtime.machine import num_cores
 from saccade.runtime.seeds import generator
 from saccade.training.convex import Rotated, Solution, no_start, rotate, row_losses, solve
 
@@ -18,7 +20,10 @@ NUM_FOLDS = 5
 PENALTIES = tuple(float(p) for p in np.logspace(-4, 2, 13))
 """L2 penalties tried: λ of mean loss + λ/2 · |w|², for features of unit mean variance."""
 
-MOST_TO_CHOOSE_BY = 20_000
+LEAST_GAIN = 1e-3
+"""Of held-out loss, below which a looser penalty is of no use: where classes lie apart, the loss
+falls for ever, and takes ever longer to."""
+MOST_TO_CHOOSE_BY = 5_000
 """Pictures that the penalty is chosen by; the head is fitted on all of them."""
 LARGE = 30_000_000
 """Pictures × features × outputs from which a second thread is worth its keep. Below, a busy second
@@ -94,7 +99,8 @@ def out_of_fold(
     with threadpool_limits(threads, user_api="blas"):
         rotated = rotate(features_ND)
         order = sorted(penalties, reverse=True)
-        return _cross_validate(rotated, wanted_NK, weights_N, folds_N, task, order)[1]
+        light = rotated.lighter()
+        return _cross_validate(light, wanted_NK, weights_N, folds_N, task, order).logits_NK
 
 
 def _fit(
@@ -108,17 +114,14 @@ def _fit(
 ) -> Head:
     rotated = rotate(features_ND)
     order = sorted(penalties, reverse=True)  # from stiff to loose: each starts from the last
-    losses = [0.0]
+    losses, best, start = [0.0], order[0], no_start(rotated, wanted_NK)
     if len(order) > 1 and len(targets) >= 2 * NUM_FOLDS:
         few = _even_share(targets, seed)
-        losses, _ = _cross_validate(
-            rotated.of(few), wanted_NK[few], weights_N[few], _folds(targets[few], seed), task, order
-        )
-    best = order[int(np.argmin(losses))]
-    start = None
-    for penalty in [p for p in order if p >= best]:
-        start = solve(rotated, wanted_NK, weights_N, task, penalty, start)
-    coefficients_RK, bias_K = start if start is not None else no_start(rotated, wanted_NK)
+        light, folds_N = rotated.of(few).lighter(), _folds(targets[few], seed)
+        found = _cross_validate(light, wanted_NK[few], weights_N[few], folds_N, task, order)
+        losses, best = found.losses, order[int(np.argmin(found.losses))]
+        start = rotated.in_own_axes(found.solution, light)
+    coefficients_RK, bias_K = solve(rotated, wanted_NK, weights_N, task, best, start)
     weight_DK = (rotated.axes_DR @ coefficients_RK) / rotated.scale
     return Head(
         weight_KD=weight_DK.T.astype(np.float32),
@@ -146,6 +149,13 @@ def row_weights(targets: np.ndarray, class_weights: np.ndarray | None) -> np.nda
     return np.asarray(weights / weights.mean())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CrossValidated:
+    losses: list[float]  # mean held-out loss of each penalty that was tried
+    logits_NK: np.ndarray  # held-out, of the best one
+    solution: Solution  # of the best one, the mean over the folds
+
+
 def _cross_validate(
     rotated: Rotated,
     wanted_NK: np.ndarray,
@@ -153,29 +163,43 @@ def _cross_validate(
     folds_N: np.ndarray,
     task: Task,
     order: Sequence[float],
-) -> tuple[list[float], np.ndarray]:
-    """Return the mean held-out loss of each penalty, until it has risen twice in a row.
+) -> _CrossValidated:
+    """Try each penalty, until the held-out loss has risen twice in a row or hardly falls any more.
 
-    And the held-out logits_NK of the best one.
+    The folds are solved side by side; each comes to the same bits on any number of threads.
     """
+    inside = [rotated.of(folds_N != fold) for fold in range(NUM_FOLDS)]
     starts: list[Solution | None] = [None] * NUM_FOLDS
     losses: list[float] = []
     logits_NK, best_NK = np.zeros_like(wanted_NK), np.zeros_like(wanted_NK)
-    for penalty in order:
-        for fold in range(NUM_FOLDS):
-            own, held = folds_N != fold, folds_N == fold
-            inside = rotated.of(own)
-            solution = solve(
-                inside, wanted_NK[own], weights_N[own], task, penalty, starts[fold], rough=True
-            )
-            starts[fold] = solution
-            logits_NK[held] = rotated.coordinates_NR[held] @ solution[0] + solution[1]
-        losses.append(float(row_losses(logits_NK, wanted_NK, task)[0] @ weights_N) / len(weights_N))
-        if losses[-1] == min(losses):
-            best_NK = logits_NK.copy()
-        if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
-            break
-    return losses, best_NK
+    best = no_start(rotated, wanted_NK)
+
+    def solved(fold: int, penalty: float) -> Solution:
+        own, start = folds_N != fold, starts[fold]
+        return solve(inside[fold], wanted_NK[own], weights_N[own], task, penalty, start, rough=True)
+
+    one_each = threadpool_limits(1, user_api="blas")
+    with one_each, ThreadPoolExecutor(min(NUM_FOLDS, num_cores())) as pool:
+        for penalty in order:
+            solutions = list(pool.map(solved, range(NUM_FOLDS), [penalty] * NUM_FOLDS))
+            starts[:] = solutions
+            for fold, (coefficients_RK, bias_K) in enumerate(solutions):
+                held = rotated.coordinates_NR[folds_N == fold]
+                logits_NK[folds_N == fold] = held @ coefficients_RK.astype(held.dtype) + bias_K
+            all_N = row_losses(logits_NK, wanted_NK, task)[0]
+            losses.append(float(all_N @ weights_N) / len(weights_N))
+            if losses[-1] == min(losses):
+                best_NK = logits_NK.copy()
+                best = (
+                    np.mean([own[0] for own in solutions], axis=0),
+                    np.mean([own[1] for own in solutions], axis=0),
+                )
+            falls = len(losses) < 2 or losses[-2] - losses[-1] > LEAST_GAIN
+            if not falls and (
+                losses[-1] <= losses[-2] or losses[-2] > losses[max(len(losses) - 3, 0)]
+            ):
+                break
+    return _CrossValidated(losses=losses, logits_NK=best_NK, solution=best)
 
 
 def _even_share(targets: np.ndarray, seed: int) -> np.ndarray | slice:
