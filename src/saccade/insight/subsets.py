@@ -1,10 +1,13 @@
 """What heads that learned from subsets of the pictures say of the other pictures."""
 
+import itertools
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from saccade.data.stratify import strata
 from saccade.data.task import Task
@@ -13,6 +16,7 @@ from saccade.evaluation.learning_curve import Answers, sizes_of, spread_order
 from saccade.evaluation.tally import Tally, answers_of, blank_answers
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.pool import units_of
+from saccade.runtime.machine import num_cores
 from saccade.runtime.seeds import generator
 from saccade.training.nested_heads import growing_heads, prepare
 from saccade.training.objective import class_weights_of
@@ -86,18 +90,23 @@ def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: float) -> Subs
     rows = np.flatnonzero(folds_N < used)
     said = [[blank_answers(task, rows.size) for _ in range(REPEATS)] for _ in sizes[:-1]]
     said.append([blank_answers(task, rows.size)])  # of all pictures there is one subset
-    for fold in range(used):
-        for repeat in range(REPEATS):
-            if time.monotonic() > evidence.deadline:
-                raise NotPossible("its time was up")
-            own_sizes = sizes if repeat == 0 else sizes[:-1]
-            found = growing_heads(
-                ground,
-                _order(sample, task, fold, repeat, seed=evidence.recipe.seed),
-                own_sizes,
-                ground.at(np.flatnonzero(folds_N == fold)),
-                penalties=[penalty] * len(own_sizes),
-            )
+
+    def judged(fold: int, repeat: int) -> list[np.ndarray]:
+        if time.monotonic() > evidence.deadline:
+            raise NotPossible("its time was up")
+        own_sizes = sizes if repeat == 0 else sizes[:-1]
+        return growing_heads(
+            ground,
+            _order(sample, task, fold, repeat, seed=evidence.recipe.seed),
+            own_sizes,
+            ground.at(np.flatnonzero(folds_N == fold)),
+            penalties=[penalty] * len(own_sizes),
+        )
+
+    jobs = list(itertools.product(range(used), range(REPEATS)))
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(num_cores()) as pool:
+        answered = pool.map(lambda job: judged(*job), jobs)
+        for (fold, repeat), found in zip(jobs, answered, strict=True):
             for place, logits_VK in enumerate(found):
                 said[place][repeat][folds_N[rows] == fold] = answers_of(logits_VK, task)
     return Subsets(
