@@ -96,7 +96,7 @@ def _ours(asked: argparse.Namespace) -> dict[str, Any]:
     for own in (setting.run, setting.cache):
         shutil.rmtree(own, ignore_errors=True)
         own.parent.mkdir(parents=True, exist_ok=True)
-    head = METHODS["saccade_head"]
+    head = METHODS["saccade_head_bare"]  # what the studies cost is told by trust.py
     words = command(head, asked.data, seed=0, setting=setting)
     child = run_child(words, env=environment(head, setting))
     run = {"what": "saccade", "code": child.code, **child.costs}
