@@ -186,3 +186,17 @@ def test_an_even_share_has_as_many_of_each_class_as_it_should(
     share = y[head_module._even_share(y, 0)]
     assert np.bincount(share).tolist() == [10_000, 4_000, 1_000]
     assert head_module._even_share(y[:20_000], 0) == slice(None)
+
+
+def test_a_weak_signal_is_not_given_up_where_the_stiffest_penalties_hardly_see_it() -> None:
+    """One of four properties tells a little: from λ = 100 to 32 the loss hardly falls."""
+    rng = np.random.default_rng(0)
+    y = np.arange(2000) % 2
+    x = rng.normal(size=(2000, 4))
+    x[:, 0] += 0.3 * y
+    task = Task(kind="binary", classes=("0", "1"))
+    head = fit_head(x, y, task=task, seed=0)
+    losses = [loss for _, loss in head.candidates]
+    assert losses[0] - losses[1] < head_module.NO_MORE_TO_GAIN
+    assert head.penalty < 10
+    assert min(losses) < losses[0] - 5 * head_module.NO_MORE_TO_GAIN

@@ -20,9 +20,9 @@ NUM_FOLDS = 5
 PENALTIES = tuple(float(p) for p in np.logspace(-4, 2, 13))
 """L2 penalties tried: λ of mean loss + λ/2 · |w|², for features of unit mean variance."""
 
-LEAST_GAIN = 1e-3
-"""Of held-out loss, below which a looser penalty is of no use: where classes lie apart, the loss
-falls for ever, and takes ever longer to."""
+NO_MORE_TO_GAIN = 1e-3
+"""Held-out loss at which looser penalties are tried no more: they could lower it by no more than
+that. Where classes lie apart it falls for ever, and takes ever longer to."""
 MOST_TO_CHOOSE_BY = 5_000
 """Pictures that the penalty is chosen by; the head is fitted on all of them."""
 LARGE = 30_000_000
@@ -164,7 +164,7 @@ def _cross_validate(
     task: Task,
     order: Sequence[float],
 ) -> _CrossValidated:
-    """Try each penalty, until the held-out loss has risen twice in a row or hardly falls any more.
+    """Try each penalty, until the held-out loss has risen twice in a row or is next to nothing.
 
     The folds are solved side by side; each comes to the same bits on any number of threads.
     """
@@ -194,10 +194,9 @@ def _cross_validate(
                     np.mean([own[0] for own in solutions], axis=0),
                     np.mean([own[1] for own in solutions], axis=0),
                 )
-            falls = len(losses) < 2 or losses[-2] - losses[-1] > LEAST_GAIN
-            if not falls and (
-                losses[-1] <= losses[-2] or losses[-2] > losses[max(len(losses) - 3, 0)]
-            ):
+            if losses[-1] < NO_MORE_TO_GAIN:
+                break
+            if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
                 break
     return _CrossValidated(losses=losses, logits_NK=best_NK, solution=best)
 
