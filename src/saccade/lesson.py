@@ -102,18 +102,7 @@ def look(
     the monotonic clock, no more pictures are looked at than a split needs; the lesson's recipe
     then has their number as its limit, so that it means the same pictures again.
     """
-    grouping.check_asked(recipe.group, column=recipe.group_column)
-    if isinstance(data, Catalog):
-        catalog = data
-        if pixels is not None:
-            fill(pixels, catalog, progress=progress, threads=recipe.threads)
-    else:
-        catalog = scan_for(recipe, data, pixels, progress=progress, deadline=deadline)
-    progress.close()
-    grouping.check_column(catalog, _group_column(recipe))
-    if grouping.is_pattern(recipe.group):
-        catalog = grouping.by_pattern(catalog, recipe.group)
-    scanned = catalog
+    catalog = scanned = _scanned(recipe, data, pixels, progress, deadline)
     if recipe.corrections:
         catalog = correct(catalog, recipe.corrections, requested=recipe.task)
     task = choose_task(catalog, requested=recipe.task)
@@ -150,6 +139,28 @@ def look(
         twins=twins,
     )
     return lesson if len(catalog) == len(scanned) else _without_left_out(lesson, scanned)
+
+
+def _scanned(
+    recipe: Recipe,
+    data: str | Path | Catalog,
+    pixels: PixelStore | None,
+    progress: Progress,
+    deadline: float,
+) -> Catalog:
+    """Return the pictures with the groups that a column or a pattern gives them."""
+    grouping.check_asked(recipe.group, column=recipe.group_column)
+    if isinstance(data, Catalog):
+        catalog = data
+        if pixels is not None:
+            fill(pixels, catalog, progress=progress, threads=recipe.threads)
+    else:
+        catalog = scan_for(recipe, data, pixels, progress=progress, deadline=deadline)
+    progress.close()
+    grouping.check_column(catalog, _group_column(recipe))
+    if grouping.is_pattern(recipe.group):
+        catalog = grouping.by_pattern(catalog, recipe.group)
+    return catalog
 
 
 def _with_groups_of(catalog: Catalog, scanned: Catalog) -> Catalog:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from saccade.evaluation.intervals import (
+    TAIL,
     grouped_ratio,
     grouping,
     mapped,
@@ -17,22 +19,56 @@ from saccade.evaluation.intervals import (
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_scipys_wilson(pair: tuple[int, int]) -> None:
+def test_wilson_is_scipys_wilson_moved_out_to_its_exact_ends(pair: tuple[int, int]) -> None:
     correct, n = pair
-    expected = stats.binomtest(correct, n).proportion_ci(method="wilson")
+    usual = stats.binomtest(correct, n).proportion_ci(method="wilson")
+    exact = stats.binomtest(correct, n).proportion_ci(1 - 2 * TAIL, method="exact")
     found = wilson(correct, n)
-    assert found.low == pytest.approx(expected.low, abs=1e-9)
-    assert found.high == pytest.approx(expected.high, abs=1e-9)
+    assert found.low == pytest.approx(min(usual.low, exact.low), abs=1e-9)
+    assert found.high == pytest.approx(max(usual.high, exact.high), abs=1e-9)
     assert found.low <= found.value <= found.high
+    assert found.low == pytest.approx(usual.low, abs=0.015 if correct > 2 and n >= 30 else 0.5)
+
+
+def chances_of_counts(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares (S,) and the chance of each count of n at each, (S, n + 1)."""
+    shares = np.concatenate([np.linspace(0.001, 0.5, 500), np.geomspace(1e-4, 0.02, 200)])
+    shares = np.unique(np.concatenate([shares, 1 - shares]))
+    return shares, stats.binom.pmf(np.arange(n + 1), n, shares[:, None])
+
+
+def exact_coverage(n: int, ends: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return how often intervals, one a count, hold each share: added up, not drawn."""
+    shares, chances = chances_of_counts(n)
+    low, high = np.array(ends).T
+    inside = (low <= shares[:, None]) & (shares[:, None] <= high)
+    return np.asarray((chances * inside).sum(axis=1))
+
+
+@pytest.mark.parametrize("n", [24, 30, 40, 60, 100, 200, 500])
+def test_every_share_lies_in_its_interval_in_93_of_100_parts(n: int) -> None:
+    found = exact_coverage(n, [(own.low, own.high) for own in (wilson(k, n) for k in range(n + 1))])
+    assert found.min() > 0.9295
+    shares = chances_of_counts(n)[0]
+    usual = found[(shares > 0.05) & (shares < 0.95)].mean()
+    assert 0.945 < usual < (0.96 if n < 100 else 0.955)
+
+
+@pytest.mark.parametrize("n", [24, 30, 100])
+def test_wilsons_own_ends_lose_a_share_near_1_in_one_part_of_eight_negative_control(n: int) -> None:
+    usual = [stats.binomtest(k, n).proportion_ci(method="wilson") for k in range(n + 1)]
+    assert exact_coverage(n, [(own.low, own.high) for own in usual]).min() < 0.875
 
 
 def test_wilson_agrees_with_newcombes_table() -> None:
     # R. G. Newcombe (1998), Stat. Med. 17: 857-872, table I, method 3
     table = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611)}
-    for (correct, n), (low, high) in table.items():
+    for (correct, n), (low, high) in {**table, (1, 29): (0.0061, 0.1718)}.items():
         found = wilson(correct, n)
-        assert (round(found.low, 4), round(found.high, 4)) == (low, high)
-    assert (round(wilson(1, 29).low, 4), round(wilson(1, 29).high, 4)) == (0.0061, 0.1718)
+        assert low - 0.006 < found.low <= low + 5e-5  # moved out, if at all
+        assert round(found.high, 4) == high
+    assert wilson(81, 263).low == pytest.approx(0.2553, abs=5e-5)
+    assert wilson(1, 29).low == pytest.approx(1 - 0.96 ** (1 / 29))
 
 
 def test_no_pictures_give_no_number() -> None:

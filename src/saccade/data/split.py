@@ -94,15 +94,9 @@ def make_split(
     fractions = _fractions(parts, val_fraction=val_fraction, test_fraction=test_fraction)
     if len(fractions) > 1:
         pool = [row for row, part in enumerate(parts) if part in {"", "train"}]
-        enough = functools.partial(_check_enough, catalog, task, targets, needed=len(fractions))
+        groups, said = _together(catalog, task, targets, pool, twins, needed=len(fractions))
+        notes += said
         units = _units(pool, groups)
-        try:
-            enough(units=units)
-        except DataError:
-            groups = joined_groups(catalog, twins.exact_cluster_N)
-            units = _units(pool, groups)
-            enough(units=units)
-            notes.append(NEAR_APART)
         dealt = stratify(
             units, strata(task, targets), fractions=fractions, rng=generator(seed, "split")
         )
@@ -111,6 +105,27 @@ def make_split(
         notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
     _check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
+
+
+def _together(
+    catalog: Catalog,
+    task: Task,
+    targets: NDArray[np.generic],
+    pool: Sequence[int],
+    twins: Twins,
+    *,
+    needed: int,
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the groups that what is drawn does not tear, and what is to be said of them."""
+    enough = functools.partial(_check_enough, catalog, task, targets, needed=needed)
+    groups = joined_groups(catalog, twins.cluster_N)
+    try:
+        enough(units=_units(pool, groups))
+    except DataError:
+        groups = joined_groups(catalog, twins.exact_cluster_N)
+        enough(units=_units(pool, groups))
+        return groups, [NEAR_APART]
+    return groups, []
 
 
 def _deal(

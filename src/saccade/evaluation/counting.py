@@ -156,6 +156,7 @@ def _averages(
             n=n,
             method=f"wilson-bootstrap{grouping.suffix}{remark}",
             freedom=min(freedom[name], grouping.freedom),
+            counted=True,  # of few pictures an average takes few values too
         )
     return found
 

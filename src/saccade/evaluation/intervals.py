@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 LEVEL = 0.95
 Z = float(ndtri(0.5 + LEVEL / 2))
+TAIL = 0.04
+"""What an end may leave out on its side, counted exactly. With it every share from 0.3 to 0.9999 of
+24 pictures or more is covered with at least 93.0 % (0.05: 92.5 %; Wilson's alone: 84 %), and
+95.2 % on average of 100 pictures. Computed from the binomial distribution (docs/intervals.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +61,41 @@ def undefined(why: str, *, n: int) -> Estimate:
 
 
 def wilson(correct: int, n: int) -> Estimate:
-    """Return a proportion with its 95 % Wilson score interval.
+    """Return a proportion with its 95 % Wilson score interval, mended near 0 and 1.
 
     Chosen over value ± 1.96·sqrt(value·(1-value)/n), which has zero width at 0 and 1 and covers
-    far below 95 % for the small test sets that we often meet.
+    far below 95 % for the small test sets that we often meet. How it is mended, says `proportion`.
 
     Source: E. B. Wilson (1927), JASA 22(158): 209-212.
 
-    >>> str(wilson(97, 100))
-    '0.970 [0.915, 0.990] (n=100, wilson)'
+    >>> str(wilson(84, 100)), str(wilson(97, 100))  # 97: 0.990 by Wilson alone
+    ('0.840 [0.756, 0.899] (n=100, wilson)', '0.970 [0.915, 0.992] (n=100, wilson)')
     """
     if n == 0:
         return undefined("no pictures", n=0)
-    return proportion(correct / n, effective=n, n=n, method="wilson")
+    return proportion(correct / n, effective=n, n=n, method="wilson", counted=True)
 
 
 def proportion(
-    value: float, *, effective: float, n: int, method: str, freedom: float = math.inf
+    value: float,
+    *,
+    effective: float,
+    n: int,
+    method: str,
+    freedom: float = math.inf,
+    counted: bool = False,
 ) -> Estimate:
     """Return a number between 0 and 1 with the Wilson interval of its effective sample size.
 
     The effective size is that of the simple proportion which would vary as much as this number
     does: value·(1 - value) / variance. The interval stays inside [0, 1], is never empty of
     width, and needs no symmetric error.
+
+    Of a count Wilson's interval ends too soon where a handful of pictures are wrong, or right: of
+    29 right answers in 30 its upper end is 0.994, and a true share of 0.995 gives such a count in
+    one part of eight. So each end lies at least where a count as far away as this one has a chance
+    of `TAIL`: the end that C. J. Clopper and E. S. Pearson have for that level. What can take any
+    value between two counts has no such gaps, and needs no mending.
 
     Args:
         value: 0 to 1.
@@ -88,16 +104,26 @@ def proportion(
         method: how `effective` was found.
         freedom: degrees of freedom of the variance behind `effective`; few widen the interval
             by Student's t.
+        counted: whether the number is a count of pictures, or of as good as that.
 
     Source: E. L. Korn, B. I. Graubard (1998), Survey Methodology 24(2): 193-201, with Wilson's
     interval as recommended by N. Dean, M. Pagano (2015), J. Surv. Stat. Methodol. 3: 484-503.
+    Mending its ends near 0 and 1 by one-sided exact ones is L. D. Brown, T. T. Cai, A. DasGupta
+    (2001), Stat. Science 16: 101-133 (there by the Poisson distribution at 0.05, and for the last
+    counts alone); the exact ends: Biometrika (1934) 26: 404-413.
     """
     size = float(effective) * (Z / quantile(freedom)) ** 2
     centre = (value + Z**2 / (2 * size)) / (1 + Z**2 / size)
     spread = math.sqrt(max(value * (1 - value), 0) / size + Z**2 / (4 * size**2))
     half = Z / (1 + Z**2 / size) * spread
-    low = 0.0 if value <= 0 else max(0.0, min(value, centre - half))
-    high = 1.0 if value >= 1 else min(1.0, max(value, centre + half))
+    low, high = centre - half, centre + half
+    right, wrong = value * size, (1 - value) * size
+    if counted and right > 0:
+        low = min(low, float(betaincinv(right, wrong + 1, TAIL)))
+    if counted and wrong > 0:
+        high = max(high, float(betaincinv(right + 1, wrong, 1 - TAIL)))
+    low = 0.0 if value <= 0 else max(0.0, min(value, low))
+    high = 1.0 if value >= 1 else min(1.0, max(value, high))
     return Estimate(value=value, low=low, high=high, n=n, method=method)
 
 

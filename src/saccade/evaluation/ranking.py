@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.evaluation.intervals import Estimate, Grouping, proportion, undefined
 
-_PRIOR_ROWS = 10  # what the model variance counts for; chosen by simulation, docs/intervals.md
+_PRIOR_ROWS = 5  # what the model variance counts for; chosen by simulation, docs/intervals.md
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +107,9 @@ def mean_estimate(
     """Return the mean of ranking scores over classes, or one score, with its 95 % interval.
 
     The variance measured on the rows is unreliable where few rows are on one side or the value
-    is close to 1; the variance of a model is mixed in with the weight of 10 rows. The interval
-    is Wilson's at the effective sample size (`intervals.proportion`).
+    is close to 1; where the variance of a model is larger, it is mixed in with the weight of 5
+    rows. The interval is Wilson's at the effective sample size (`intervals.proportion`): that of
+    the value pulled a little towards 1/2, the less, the more the measured variance is worth.
 
     Args:
         each: one a class; None where it is not defined, which the mean leaves out.
@@ -129,13 +130,16 @@ def mean_estimate(
     ratio = np.divide(measured, alone, out=np.ones_like(alone), where=alone > 0)
     model = np.array([one.model_variance for one in known]) @ np.maximum(ratio, 1.0) * overlap
     rows = sum(one.rows for one in known) / math.sqrt(len(known))  # classes share their rows
-    variance = (rows * together + _PRIOR_ROWS * model) / (rows + _PRIOR_ROWS) / len(known) ** 2
-    shrunk = float(np.mean([one.shrunk for one in known]))
+    worth = rows / (rows + _PRIOR_ROWS)
+    variance = max(together, worth * together + (1 - worth) * model) / len(known) ** 2
+    value = float(np.mean([one.value for one in known]))
+    pulled = (1 - worth**2) * float(np.mean([one.shrunk for one in known]))
+    near = worth**2 * value + pulled
     left_out = len(each) - len(known)
     remark = f"; mean of {len(known)} of {len(each)} classes" if left_out else ""
     return proportion(
-        float(np.mean([one.value for one in known])),
-        effective=shrunk * (1 - shrunk) / variance,
+        value,
+        effective=near * (1 - near) / variance,
         n=n,
         method=method + grouping.suffix + remark,
         freedom=grouping.freedom,

@@ -92,32 +92,40 @@ def weak_slices(
     members_SN = np.array([slices[place].members_N for place in places], np.bool_)
     members_SN = members_SN.reshape(len(places), n)
     binary = bool(np.isin(losses, (0.0, 1.0)).all())
-    fisher = binary and not kept.named
+    in_pairs = binary and not kept.named
     p_S, least_S = _fisher(losses, members_SN) if binary else _ranks(losses, members_SN)
     if kept.named:
         is_group = np.array([slices[place].is_group for place in places], np.bool_)
         p_S = np.where(is_group, p_S, _signs(losses, members_SN, kept, rng))
         least_S = np.zeros(len(p_S))
-    share = 1 - PAIR_SHARE if fisher else 1.0
+    share = 1 - PAIR_SHARE if in_pairs else 1.0
     claims = _claims(p_S, least_S, alpha=share * ALPHA)
-    found: list[tuple[tuple[int, ...], float, float]] = [
-        ((places[s],), float(p_S[s]), corrected) for s, corrected in claims
-    ]
+    found: list[_Claim] = [((s,), float(p_S[s]), corrected) for s, corrected in claims]
     num_pairs = 0
-    if fisher:
+    if in_pairs:
         abouts = [slices[place].about for place in places]
-        pairs, p_P, least_P = _pairs(losses, members_SN, abouts)
-        num_pairs = len(pairs)
-        claims = _claims(p_P, least_P, alpha=PAIR_SHARE * ALPHA)
-        for k, corrected in claims:
-            first, second = pairs[k]
-            found.append(((places[first], places[second]), float(p_P[k]), corrected))
+        claimed, num_pairs = _claimed_pairs(losses, members_SN, abouts)
+        found += claimed
     weak = [
-        _described(losses, slices, own, p, corrected, kept, rng, binary=binary)
+        _described(
+            losses, slices, tuple(places[s] for s in own), p, corrected, kept, rng, binary=binary
+        )
         for own, p, corrected in found
     ]
     weak.sort(key=lambda one: (one.p_corrected, one.p))
     return WeakSpots(weak=tuple(weak), num_slices=len(places), num_pairs=num_pairs, n=n)
+
+
+_Claim = tuple[tuple[int, ...], float, float]  # which of those tested, p, p corrected
+
+
+def _claimed_pairs(
+    losses: np.ndarray, members_SN: np.ndarray, abouts: Sequence[str]
+) -> tuple[list[_Claim], int]:
+    """Return the pairs that are worse than either of the two alone, and how many were tested."""
+    pairs, p_P, least_P = _pairs(losses, members_SN, abouts)
+    claims = _claims(p_P, least_P, alpha=PAIR_SHARE * ALPHA)
+    return [(pairs[k], float(p_P[k]), corrected) for k, corrected in claims], len(pairs)
 
 
 def holm(p_M: np.ndarray) -> np.ndarray:

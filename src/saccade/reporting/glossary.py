@@ -77,7 +77,7 @@ METHODS = {
     "wilson-bootstrap": "Wilson, width by bootstrap",
     "wilson-jackknife": "Wilson, width by jackknife",
     "wilson-delong": "Wilson, width after DeLong",
-    "wilson": "Wilson",
+    "wilson": "Wilson, exact ends",
     "bootstrap-t": "bootstrap-t",
     "bootstrap": "bootstrap",
     "t": "Student's t",

@@ -86,12 +86,10 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
             width = math.prod(cut.shape)
             values = answers[:, start : start + width]
             start += width
-            largest[number] = max(largest[number], float(np.abs(values).max(initial=0)))
-            clipped = values.clip(-_LARGEST_HALF, _LARGEST_HALF) if view else values
-            kept = clipped.astype(kind)
+            kept = _halved(values) if view else values
             if view:
-                error = float(np.abs(values - kept.astype(np.float32)).max(initial=0))
-                wrong[number] = max(wrong[number], error)
+                largest[number] = max(largest[number], _largest(values))
+                wrong[number] = max(wrong[number], _largest(values - kept.astype(np.float32)))
             places = piece if in_order else slice(done, done + len(piece))
             stores[number][places] = kept.reshape(len(piece), *cut.shape)
         done += len(piece)
@@ -105,6 +103,14 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
         Activations(cut=cut, values=store, place_N=place_N, error=float(w / max(top, 1e-30)))
         for cut, store, w, top in zip(cuts, stores, wrong, largest, strict=True)
     )
+
+
+def _halved(values: np.ndarray) -> np.ndarray:
+    return values.clip(-_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(np.abs(values).max(initial=0))
 
 
 def _read_ahead(

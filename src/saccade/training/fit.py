@@ -94,7 +94,7 @@ class Rung:
 
     start: State  # the weights to return to, kept in each checkpoint
     counters: dict[str, Any]  # where on the ladder it is, kept in each checkpoint
-    hopeless_loss: float  # a validation loss above this ends the rung
+    gives_up: Callable[[int, Judgement], str]  # asked after each epoch: why it ends; "" = goes on
     seconds: float = math.inf  # ends the rung unfinished
 
 
@@ -316,8 +316,8 @@ class _Loop:
         tolerance = self.recipe.tolerance * (task.target_std if task.kind == "regression" else 1)
         judged = bool(self.material.validation_rows) and self.rung is None
         better = not judged or judgement.beats(standing.best, tolerance=tolerance)
-        if self.rung is not None and not judgement.loss <= self.rung.hopeless_loss:  # or NaN
-            standing.failed = f"validation loss {judgement.loss:.3g}: it forgot what it knew"
+        if self.rung is not None:
+            standing.failed = self.rung.gives_up(standing.epoch, judgement)
         if better:
             standing.best, standing.best_epoch, standing.stale = judgement, standing.epoch, 0
             standing.best_state = _copy(self.network.state_dict())

@@ -13,15 +13,19 @@ from saccade.training.checkpoint import Checkpoint, State
 from saccade.training.fit import OUT_OF_TIME, Fitted, Material, Rung, Surroundings, fit
 from saccade.training.frozen import FrozenStages
 from saccade.training.inputs import Inputs
-from saccade.training.objective import loss_of_knowing_nothing, picture_losses
+from saccade.training.objective import Judgement, loss_of_knowing_nothing, picture_losses
 from saccade.training.plan import (
+    HARM,
     HOPED,
     WORTH,
     Costs,
     PlannedRung,
     fitted_to,
+    half_time,
     next_depth,
     read_rungs,
+    rung_name,
+    rung_recipe,
     seconds_a_step,
     usual_rung,
     work_of,
@@ -30,9 +34,6 @@ from saccade.training.recipe import Recipe
 
 SECONDS_TO_PRICE = 3.0
 """Of a budget that must be left for a rung to be timed at all: that alone takes about two."""
-HIGHEST_RATE = 3e-4
-"""Of head and body on a rung, with Adam or AdamW. From the solved head 1e-3 first destroys what is
-known, and ends with less, less surely (docs/log.md)."""
 FEWEST_TO_JUDGE = 8
 """Validation pictures below which no rung can be judged, so that none is tried."""
 
@@ -47,6 +48,7 @@ class Climb:
     planned: tuple[str, ...] = ()  # as `Recipe.rungs`
     given: bool = False  # whether the recipe named the rungs
     hope: float = math.inf  # the share of the loss that the next rung may take away
+    harmed: bool = False  # the last rung raised the loss
 
     @property
     def counters(self) -> dict[str, object]:
@@ -54,7 +56,7 @@ class Climb:
         return {f"ladder_{name}": getattr(self, name) for name in _KEPT}
 
 
-_KEPT = ("depth", "number", "planned", "given", "hope")
+_KEPT = ("depth", "number", "planned", "given", "hope", "harmed")
 
 
 def climb_from(checkpoint: Checkpoint) -> Climb:
@@ -75,7 +77,7 @@ def next_rung(recipe: Recipe, num_stages: int, standing: Climb) -> PlannedRung |
     if standing.given:
         return None
     tried = [rung.num_last for rung in read_rungs(standing.planned)]
-    depth = next_depth(num_stages, tried=tried, taken=standing.depth)
+    depth = next_depth(num_stages, tried=tried, taken=standing.depth, harmed=standing.harmed)
     return None if depth is None else usual_rung(recipe, depth)
 
 
@@ -95,7 +97,8 @@ def climb(
     many, says `next_depth`), and is taken only if the paired comparison on the validation part
     says, with 90 % certainty, that the losses of the same pictures became smaller (`paired_gain`
     of `picture_losses`), and by more than the tolerance: where nearly every answer is right,
-    losses and gains are tiny. A rung that fails is undone.
+    losses and gains are tiny. A rung that fails is undone; one that has raised the loss by a
+    quarter when half of its epochs are over, is not trained any further (`HARM`).
 
     Without named rungs the climb also ends before a rung that is not worth its work: a quarter of
     what the one taken before it brought must be a tenth of the loss for each time that the
@@ -115,11 +118,8 @@ def climb(
         resume: where a climb with the same arguments stopped.
     """
     standing = climb_from(resume) if resume else Climb(given=bool(recipe.rungs))
-    if len(material.validation_rows) < FEWEST_TO_JUDGE:
-        surroundings.note(
-            f"The validation part has {len(material.validation_rows)} pictures, too few to judge "
-            "a rung by; only the head is trained. Choose --unfreeze K to train more."
-        )
+    if resume is None and (why := _nothing_to_see(frozen, material, recipe)):
+        surroundings.note(f"{why}; only the head is trained. Choose --unfreeze K to train more.")
         return standing
     if resume is not None:
         network.load_state_dict(resume.start or resume.network)
@@ -139,6 +139,22 @@ def climb(
         if not rung.tried(standing, going_on):
             break
     return standing
+
+
+def _nothing_to_see(frozen: FrozenStages, material: Material, recipe: Recipe) -> str:
+    """Say why the validation part could show no rung's gain; "" where it could."""
+    rows = material.validation_rows
+    if len(rows) < FEWEST_TO_JUDGE:
+        return f"The validation part has {len(rows)} pictures, too few to judge a rung by"
+    if recipe.rungs:  # named ones are all tried
+        return ""
+    losses = picture_losses(frozen.logits(0, rows), material.targets[rows], task=material.task)
+    if losses.mean() > recipe.tolerance:
+        return ""
+    return (
+        f"The head tells all {len(rows)} validation pictures apart without a doubt, so that no "
+        "rung could be seen to help"
+    )
 
 
 def _ends(
@@ -196,7 +212,7 @@ class _Climber:
             standing.interrupted = True
             return False
         before = self._losses(inputs)
-        fitted = self._fit(planned, inputs, start, standing, resume)
+        fitted = self._fit(planned, inputs, start, standing, resume, before)
         if fitted.interrupted:
             self.network.load_state_dict(start)
             standing.interrupted = True
@@ -207,6 +223,7 @@ class _Climber:
             self.network.load_state_dict(start)
         standing.depth = planned.num_last if taken else standing.depth
         standing.hope = _hope(gain, before) if taken else math.inf
+        standing.harmed = gain.value <= 0
         standing.number += 1
         self._note(planned, fitted, inputs, gain, taken=taken)
         if fitted.failed == OUT_OF_TIME:  # undone, so the plan is the same without it
@@ -241,7 +258,8 @@ class _Climber:
 
     def _fitted(self, wanted: PlannedRung) -> PlannedRung | None:
         """Return the rung with as much of it as the budget allows; None if that is too little."""
-        if self.around.budget.left - self.reserve < SECONDS_TO_PRICE:
+        needed = SECONDS_TO_PRICE + self.frozen.seconds_to_look(wanted.num_last)
+        if self.around.budget.left - self.reserve < needed:
             return None
         self.network.set_stage_trainable(wanted.num_last)
         inputs = self.frozen.inputs(dataclasses.replace(wanted, views=1))
@@ -266,7 +284,18 @@ class _Climber:
         start: State,
         standing: Climb,
         resume: Checkpoint | None,
+        before: np.ndarray,
     ) -> Fitted:
+        hopeless = 2 * loss_of_knowing_nothing(self.material.task)
+
+        def gives_up(epoch: int, judged: Judgement) -> str:
+            if not judged.loss <= hopeless:  # or it is no number
+                return f"validation loss {judged.loss:.3g}: it forgot what it knew"
+            if epoch != half_time(planned.epochs):
+                return ""
+            raised = float(self._losses(inputs).mean() / max(before.mean(), 1e-30)) - 1
+            return f"at half time it had raised the loss by {raised:.0%}" if raised > HARM else ""
+
         self.around.progress.say(f"rung: {self._name}, {planned.epochs} epochs")
         return fit(
             self.network,
@@ -279,7 +308,7 @@ class _Climber:
             rung=Rung(
                 start=start,
                 counters=dict(standing.counters),
-                hopeless_loss=2 * loss_of_knowing_nothing(self.material.task),
+                gives_up=gives_up,
                 seconds=self.around.budget.left - self.reserve,
             ),
         )
@@ -345,30 +374,3 @@ class _Climber:
 def _hope(gain: PairedGain, losses_before: np.ndarray) -> float:
     """Return the share of the loss that the rung after one that was taken may take away."""
     return HOPED * gain.value / max(float(losses_before.mean()), 1e-30)
-
-
-def rung_name(num_last: int, num_stages: int) -> str:
-    """Return what to call a freezing depth.
-
-    >>> rung_name(0, 5), rung_name(1, 5), rung_name(2, 5), rung_name(5, 5)
-    ('head', 'last stage', 'last 2 stages', 'all')
-    """
-    if num_last == 0:
-        return "head"
-    if num_last == num_stages:
-        return "all"
-    return "last stage" if num_last == 1 else f"last {num_last} stages"
-
-
-def rung_recipe(recipe: Recipe, planned: PlannedRung) -> Recipe:
-    """Return the recipe of one rung: its epochs, and a lower rate the more stages learn.
-
-    Source: measured on flowers and on ants and bees (docs/log.md).
-
-    >>> rung = PlannedRung(num_last=4, epochs=4, views=2)
-    >>> rung_recipe(Recipe(), rung).lr, rung_recipe(Recipe(), rung).body_lr
-    (0.0003, 0.00015)
-    """
-    head_lr = recipe.lr or (1e-2 if recipe.opt == "sgd" else HIGHEST_RATE)
-    body_lr = recipe.body_lr or head_lr * min(1.0, 2 / planned.num_last)
-    return recipe.replace(epochs=planned.epochs, lr=head_lr, body_lr=body_lr)

@@ -15,7 +15,7 @@ from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
-from saccade.training.plan import PlannedRung, depths, read_rungs
+from saccade.training.plan import PlannedRung, depths
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
 
@@ -61,22 +61,11 @@ def learn(
         reserve: seconds of the budget that must be left at the end.
         resume: where learning with the same arguments stopped.
     """
-    last = len(network.stages)
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
         recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
-        count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
-        network.set_stage_trainable(count)
-        fitted = fit(
-            network,
-            material,
-            recipe=recipe,
-            pretrained=False,
-            surroundings=surroundings,
-            resume=resume,
-        )
-        return Learned(num_stages=count, interrupted=fitted.interrupted)
-    tried = _depths(recipe, last)
+        return _from_scratch(network, material, recipe, surroundings, resume)
+    tried = _depths(recipe, len(network.stages))
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
         return Learned(num_stages=0, interrupted=True)
@@ -103,15 +92,36 @@ def learn(
     return _learned(frozen, depth=tried[0], interrupted=False)
 
 
-def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
-    """Return the freezing depths that a recipe asks for, beside 0.
+def _from_scratch(
+    network: Network,
+    material: Material,
+    recipe: Recipe,
+    surroundings: Surroundings,
+    resume: Checkpoint | None,
+) -> Learned:
+    last = len(network.stages)
+    count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
+    network.set_stage_trainable(count)
+    fitted = fit(
+        network,
+        material,
+        recipe=recipe,
+        pretrained=False,
+        surroundings=surroundings,
+        resume=resume,
+    )
+    return Learned(num_stages=count, interrupted=fitted.interrupted)
 
-    For a ladder always the usual ones too, whatever rungs are named: another set of cuts makes
-    another engine, whose answers may differ in the last bits from those the plan was made with.
+
+def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
+    """Return the freezing depths that a recipe asks for from the first, beside 0.
+
+    For a ladder the two that most climbs come to, whatever rungs are named; deeper ones, which
+    cost the most and are rarely come to, are looked at when they are. Another set of cuts would
+    make another engine, whose answers may differ in the last bits from those of the plan.
     """
     if recipe.unfreeze == "auto":
-        named = {min(rung.num_last, num_stages) for rung in read_rungs(recipe.rungs)}
-        return tuple(sorted({*named, *depths(num_stages)}))
+        return depths(num_stages)[:2]
     count = num_stages if recipe.unfreeze == "all" else min(int(recipe.unfreeze), num_stages)
     return (count,) if count else ()
 
@@ -119,7 +129,7 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
 def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
     frozen.network.eval()
     complete = len(frozen.rows) == len(frozen.material.targets)
-    if interrupted or depth not in frozen.cuts or not frozen.exact or not complete:
+    if interrupted or not frozen.exact(depth) or not complete:
         return Learned(num_stages=depth, interrupted=interrupted, frozen=frozen)
     return Learned(
         num_stages=depth,

@@ -23,10 +23,18 @@ LONG = 4
 """Stages from which a network begins with its last two: together they gain more than one after
 the other, in less time (docs/log.md)."""
 
+HIGHEST_RATE = 3e-4
+"""Of head and body on a rung, with Adam or AdamW. From the solved head 1e-3 first destroys what is
+known, and ends with less, less surely (docs/log.md)."""
+
 HOPED = 0.25
 """The share of a rung's gain that the next one is hoped to bring."""
 WORTH = 0.1
 """The share of the loss that must be hoped for, for as much work as all before it."""
+HARM = 0.25
+"""The share by which a rung may have raised the loss at half time and go on. Of ten splits of
+flowers, on nine of which two stages helped, one had raised it, by 0.16; of six splits of ants and
+bees, where they did harm, all had, by 0.28 and more (docs/log.md)."""
 BACKWARD = 2  # a training step's arithmetic beside its forward pass, in forward passes
 
 
@@ -66,18 +74,31 @@ def depths(num_stages: int) -> tuple[int, ...]:
     return (*powers, num_stages) if num_stages else ()
 
 
-def next_depth(num_stages: int, *, tried: Sequence[int], taken: int) -> int | None:
+def half_time(epochs: int) -> int:
+    """Return the epoch after which a rung that does harm ends; 0 where it has too few to say so.
+
+    >>> half_time(4), half_time(3), half_time(2)
+    (2, 2, 0)
+    """
+    return (epochs + 1) // 2 if epochs > FEWEST_EPOCHS else 0
+
+
+def next_depth(
+    num_stages: int, *, tried: Sequence[int], taken: int, harmed: bool = False
+) -> int | None:
     """Return how many stages the next rung lets learn; None where the climb ends.
 
-    The last two come first, in networks of few stages the last one. Where two fail, the last one
-    alone is tried, which overfits less; where one alone fails, two, for it may be too little room.
-    A second failure ends the climb, and so does one after a success: deeper rungs cost more and
-    have rarely brought what shallower ones could not.
+    The last two come first, in networks of few stages the last one. Where two lower the loss, but
+    not surely, the last one alone is tried, which overfits less; where they raise it, there is
+    nothing to learn that the head has not (docs/log.md). Where one alone fails, two are tried, for
+    it may be too little room. A second failure ends the climb, and so does one after a success:
+    deeper rungs cost more and have rarely brought what shallower ones could not.
 
     Args:
         num_stages: of the network.
         tried: depths of the rungs so far, in their order.
         taken: the depth of the last one that was taken; 0 = none.
+        harmed: whether the last one raised the loss.
 
     >>> next_depth(8, tried=[], taken=0), next_depth(8, tried=[2], taken=0)
     (2, 1)
@@ -92,7 +113,9 @@ def next_depth(num_stages: int, *, tried: Sequence[int], taken: int) -> int | No
         deeper = [depth for depth in ladder if depth > taken]
         return deeper[0] if deeper and taken == max(tried) else None
     other = [depth for depth in ladder[: 1 if first else 2] if depth not in tried]
-    return other[0] if other and len(tried) == 1 else None
+    if not other or len(tried) > 1 or (harmed and other[0] < tried[0]):
+        return None
+    return other[0]
 
 
 def usual_rung(recipe: Recipe, num_last: int) -> PlannedRung:
@@ -102,6 +125,33 @@ def usual_rung(recipe: Recipe, num_last: int) -> PlannedRung:
         epochs=recipe.epochs or EPOCHS,
         views=(recipe.views or VIEWS) if recipe.augment else 1,
     )
+
+
+def rung_name(num_last: int, num_stages: int) -> str:
+    """Return what to call a freezing depth.
+
+    >>> rung_name(0, 5), rung_name(1, 5), rung_name(2, 5), rung_name(5, 5)
+    ('head', 'last stage', 'last 2 stages', 'all')
+    """
+    if num_last == 0:
+        return "head"
+    if num_last == num_stages:
+        return "all"
+    return "last stage" if num_last == 1 else f"last {num_last} stages"
+
+
+def rung_recipe(recipe: Recipe, planned: PlannedRung) -> Recipe:
+    """Return the recipe of one rung: its epochs, and a lower rate the more stages learn.
+
+    Source: measured on flowers and on ants and bees (docs/log.md).
+
+    >>> rung = PlannedRung(num_last=4, epochs=4, views=2)
+    >>> rung_recipe(Recipe(), rung).lr, rung_recipe(Recipe(), rung).body_lr
+    (0.0003, 0.00015)
+    """
+    head_lr = recipe.lr or (1e-2 if recipe.opt == "sgd" else HIGHEST_RATE)
+    body_lr = recipe.body_lr or head_lr * min(1.0, 2 / planned.num_last)
+    return recipe.replace(epochs=planned.epochs, lr=head_lr, body_lr=body_lr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,96 @@
+"""The frozen stages: each picture is asked about once, and a deeper cut is made when needed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from tests.training.climbs import CLIMB, Lessons, Told, pixel_store, write_pictures
+
+from saccade.models.engine import one_thread
+from saccade.models.inference import predict_logits
+from saccade.training.fit import Surroundings
+from saccade.training.frozen import FrozenStages
+from saccade.training.history import History
+from saccade.training.inputs import FrozenAnswers, Pictures
+from saccade.training.plan import PlannedRung
+
+PLAIN = PlannedRung(num_last=2, epochs=1, views=1)
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
+    root = tmp_path_factory.mktemp("frozen")
+    with pytest.MonkeyPatch.context() as patch, one_thread():
+        patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        with pixel_store() as pixels:
+            yield Lessons(write_pictures(root / "pictures"), pixels)
+
+
+def stages(lessons: Lessons, *depths: int, told: Told | None = None) -> FrozenStages:
+    around = Surroundings(device="cpu", history=History(), progress=told or Told())
+    found = FrozenStages(lessons.network(), lessons.material, CLIMB, around, depths=depths)
+    assert found.look()
+    return found
+
+
+def test_a_depth_that_was_not_named_is_looked_at_when_it_is_asked_for(lessons: Lessons) -> None:
+    late, early = stages(lessons, 1), stages(lessons, 1, 2)
+    assert not late.exact(2)
+    inputs, expected = late.inputs(PLAIN), early.inputs(PLAIN)
+    assert isinstance(inputs, FrozenAnswers)
+    assert isinstance(expected, FrozenAnswers)
+    rows = lessons.material.validation_rows
+    np.testing.assert_allclose(
+        inputs.pictures.plain(rows), expected.pictures.plain(rows), atol=1e-5
+    )
+    assert late.exact(2)
+
+
+def test_what_a_deeper_pass_leads_to_is_what_the_whole_network_says(lessons: Lessons) -> None:
+    late = stages(lessons, 1)
+    assert late.inputs(PLAIN) is not None
+    said = predict_logits(late.network, lessons.lesson.cache, late.rows)
+    np.testing.assert_allclose(late.asked(2).logits_NK[late.rows], said, atol=1e-4)
+    canvases = lessons.lesson.cache.canvases(late.rows[:5])
+    np.testing.assert_allclose(late.final_engine(2)(canvases), said[:5], atol=1e-4)
+
+
+def test_a_pass_is_made_once_however_often_a_depth_is_asked_for(lessons: Lessons) -> None:
+    late = stages(lessons, 1)
+    assert late.seconds_to_look(1) == 0
+    assert late.seconds_to_look(2) > 0
+    late.inputs(PLAIN)
+    assert late.seconds_to_look(2) == 0
+    passes = list(late._passes)
+    late.inputs(PLAIN)
+    assert late._passes == passes
+    assert len(passes) == 2
+
+
+def test_the_whole_network_learns_from_pictures_and_needs_no_pass(lessons: Lessons) -> None:
+    late = stages(lessons, 1)
+    assert late.seconds_to_look(3) == 0
+    assert isinstance(late.inputs(PlannedRung(num_last=3, epochs=1, views=1)), Pictures)
+
+
+def test_a_deeper_cut_that_cannot_be_made_is_told_once(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from saccade.training import frozen
+
+    known, told = frozen.find_cut, Told()
+    late = stages(lessons, 1, told=told)
+    monkeypatch.setattr(
+        frozen, "find_cut", lambda net, depth: None if depth == 2 else known(net, depth)
+    )
+    assert isinstance(late.inputs(PLAIN), Pictures)
+    assert isinstance(late.inputs(PLAIN), Pictures)
+    assert [line for line in told.sentences if "cannot be cut" in line] == [
+        "cnn cannot be cut, or its answers not be kept, before its last 2 stages; there the whole "
+        "network runs each epoch."
+    ]
+
+
+def test_activations_that_nobody_computed_are_not_answered_for(lessons: Lessons) -> None:
+    with pytest.raises(LookupError, match="before the last 2 stages"):
+        stages(lessons, 1).asked(2)
