@@ -32,7 +32,7 @@ from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Material, Surroundings
-from saccade.training.frozen import Asked
+from saccade.training.frozen import SECONDS_TO_CONVERT, Asked
 from saccade.training.history import History, read_history
 from saccade.training.learn import Learned, learn
 from saccade.training.recipe import Recipe
@@ -42,7 +42,6 @@ CHECKPOINT = "checkpoint.safetensors"
 
 SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
-SECONDS_TO_CONVERT = 2.5
 SHARE_FOR_STUDIES = 0.1  # of a budget, at most; studies that take longer are left out by name
 FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
 PROBES = 8  # pictures to measure on

@@ -233,20 +233,9 @@ def test_intervals_of_errors_cover_the_truth() -> None:
 SAMPLES = {30: 1000, 100: 1000, 300: 500, 1000: 200}
 # What falls short, and why, is in docs/intervals.md; these floors only stop it from getting worse.
 FLOORS = {
-    ("2 equal classes, very good", "accuracy"): 0.90,
-    ("2 equal classes, very good", "f1_weighted"): 0.90,
-    ("2 equal classes, very good", "f1_macro"): 0.91,
-    ("5 equal classes, very good", "specificity[c0]"): 0.86,
-    ("5 equal classes, very good", "precision[c0]"): 0.89,
-    ("5 equal classes, very good", "recall[c0]"): 0.91,
-    ("10 equal classes, good", "f1_macro"): 0.88,
-    ("10 equal classes, good", "roc_auc_ovr_macro"): 0.90,
-    ("heavy-tailed errors", "mae"): 0.91,
-    ("heavy-tailed errors", "rmse"): 0.80,
-    ("heavy-tailed errors", "r2"): 0.84,
-    ("skewed errors", "mae"): 0.91,
-    ("skewed errors", "rmse"): 0.85,
-    ("skewed errors", "r2"): 0.88,
+    ("heavy-tailed errors", "rmse"): 0.82,
+    ("heavy-tailed errors", "r2"): 0.86,
+    ("skewed errors", "rmse"): 0.87,
 }
 
 

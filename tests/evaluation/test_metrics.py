@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saccade.evaluation import resampling
-from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.intervals import TAIL, Estimate
 from saccade.evaluation.metrics import confusion_matrix, in_top
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import evaluate
@@ -228,7 +228,7 @@ def test_what_cannot_be_known_is_undefined_and_says_why(make_table: Make) -> Non
 def test_one_picture_is_judged_without_pretending_to_know_more(make_table: Make) -> None:
     found = evaluate(make_table("binary", [1], [[0.3, 0.7]]))["test"]
     # of 1 in 1: Wilson ends at 1 / (1 + 1.96²), the share that such a part has by a chance of 0.21
-    assert found["accuracy"].low == pytest.approx(0.04)
+    assert found["accuracy"].low == pytest.approx(TAIL)
     assert found["accuracy"].high == 1.0
     assert found["log_loss"].value == pytest.approx(-np.log(0.7))
     assert np.isnan(found["log_loss"].low)

@@ -80,3 +80,14 @@ def test_copies_of_pictures_kept_as_groups_widen_the_interval() -> None:
 
     assert width(copies, names, 200) == pytest.approx(width(once, None, 40), rel=0.1)
     assert width(copies, None, 200) < 0.6 * width(once, None, 40)
+
+
+def test_of_many_pictures_the_interval_of_an_auc_near_1_is_as_wide_as_delong_has_it() -> None:
+    rng = np.random.default_rng(5)
+    positive = np.arange(4000) % 10 == 0
+    found = roc_auc(positive, rng.normal(size=4000) + 3.2 * positive)
+    assert found is not None
+    assert 0.98 < found.value < 0.995
+    own = mean_estimate([found], grouping=grouping(None, num_rows=4000), method="", why="")
+    reach = 1.96 * float(np.sqrt((found.influence**2).sum()))
+    assert (own.high - own.low) / 2 == pytest.approx(reach, rel=0.05)

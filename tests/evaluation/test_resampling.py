@@ -10,7 +10,14 @@ from saccade.evaluation import resampling
 from saccade.evaluation.intervals import grouping
 from saccade.evaluation.metrics import averaged
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.resampling import log_ratio_interval, mean_interval, resampled_counts
+from saccade.evaluation.resampling import (
+    SPARE,
+    _doubt,
+    _ends,
+    log_ratio_interval,
+    mean_interval,
+    resampled_counts,
+)
 from saccade.evaluation.scores import evaluate
 
 Make = Callable[..., Predictions]
@@ -80,6 +87,32 @@ def test_large_parts_use_students_quantiles() -> None:
     low, high = stats.t.interval(0.95, 5999, values.mean(), stats.sem(values))
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.method == "t"
+
+
+def test_heavy_tails_widen_students_interval_by_what_the_variance_is_in_doubt() -> None:
+    values = np.random.default_rng(0).exponential(size=6000)
+    found = mean_interval(values, grouping=grouping(None, num_rows=6000), rng=_rng())
+    low, high = stats.t.interval(0.95, 5999, values.mean(), stats.sem(values))
+    kurtosis = stats.kurtosis(values, fisher=False)
+    doubt = stats.t.ppf(0.975, 2 * 6000 / (kurtosis - 1)) / stats.t.ppf(0.975, 5999)
+    assert (found.high - found.low) / (high - low) == pytest.approx(doubt)
+    assert 1.0005 < doubt < 1.01
+
+
+def test_one_outlier_leaves_the_variance_with_hardly_any_degrees_of_freedom() -> None:
+    influence = np.zeros(30)
+    influence[0] = 1.0  # the kurtosis is n, so 2 n / (n - 1) degrees
+    assert _doubt(influence) == pytest.approx(stats.t.ppf(0.975, 60 / 29) / stats.t.ppf(0.975, 29))
+    assert _doubt(np.tile([1.0, -1.0], 15)) == 1.0
+    assert _doubt(np.random.default_rng(0).uniform(-1, 1, 300)) == 1.0
+
+
+def test_the_tails_of_few_pictures_are_shorter_than_of_many() -> None:
+    ratios = np.linspace(-1, 1, 20001)
+    assert _ends(ratios, 30, 1.0)[1] == pytest.approx(1 - 2 * (0.025 - SPARE / 30), abs=1e-3)
+    assert _ends(ratios, 10**6, 1.0)[1] == pytest.approx(0.95, abs=1e-3)
+    assert _ends(ratios, 4, 1.0)[1] == pytest.approx(0.99, abs=1e-3)
+    assert _ends(100 * ratios, 30, 1.5)[1] == pytest.approx(2 * stats.t.ppf(0.975, 29))
 
 
 def test_skewed_losses_get_a_longer_upper_arm() -> None:

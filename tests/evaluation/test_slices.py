@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.evaluation.published import wilsons_own
 
 from saccade.evaluation import slices as slicing
 from saccade.evaluation.intervals import wilson
@@ -12,7 +11,6 @@ from saccade.evaluation.slices import (
     Slice,
     WeakSpots,
     _ranks,
-    apart,
     fisher_tail,
     holm,
     weak_slices,
@@ -82,12 +80,6 @@ def test_the_rank_sum_is_scipys_mann_whitney() -> None:
         for own in members
     ]
     assert _ranks(losses, members)[0] == pytest.approx(wanted)
-
-
-def test_the_interval_of_a_difference_is_newcombes() -> None:
-    # R. G. Newcombe (1998), Stat. Med. 17: 873-890, table II, method 10, example (a): 56/70 - 48/80
-    found = apart(wilsons_own(56, 70), wilsons_own(48, 80))
-    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 
 
 def test_a_weak_slice_is_found_with_its_scores() -> None:

@@ -67,6 +67,25 @@ def test_a_pass_is_made_once_however_often_a_depth_is_asked_for(lessons: Lessons
     assert len(passes) == 2
 
 
+def test_what_a_rung_was_taken_from_is_looked_at_again_when_asked(lessons: Lessons) -> None:
+    late = stages(lessons, 1)
+    assert late.hold(2)
+    assert late.exact(2)
+    assert late.hold(1)
+    assert late.hold(3)  # the whole network: nothing to hold
+    assert not late.exact(3)
+
+
+def test_views_of_a_deeper_pass_are_those_of_the_first(lessons: Lessons) -> None:
+    two = PlannedRung(num_last=2, epochs=1, views=2)
+    late, early = stages(lessons, 1), stages(lessons, 1, 2)
+    assert late.inputs(two) is not None
+    assert early.inputs(two) is not None
+    rows = np.array(lessons.material.train_rows[:9])
+    found, expected = (own._known(2).pictures(two).views[1].of(rows) for own in (late, early))
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
 def test_the_whole_network_learns_from_pictures_and_needs_no_pass(lessons: Lessons) -> None:
     late = stages(lessons, 1)
     assert late.seconds_to_look(3) == 0

@@ -21,7 +21,7 @@ from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.runtime.errors import UsageError
 from saccade.training import fit as fit_module
-from saccade.training import ladder
+from saccade.training import ladder, plan
 from saccade.training.objective import Judgement, picture_losses
 from saccade.training.recipe_file import make_recipe
 
@@ -263,6 +263,16 @@ def test_a_rung_that_is_not_worth_its_work_is_left_out_by_name(
     assert {"event": "note", "sentence": found.told[-1]} in found.timeless
 
 
+@pytest.mark.parametrize(("said", "tried"), [(NEVER, [2]), ((0.1, 1.0), [2, 1])])
+def test_where_two_stages_come_first_the_last_alone_is_tried_only_if_they_did_no_harm(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, said: tuple[float, float], tried: list[int]
+) -> None:
+    monkeypatch.setattr(plan, "LONG", 3)
+    gains(monkeypatch, said, UNSURE)
+    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    assert [rung["stages"] for rung in found.rungs] == tried
+
+
 def losses_at_half_time(patch: pytest.MonkeyPatch, raised: float) -> None:
     """Let the losses of validation pictures be 1 before a rung, and from then on this much more."""
     said = iter([np.full(54, 1.0)])
@@ -328,8 +338,8 @@ def test_where_the_head_leaves_no_doubt_no_rung_is_tried_and_that_is_told(
     assert sure.rungs == []
     assert different(sure.weights, head_only.weights) == []
     assert sure.told[-1] == (
-        "The head tells all 54 validation pictures apart without a doubt, so that no rung could "
-        "be seen to help; only the head is trained. Choose --unfreeze K to train more."
+        "The head leaves the 54 validation pictures no loss that a rung could lower; only the head "
+        "is trained. Choose --unfreeze K to train more."
     )
     monkeypatch.setattr(ladder, "picture_losses", lambda *_, **__: np.full(54, 1e-3))
     assert lessons.climb().rungs

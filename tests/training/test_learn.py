@@ -188,6 +188,45 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(
     assert_same(found, whole.run)
 
 
+def test_killed_after_a_rung_below_the_first_pass_it_ends_as_one_that_was_not(
+    lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the rung was taken from is looked at again, for the answers that end the run."""
+    from saccade.training import learn
+
+    monkeypatch.setattr(learn, "first_depths", lambda _: (1,))
+    history, rungs = History(), []
+
+    def note() -> bool:
+        rungs.append(sum(event["event"] == "rung" for event in history.events))
+        return False
+
+    expected = lessons.climb(history=history, asked_to_stop=note)
+    assert [rung["taken"] for rung in expected.rungs] == TAKEN
+    assert all(rung["cached"] for rung in expected.rungs[:2])
+    assert expected.learned.known is not None
+    found = stopped_and_resumed(
+        lessons, tmp_path, at=rungs.index(2) + 2, killed=True, checkpoint_seconds=0
+    )
+    assert_same(found, expected)
+
+
+def test_a_checkpoint_that_knows_less_of_the_ladder_is_gone_on_with(
+    lessons: Lessons, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from saccade.training import ladder
+
+    kept = tuple(name for name in ladder._KEPT if name != "harmed")
+    with monkeypatch.context() as patch:
+        patch.setattr(ladder, "_KEPT", kept)
+        at = question(whole.asked, lambda q: q.rungs == 1 and q.epochs == 1, which=3)
+        path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
+        lessons.climb(asked_to_stop=Stopper(at), checkpoint=path, history=History(notes))
+    checkpoint = read_checkpoint(path)
+    history = History(notes, keep=checkpoint.counters["events"])
+    assert_same(lessons.climb(resume=checkpoint, history=history), whole.run)
+
+
 @pytest.mark.slow
 def test_stopped_again_and_again_it_ends_as_one_that_was_not(
     lessons: Lessons, whole: Whole, tmp_path: Path

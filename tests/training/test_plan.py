@@ -15,6 +15,7 @@ from saccade.training.plan import (
     FEWEST_EPOCHS,
     Costs,
     PlannedRung,
+    Work,
     depths,
     fitted_to,
     next_depth,
@@ -99,6 +100,15 @@ def test_work_is_counted_as_torch_counts_flops_of_what_runs(lesson_for) -> None:
     tried = read_rungs(["1:4:3", "2:5:1"])
     epochs = 3 * 70 * (4 * work.behind[1] + 5 * work.behind[2])
     assert work.before(tried) == (100 + 2 * 70) * work.behind[-1] + epochs
+
+
+def test_a_rung_below_the_first_pass_costs_a_pass_of_its_own() -> None:
+    work = Work(behind=(0.0, 1.0, 3.0, 5.0, 8.0, 20.0), num_pictures=100, num_train=70)
+    two, four, every = read_rungs(["2:5:2", "4:5:2", "5:5:2"])
+    assert work.of_rung(two) == 3 * 3.0 * 70 * 5
+    assert work.of_rung(four) == 3 * 8.0 * 70 * 5 + 12.0 * (100 + 70)
+    assert work.of_rung(every) == 3 * 20.0 * 70 * 5  # the whole network in every epoch
+    assert work.before([two, four]) == 20.0 * 170 + work.of_rung(two) + work.of_rung(four)
 
 
 @pytest.mark.parametrize("num_stages", range(40))

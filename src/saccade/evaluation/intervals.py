@@ -14,10 +14,11 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 LEVEL = 0.95
 Z = float(ndtri(0.5 + LEVEL / 2))
-TAIL = 0.04
-"""What an end may leave out on its side, counted exactly. With it every share from 0.3 to 0.9999 of
-24 pictures or more is covered with at least 93.0 % (0.05: 92.5 %; Wilson's alone: 84 %), and
-95.2 % on average of 100 pictures. Computed from the binomial distribution (docs/intervals.md)."""
+TAIL = 0.035
+"""What an end may leave out on its side, counted exactly. With it every share of 5 to 500 pictures
+is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
+100 pictures. Computed from the binomial distribution at both sides of every end (docs/intervals.md).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,28 @@ def mapped(
     )
 
 
+def apart(first: Estimate, second: Estimate) -> Estimate:
+    """Return first - second of different pictures, with the 95 % interval of both together.
+
+    The distances to the bounds are squared and added, so the ends are as lopsided as those of the
+    two; for Wilson's intervals this is Newcombe's, for those of `wilson` a little wider. Pictures
+    of one group on both sides make it wider than need be, never narrower.
+
+    Source: R. G. Newcombe (1998), Stat. Med. 17: 873-890, method 10; G. Y. Zou, A. Donner
+    (2008), Stat. Med. 27: 1693-1702.
+    """
+    value = first.value - second.value
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(
+        value=value,
+        low=value - below,
+        high=value + above,
+        n=first.n + second.n,
+        method="newcombe" if "wilson" in first.method else "square-and-add",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
     """Which rows belong together and are not independent of each other.
@@ -236,4 +259,5 @@ def grouped_ratio(hits: np.ndarray, trials: np.ndarray, grouping: Grouping) -> E
         n=n,
         method=f"wilson-jackknife{grouping.suffix}",
         freedom=grouping.freedom,
+        counted=True,
     )

@@ -12,7 +12,7 @@ from saccade.evaluation.metrics import Counts
 RESAMPLES = 2_000
 PSEUDO_COUNT = 0.5  # a class; measured in docs/intervals.md
 SPARE = 0.25  # pictures by which each tail is shorter: 1.7 instead of 2.5 % of 30, of 1,000 2.5
-_LARGE = 5_000  # units; above, the bootstrap-t quantiles are those of Student's t
+_LARGE = 5_000  # units; above, the bootstrap-t quantiles are those of Student's t, in `_doubt`
 _LARGEST_LOG = 700.0  # exp of more is no float
 _CHUNK = 2_000_000  # numbers held at a time
 

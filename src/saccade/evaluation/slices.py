@@ -1,13 +1,12 @@
 """Where the answers are worse than elsewhere beyond chance: slices of the pictures, all tested."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln, ndtr
 
-from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
+from saccade.evaluation.intervals import Estimate, Grouping, apart, grouped_ratio, grouping
 from saccade.evaluation.resampling import mean_interval
 
 ALPHA = 0.05  # the chance that a run claims any slice where there is none
@@ -281,25 +280,4 @@ def _described(
         difference=difference,
         p=p,
         p_corrected=p_corrected,
-    )
-
-
-def apart(first: Estimate, second: Estimate) -> Estimate:
-    """Return first - second of different pictures, with the 95 % interval of both together.
-
-    The distances to the bounds are squared and added; for two Wilson intervals this is
-    Newcombe's. Pictures of one group on both sides make it wider than need be, never narrower.
-
-    Source: R. G. Newcombe (1998), Stat. Med. 17: 873-890, method 10; G. Y. Zou, A. Donner
-    (2008), Stat. Med. 27: 1693-1702.
-    """
-    value = first.value - second.value
-    below = math.hypot(first.value - first.low, second.high - second.value)
-    above = math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(
-        value=value,
-        low=value - below,
-        high=value + above,
-        n=first.n + second.n,
-        method="newcombe" if "wilson" in first.method else "square-and-add",
     )

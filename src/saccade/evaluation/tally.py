@@ -151,26 +151,6 @@ def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
     )
 
 
-def unpaired_difference(first: Estimate, second: Estimate) -> Estimate:
-    """Return first minus second of different pictures, from their intervals.
-
-    The ends follow the intervals of both, so it is as lopsided as they are.
-
-    Source: R. G. Newcombe (1998), Interval estimation for the difference between independent
-    proportions, Statistics in Medicine 17: 873-890, method 10.
-    """
-    value = first.value - second.value
-    down = np.hypot(first.value - first.low, second.high - second.value)
-    up = np.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(
-        value=value,
-        low=value - float(down),
-        high=value + float(up),
-        n=first.n + second.n,
-        method="Newcombe",
-    )
-
-
 def _influence(own: Tally) -> np.ndarray:
     return np.asarray((own.hits_N - own.value * own.trials_N) / own.trials_N.sum())
 
@@ -185,4 +165,5 @@ def _ratio(own: Tally, grouping: Grouping) -> Estimate:
         n=len(own),
         method=f"wilson-jackknife{grouping.suffix}",
         freedom=grouping.freedom,
+        counted=own.name == "accuracy",  # as one network's is, of whose answers it is the mean
     )

@@ -8,8 +8,8 @@ found by the race, the ladder and the other studies, and is brought together.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from saccade.evaluation.intervals import Estimate, grouping
-from saccade.evaluation.tally import tally, unpaired_difference
+from saccade.evaluation.intervals import Estimate, apart, grouping
+from saccade.evaluation.tally import tally
 from saccade.insight.evidence import Evidence, NotPossible
 
 Findings = Mapping[str, Any]
@@ -120,7 +120,7 @@ def _overfitting(evidence: Evidence, known: Findings) -> dict[str, Any]:
         "score_name": train[0],
         "train": train[1].as_dict(),
         "validation": validation[1].as_dict(),
-        "gap": unpaired_difference(train[1], validation[1]).as_dict(),
+        "gap": apart(train[1], validation[1]).as_dict(),
         "stages": _losses(evidence),
     }
 

@@ -233,7 +233,7 @@ class _Loop:
             best = counters.pop("best")
             del counters["events"]
             for name in self.rung.counters if self.rung else ():
-                del counters[name]
+                counters.pop(name, None)
             return _Standing(
                 **counters, best=Judgement(**best) if best else None, best_state=resume.best
             )

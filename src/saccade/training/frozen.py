@@ -1,4 +1,4 @@
-"""The frozen part of a network, asked once about every picture and never again."""
+"""The frozen part of a network, asked about every picture once and not again in every epoch."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
 SHARE_OF_DISK = 0.25  # of the free space, for activations
+SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,12 +59,15 @@ class FrozenStages:
         if head is None:  # cannot be: the classifier is one layer with one input
             raise RuntimeError("the network has no classifier to cut before")
         self._uncut: set[int] = set()
-        self._passes: list[FrozenPass] = []
+        folder = surroundings.cache_folder
+        self._room = SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory()
         cuts = {0: head}
         for depth in depths:
-            cuts |= self._cut(depth, beside=cuts)
+            cut = self._cut(depth, list(cuts.values()))
+            if cut is not None:
+                cuts[depth] = cut
         self._tell_uncut(sorted(self._uncut))
-        self._passes.append(self._pass(cuts))
+        self._passes = [self._pass(cuts)]
 
     @property
     def engine(self) -> Engine:
@@ -79,9 +83,17 @@ class FrozenStages:
         """Ask about every picture as it is; False if asked to stop."""
         return self._passes[0].add_views(1)
 
-    def seconds_a_view(self) -> float:
+    def hold(self, depth: int) -> bool:
+        """Look at every picture before the last `depth` stages too; False if asked to stop.
+
+        A run that goes on after a deep rung was taken has not come by its pass again.
+        """
+        own = self._held(depth) or self._deeper(depth)
+        return own is None or own.add_views(1)
+
+    def seconds_a_view(self, depth: int) -> float:
         """Return what one more augmented view costs: asking, as measured, and augmenting."""
-        return self._passes[0].seconds_a_view()
+        return (self._held(depth) or self._passes[0]).seconds_a_view()
 
     def seconds_to_look(self, depth: int) -> float:
         """Return about what a pass costs that a rung of this depth needs first; 0 = it was made."""
@@ -89,14 +101,18 @@ class FrozenStages:
         if own is not None or depth in self._uncut or not 0 < depth < len(self.network.stages):
             return 0.0
         first = self._passes[0]
-        return first.engine.seconds_to_open + first.seconds_a_picture * len(self.rows)
+        opening = max(first.engine.seconds_to_open, SECONDS_TO_CONVERT)  # that may have been kept
+        return opening + first.seconds_a_picture * len(self.rows)
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D)."""
         return _flat_of(self._passes[0].views[0][0], rows)
 
     def view_features(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
-        """Return for each augmented view so far what gives the features of training rows."""
+        """Return for each augmented view so far what gives the features of training rows.
+
+        None where only a deeper rung, or only a run before it was stopped, asked for views.
+        """
         return tuple(partial(_flat_of, view[0]) for view in self._passes[0].views[1:])
 
     def inputs(self, planned: PlannedRung) -> Inputs | None:
@@ -175,26 +191,25 @@ class FrozenStages:
         """Return a pass that ends before the last `depth` stages; None where it cannot be."""
         if depth in self._uncut or not 0 < depth < len(self.network.stages):
             return None
-        cuts = self._cut(depth, beside={})
-        if not cuts:
+        cut = self._cut(depth, [cut for own in self._passes for cut in own.cuts.values()])
+        if cut is None:
             self._tell_uncut([depth])
             return None
-        self._passes.append(self._pass(cuts))
+        self._passes.append(self._pass({depth: cut}))
         return self._passes[-1]
 
     def _pass(self, cuts: dict[int, Cut]) -> FrozenPass:
         return FrozenPass(self.network, self.material, self.recipe, self.around, self.rows, cuts)
 
-    def _cut(self, depth: int, *, beside: dict[int, Cut]) -> dict[int, Cut]:
-        """Return the cut at a depth; nothing where there is none, or its answers have no room."""
+    def _cut(self, depth: int, held: Sequence[Cut]) -> Cut | None:
+        """Return the cut at a depth; None where there is none, or its answers have no room."""
         if not 0 < depth < len(self.network.stages):
-            return {}
+            return None
         cut = find_cut(self.network, depth)
-        held = [*beside.values(), *(cut for own in self._passes for cut in own.cuts.values())]
         if cut is None or not self._has_room(cut, held):
             self._uncut.add(depth)
-            return {}
-        return {depth: cut}
+            return None
+        return cut
 
     def _tell_uncut(self, depths: Sequence[int]) -> None:
         if depths:
@@ -204,11 +219,10 @@ class FrozenStages:
             )
 
     def _has_room(self, cut: Cut, held: Sequence[Cut]) -> bool:
-        folder = self.around.cache_folder
         num = len(self.rows)
         taken = num_bytes(num, cut.shape) + sum(num_bytes(num, own.shape) for own in held)
         taken = round(taken * (1 + (self.recipe.views or 4) / 2))
-        return taken <= (SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory())
+        return taken <= self._room
 
 
 def _flat_of(activations: Activations, rows: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -61,7 +61,8 @@ _KEPT = ("depth", "number", "planned", "given", "hope", "harmed")
 
 def climb_from(checkpoint: Checkpoint) -> Climb:
     """Return where on the ladder a checkpoint stands."""
-    kept = {name: checkpoint.counters[f"ladder_{name}"] for name in _KEPT}
+    known = checkpoint.counters  # of an earlier version: without what it did not know
+    kept = {name: known[f"ladder_{name}"] for name in _KEPT if f"ladder_{name}" in known}
     return Climb(**{**kept, "planned": tuple(kept["planned"])})
 
 
@@ -149,12 +150,9 @@ def _nothing_to_see(frozen: FrozenStages, material: Material, recipe: Recipe) ->
     if recipe.rungs:  # named ones are all tried
         return ""
     losses = picture_losses(frozen.logits(0, rows), material.targets[rows], task=material.task)
-    if losses.mean() > recipe.tolerance:
+    if not losses.mean() <= recipe.tolerance:
         return ""
-    return (
-        f"The head tells all {len(rows)} validation pictures apart without a doubt, so that no "
-        "rung could be seen to help"
-    )
+    return f"The head leaves the {len(rows)} validation pictures no loss that a rung could lower"
 
 
 def _ends(
@@ -237,19 +235,30 @@ class _Climber:
     def _planned(self, standing: Climb, resume: Checkpoint | None) -> PlannedRung | None:
         """Return the rung as it fits into the budget, after telling what is planned."""
         planned = self.planned
-        if self.around.budget.limited and not standing.given and resume is None:
+        limited = self.around.budget.limited and resume is None
+        if limited and not self._can_be_looked_at():
+            self._tell_left_out()
+            return None
+        if limited and not standing.given:
             found = self._fitted(planned)
             if found is None and not standing.number and planned.num_last > 1:
                 found = self._fitted(usual_rung(self.recipe, 1))
             if found is None:
-                self.around.note(
-                    f"The next rung ({self._name}) would not fit into the budget; it is left out."
-                )
+                self._tell_left_out()
                 return None
             self.planned = planned = found
         if len(standing.planned) <= standing.number:
             self._plan(standing, (*standing.planned, str(planned)))
         return planned
+
+    def _can_be_looked_at(self) -> bool:
+        seconds = self.frozen.seconds_to_look(self.planned.num_last)
+        return not seconds or seconds < self.around.budget.left - self.reserve
+
+    def _tell_left_out(self) -> None:
+        self.around.note(
+            f"The next rung ({self._name}) would not fit into the budget; it is left out."
+        )
 
     def _plan(self, standing: Climb, rungs: tuple[str, ...]) -> None:
         standing.planned = rungs
@@ -271,7 +280,7 @@ class _Climber:
         steps = math.ceil(num / self.recipe.batch_size)
         judging = step / len(rows) * len(self.material.validation_rows) * 0.5
         costs = Costs(
-            view=self.frozen.seconds_a_view(),
+            view=self.frozen.seconds_a_view(wanted.num_last),
             epoch=1.3 * (steps * step + judging),  # reading, updating and noting come on top
             opening=2 * judging + 0.3,
         )

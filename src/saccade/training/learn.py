@@ -15,7 +15,7 @@ from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.ladder import climb
 from saccade.training.objective import class_weights_of, judge
-from saccade.training.plan import PlannedRung, depths
+from saccade.training.plan import PlannedRung, first_depths
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
 
@@ -121,13 +121,14 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
     make another engine, whose answers may differ in the last bits from those of the plan.
     """
     if recipe.unfreeze == "auto":
-        return depths(num_stages)[:2]
+        return first_depths(num_stages)
     count = num_stages if recipe.unfreeze == "all" else min(int(recipe.unfreeze), num_stages)
     return (count,) if count else ()
 
 
 def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
     frozen.network.eval()
+    interrupted = interrupted or not frozen.hold(depth)
     complete = len(frozen.rows) == len(frozen.material.targets)
     if interrupted or not frozen.exact(depth) or not complete:
         return Learned(num_stages=depth, interrupted=interrupted, frozen=frozen)

@@ -34,7 +34,7 @@ WORTH = 0.1
 HARM = 0.25
 """The share by which a rung may have raised the loss at half time and go on. Of ten splits of
 flowers, on nine of which two stages helped, one had raised it, by 0.16; of six splits of ants and
-bees, where they did harm, all had, by 0.28 and more (docs/log.md)."""
+bees, where they did harm, all had, by 0.28 and more, two of them from nothing (docs/log.md)."""
 BACKWARD = 2  # a training step's arithmetic beside its forward pass, in forward passes
 
 
@@ -72,6 +72,15 @@ def depths(num_stages: int) -> tuple[int, ...]:
     """
     powers = [2**n for n in range(num_stages.bit_length()) if 2**n < num_stages]
     return (*powers, num_stages) if num_stages else ()
+
+
+def first_depths(num_stages: int) -> tuple[int, ...]:
+    """Return the depths that most climbs come to: looked at from the first, all in one pass.
+
+    >>> first_depths(8), first_depths(1)
+    ((1, 2), (1,))
+    """
+    return depths(num_stages)[:2]
 
 
 def half_time(epochs: int) -> int:
@@ -163,14 +172,24 @@ class Work:
     num_train: int
 
     def of_rung(self, rung: PlannedRung) -> float:
-        """Return the work of its epochs."""
-        return (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * rung.epochs
+        """Return the work of its epochs, and of a pass that it needs for itself."""
+        epochs = (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * rung.epochs
+        if self._is_first(rung) or rung.num_last == len(self.behind) - 1:
+            return epochs
+        before_the_cut = self.behind[-1] - self.behind[rung.num_last]
+        return epochs + before_the_cut * self._pictures(rung.views)
 
     def before(self, tried: Sequence[PlannedRung]) -> float:
-        """Return the work of the frozen pass, of views, and of the rungs that were tried."""
-        views = max((rung.views - 1 for rung in tried), default=0)
-        passes = self.num_pictures + views * self.num_train
-        return self.behind[-1] * passes + sum(self.of_rung(rung) for rung in tried)
+        """Return the work of the first pass, of its views, and of the rungs that were tried."""
+        views = max((rung.views for rung in tried if self._is_first(rung)), default=1)
+        passed = self.behind[-1] * self._pictures(views)
+        return passed + sum(self.of_rung(rung) for rung in tried)
+
+    def _is_first(self, rung: PlannedRung) -> bool:
+        return rung.num_last in first_depths(len(self.behind) - 1)
+
+    def _pictures(self, views: int) -> int:
+        return self.num_pictures + (views - 1) * self.num_train
 
 
 def work_of(network: Network, *, num_pictures: int, num_train: int) -> Work:
