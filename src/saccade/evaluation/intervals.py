@@ -17,7 +17,7 @@ Z = float(ndtri(0.5 + LEVEL / 2))
 TAIL = 0.035
 """What an end may leave out on its side, counted exactly. With it every share of 5 to 500 pictures
 is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
-100 pictures. Computed from the binomial distribution at both sides of every end (docs/intervals.md).
+100 pictures. Summed up from the binomial distribution beside every end (docs/intervals.md).
 """
 
 
