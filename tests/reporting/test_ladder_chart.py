@@ -49,7 +49,7 @@ def test_the_line_joins_the_kept_ones_in_steps_and_ends_with_the_run() -> None:
 def test_each_point_tells_its_numbers_and_an_accuracy_its_interval() -> None:
     svg = chart("-", validation_score=0.9)
     assert told(svg)[-1] == (
-        "last stage: accuracy 0.900 (0.833 to 0.943, n = 120) after 16 s, undone"
+        "last stage: accuracy 0.900 (0.833 to 0.944, n = 120) after 16 s, undone"
     )
     assert len(of_kind(svg, "line", "range")) == 2
 
