@@ -85,7 +85,7 @@ def headline(metrics: Metrics, task: Task) -> str:
     >>> found = {"test": {"accuracy": wilson(184, 200), "majority_accuracy": usual}}
     >>> flowers = Task(kind="multiclass", classes=("daisy", "rose", "tulip"))
     >>> print(headline(found, flowers))  # doctest: +NORMALIZE_WHITESPACE
-    Of 200 test pictures 184 were named rightly: accuracy 0.920 [0.874, 0.950]; always
+    Of 200 test pictures 184 were named rightly: accuracy 0.920 [0.874, 0.952]; always
     answering 'daisy' would have 0.200.
     """
     part = next((name for name in ("test", "validation", *metrics) if metrics.get(name)), None)
