@@ -1,6 +1,7 @@
 """Trivial properties: a number each, no label among them."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -95,6 +96,22 @@ def test_a_source_that_tells_every_class_is_left_out_and_said() -> None:
     mixed = catalog_of([*LABELS[:30], *["b", "a"] * 5], paths=paths)
     assert properties_of(mixed, known_rows=range(30)).source_is_label
     assert not properties_of(mixed).source_is_label
+
+
+def test_properties_of_many_pictures_take_a_part_of_what_their_thumbnails_would_as_floats() -> None:
+    looks = looks_of(PICTURES)
+    many = dataclasses.replace(
+        looks,
+        thumbs_NHW=np.tile(looks.thumbs_NHW, (50, 1, 1)),
+        measures={name: np.tile(values, 50) for name, values in looks.measures.items()},
+        corners_NCHW=None,
+    )
+    catalog = catalog_of(LABELS * 50)
+    tracemalloc.start()
+    properties_of(catalog, many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * many.thumbs_NHW.size * 8
 
 
 def test_the_plainness_of_a_side_is_seen_though_a_crop_took_two_of_them() -> None:

@@ -157,9 +157,9 @@ def _plainness(looks: Looks) -> np.ndarray:
 
     Of the four and not of all together, for a crop can cut two of them off.
     """
-    thumbs = looks.thumbs_NHW.astype(np.float64) / 255
+    thumbs = looks.thumbs_NHW
     sides = (thumbs[:, 0], thumbs[:, -1], thumbs[:, :, 0], thumbs[:, :, -1])
-    spread = np.min([side.std(axis=1) for side in sides], axis=0)
+    spread = np.min([(side.astype(np.float64) / 255).std(axis=1) for side in sides], axis=0)
     plainness: np.ndarray = 1 - 2 * spread
     return plainness
 
