@@ -1,13 +1,15 @@
 """A small task that a network can learn in seconds: stripes of three widths."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.training.climbs import Lessons, pixel_store, write_pictures
 
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
 from saccade.models import network
+from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training.fit import Material, Surroundings
@@ -17,6 +19,16 @@ from saccade.training.recipe import Recipe
 SMALL = Recipe(
     model="cnn", img_size=16, widths=(8, 16), epochs=3, batch_size=8, lr=3e-3, hflip=0.0, drop=0.1
 )
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
+    """Give the ladder that is climbed in a second, on one thread, with a cache of its own."""
+    root = tmp_path_factory.mktemp("climb")
+    with pytest.MonkeyPatch.context() as patch, one_thread():
+        patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        with pixel_store() as pixels:
+            yield Lessons(write_pictures(root / "pictures"), pixels)
 
 
 @pytest.fixture

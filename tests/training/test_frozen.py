@@ -1,12 +1,9 @@
 """The frozen stages: each picture is asked about once, and a deeper cut is made when needed."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from tests.training.climbs import CLIMB, Lessons, Told, pixel_store, write_pictures
+from tests.training.climbs import CLIMB, Lessons, Told
 
-from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.training.fit import Surroundings
 from saccade.training.frozen import FrozenStages
@@ -15,15 +12,6 @@ from saccade.training.inputs import FrozenAnswers, Pictures
 from saccade.training.plan import PlannedRung
 
 PLAIN = PlannedRung(num_last=2, epochs=1, views=1)
-
-
-@pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
-    root = tmp_path_factory.mktemp("frozen")
-    with pytest.MonkeyPatch.context() as patch, one_thread():
-        patch.setenv("SACCADE_CACHE", str(root / "cache"))
-        with pixel_store() as pixels:
-            yield Lessons(write_pictures(root / "pictures"), pixels)
 
 
 def stages(lessons: Lessons, *depths: int, told: Told | None = None) -> FrozenStages:

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,27 +11,15 @@ from tests.training.climbs import (
     Climbed,
     Lessons,
     different,
-    pixel_store,
-    write_pictures,
 )
 
 from saccade.evaluation.comparison import PairedGain, paired_gain
-from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.runtime.errors import UsageError
 from saccade.training import fit as fit_module
 from saccade.training import ladder, plan
 from saccade.training.objective import Judgement, picture_losses
 from saccade.training.recipe_file import make_recipe
-
-
-@pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
-    root = tmp_path_factory.mktemp("climb")
-    with pytest.MonkeyPatch.context() as patch, one_thread():
-        patch.setenv("SACCADE_CACHE", str(root / "cache"))
-        with pixel_store() as pixels:
-            yield Lessons(write_pictures(root / "pictures"), pixels)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Row C2: a ladder stopped anywhere and gone on with ends as one that was never stopped."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,8 @@ from tests.training.climbs import (
     Climbed,
     Lessons,
     different,
-    pixel_store,
-    write_pictures,
 )
 
-from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.training import fit as fit_module
 from saccade.training import ladder, learn
@@ -27,15 +24,6 @@ from saccade.training.history import History
 from saccade.training.recipe import Recipe
 
 MANY = 20
-
-
-@pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
-    root = tmp_path_factory.mktemp("learn")
-    with pytest.MonkeyPatch.context() as patch, one_thread():
-        patch.setenv("SACCADE_CACHE", str(root / "cache"))
-        with pixel_store() as pixels:
-            yield Lessons(write_pictures(root / "pictures"), pixels)
 
 
 @dataclass(frozen=True, kw_only=True)

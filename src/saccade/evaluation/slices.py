@@ -10,7 +10,7 @@ from saccade.evaluation.intervals import Estimate, Grouping, apart, grouped_rati
 from saccade.evaluation.resampling import mean_interval
 
 ALPHA = 0.05  # the chance that a run claims any slice where there is none
-FEWEST = 10  # pictures inside a slice and outside; the Wilson interval of 9 of 10 is 0.60 to 0.98
+FEWEST = 10  # pictures inside a slice and outside; the interval of 9 of 10 is 0.58 to 1.00
 PAIR_SHARE = 0.2
 """Of ALPHA, for pairs of slices: there are many more of them, with fewer pictures in each."""
 FLIPS = 19_999  # of the signs of groups: the smallest p is then 0.00005
