@@ -133,5 +133,8 @@ def test_a_mark_is_in_its_corner_and_in_no_other() -> None:
     assert corner(after, "bottom right")[0].reshape(16, 16)[5, 5] == pytest.approx(
         np.clip(wanted, -0.15, 0.15)
     )
+    some = np.array([4, 1])
+    np.testing.assert_array_equal(corner(after, "top left", some), corner(after, "top left")[some])
+    assert corner(after, "top left").dtype == np.float32  # 1 KB a picture, of 100,000 too
     with pytest.raises(ValueError, match="no corners"):
         corner(dataclasses.replace(before, corners_NCHW=None), "top left")

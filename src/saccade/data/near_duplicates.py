@@ -301,8 +301,10 @@ def _candidates(thumbs_NHW: NDArray[np.uint8], *, threads: int) -> _Candidates:
             held, num_held = [_most_alike(held)], MOST_CANDIDATES
             lowest[0] = held[0][1][-1]
     pairs_C2, _ = _most_alike(held)
-    first, second = pairs_C2.T
-    mirrored = (odd_NO[first] * odd_NO[second]).sum(axis=1) < 0
+    mirrored = np.zeros(len(pairs_C2), np.bool_)
+    for start in range(0, len(pairs_C2), BLOCK):
+        first, second = pairs_C2[start : start + BLOCK].T
+        mirrored[start : start + BLOCK] = (odd_NO[first] * odd_NO[second]).sum(axis=1) < 0
     return _Candidates(pairs_C2=pairs_C2, mirrored_C=mirrored, num=total)
 
 

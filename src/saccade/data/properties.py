@@ -164,8 +164,8 @@ def _plainness(looks: Looks) -> np.ndarray:
     return plainness
 
 
-def corner(looks: Looks, name: str) -> np.ndarray:
-    """Return the fine pattern in a corner of every picture, (N, CORNER_PX²), 0 = smooth.
+def corner(looks: Looks, name: str, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Return the fine pattern in a corner of pictures, float32 (M, CORNER_PX²), 0 = smooth.
 
     The Laplacian, cut at CLIP. Writing that stands in the same place in many pictures shifts the
     same cells in all of them, while scenes are as likely to be lighter there as darker; a scene's
@@ -176,17 +176,18 @@ def corner(looks: Looks, name: str) -> np.ndarray:
     Args:
         looks: of the pictures, with corners.
         name: one of CORNERS.
+        rows: of which pictures; all, if nothing is said.
 
     Raises:
         ValueError: the looks have no corners.
     """
     if looks.corners_NCHW is None:
         raise ValueError("these looks have no corners")
-    cells = looks.corners_NCHW[:, CORNERS.index(name)].astype(np.float64) / 255
+    cells = looks.corners_NCHW[rows, CORNERS.index(name)].astype(np.int16)
     around = np.pad(cells, ((0, 0), (1, 1), (1, 1)), mode="edge")
     laplacian = 4 * cells - around[:, :-2, 1:-1] - around[:, 2:, 1:-1]
     laplacian -= around[:, 1:-1, :-2] + around[:, 1:-1, 2:]
-    flat: np.ndarray = laplacian.clip(-CLIP, CLIP).reshape(len(cells), -1)
+    flat: np.ndarray = (laplacian.reshape(len(cells), -1) / np.float32(255)).clip(-CLIP, CLIP)
     return flat
 
 

@@ -128,16 +128,18 @@ def clue_of_family(
     """Return all properties of a family together as a witness, by a linear probe on each half.
 
     Args:
-        family: its table, of all pictures.
+        family: of properties.
         members_NK: of the rows, 0 or 1.
         half_N: bool, of the rows.
         rows: which pictures.
     """
     scores_NK = np.empty(members_NK.shape)
-    table_ND = family.table_ND[rows]
     for held in (half_N, ~half_N):
         scores_NK[held] = ridge_answers(
-            table_ND[~held], members_NK[~held], table_ND[held], ridge=family.ridge
+            family.table(rows[~held]),
+            members_NK[~held],
+            family.table(rows[held]),
+            ridge=family.ridge,
         )
     return Clue(
         name=family.name,

@@ -201,9 +201,8 @@ def _families(
     truth = evidence.targets[judged.rows]
     found, p_values = [], []
     for one in families:
-        table_ND = one.table_ND
         scores = ridge_answers(
-            table_ND[judged.fit_rows], wanted_MK, table_ND[judged.rows], ridge=one.ridge
+            one.table(judged.fit_rows), wanted_MK, one.table(judged.rows), ridge=one.ridge
         )
         losses_N = losses_of(scores, truth, task)
         gain = mean_gain(judged.plain_N, losses_N, judged.kept)

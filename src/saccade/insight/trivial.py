@@ -1,5 +1,7 @@
 """Probes that know trivial properties only: how far one gets without knowing what is shown."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,25 +24,23 @@ class Family:
     """The properties of one kind as a table for a linear probe."""
 
     name: str  # one of FAMILIES
-    table_ND: np.ndarray
+    table: Callable[[np.ndarray], np.ndarray]  # of M rows, (M, D); of corners made when asked for
     ridge: float
 
 
 def families_of(properties: Properties, looks: Looks, fit_rows: np.ndarray) -> list[Family]:
     """Return every family that can be told apart by anything, corners among them."""
-    found = [
-        Family(
-            name=name,
-            table_ND=design(properties.values_NP[:, properties.places(name)], fit_rows),
-            ridge=RIDGE,
-        )
-        for name in FAMILIES
-    ]
+    found = []
+    for name in FAMILIES:
+        table_ND = design(properties.values_NP[:, properties.places(name)], fit_rows)
+        if table_ND.shape[1]:
+            found.append(Family(name=name, table=table_ND.__getitem__, ridge=RIDGE))
     if looks.corners_NCHW is not None and len(looks):
         found += [
-            Family(name=name, table_ND=corner(looks, name), ridge=CORNER_RIDGE) for name in CORNERS
+            Family(name=name, table=functools.partial(corner, looks, name), ridge=CORNER_RIDGE)
+            for name in CORNERS
         ]
-    return [one for one in found if one.table_ND.shape[1]]
+    return found
 
 
 def design(values_NP: np.ndarray, fit_rows: np.ndarray) -> np.ndarray:
