@@ -69,13 +69,20 @@ class Setting:
         return self.work / "cache"
 
 
-def command(method: Method, data: Path, *, seed: int, setting: Setting) -> list[str]:
-    """Return the command line of one run; a peer's start time is appended when it is started."""
+def command(
+    method: Method, data: Path, *, seed: int, setting: Setting, size_px: int = 0
+) -> list[str]:
+    """Return the command line of one run; a peer's start time is appended when it is started.
+
+    Input of `size_px`; 0 = what the weights were trained with.
+    """
     told = ["--weights", setting.weights, "--output", setting.run, "--seed", seed]
     if method.ours:
         program = [sys.executable, "-m", "saccade", "train", data, "--model", MODEL, "--json"]
     else:
         program = [setting.peers_python, PEERS / method.script, "--data", data]
+    if size_px:
+        told += ["--img-size" if method.ours else "--size", size_px]
     return [str(word) for word in [*program, *told, *method.flags]]
 
 

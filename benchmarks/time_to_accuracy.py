@@ -33,6 +33,7 @@ from records import (
 
 WHAT = "time_to_accuracy"
 SETS = ("flowers", "antsbees", "cifar")
+SIZES_PX = {"cifar": 96}  # of the input; otherwise what the weights were trained with
 
 
 def main() -> None:
@@ -52,7 +53,8 @@ def main() -> None:
         open_record(folder, {"saccade": sys.executable, "peers": asked.peers_python}, known)
         _rehearse(sets[todo[0][0]], setting)
     for number, (name, method, seed) in enumerate(todo):
-        run = _run(sets[name], METHODS[method], seed, setting)
+        size_px = SIZES_PX.get(name.split("_")[0], 0)
+        run = _run(sets[name], METHODS[method], seed, setting, size_px)
         run = {"set": name, "method": method, "seed": seed, **run}
         run["error"] = scrub(run["error"], known)
         add_run(folder, run)
@@ -135,13 +137,13 @@ def _rehearse(place: Path, setting: Setting) -> None:
             sys.exit(f"the rehearsal failed:\n{child.err[-1000:]}")
 
 
-def _run(place: Path, method: Method, seed: int, setting: Setting) -> dict[str, Any]:
+def _run(place: Path, method: Method, seed: int, setting: Setting, size_px: int) -> dict[str, Any]:
     """Return all that one run cost and brought; `error` holds its last words where it failed."""
     mark = setting.work / "cache_is_of"
     whose = f"{place} {method.flags} {seed}"
     if method.warm and (not mark.exists() or mark.read_text(encoding="utf-8") != whose):
-        _start(place, method, seed, setting, cold=True)
-    child = _start(place, method, seed, setting, cold=not method.warm)
+        _start(place, method, seed, setting, size_px, cold=True)
+    child = _start(place, method, seed, setting, size_px, cold=not method.warm)
     mark.write_text(whose if method.ours else "", encoding="utf-8")
     facts: dict[str, Any] = {"code": child.code, **child.costs}
     if child.code:
@@ -162,13 +164,15 @@ def _run(place: Path, method: Method, seed: int, setting: Setting) -> dict[str, 
     }
 
 
-def _start(place: Path, method: Method, seed: int, setting: Setting, *, cold: bool) -> Child:
+def _start(
+    place: Path, method: Method, seed: int, setting: Setting, size_px: int = 0, *, cold: bool
+) -> Child:
     """Run one method on a clean desk; a cold one finds an empty cache."""
     _remove(setting.run)
     if cold:
         _remove(setting.cache)
         setting.cache.mkdir(parents=True)
-    words = command(method, place, seed=seed, setting=setting)
+    words = command(method, place, seed=seed, setting=setting, size_px=size_px)
     if not method.ours:
         words += ["--started", str(time.monotonic())]
     return run_child(words, env=environment(method, setting))

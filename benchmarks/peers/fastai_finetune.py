@@ -56,8 +56,8 @@ def main() -> None:
         asked.data,
         train="train",
         valid="val",
-        item_tfms=Resize(460),
-        batch_tfms=aug_transforms(size=224),
+        item_tfms=Resize(round(asked.size * 460 / 224)),
+        batch_tfms=aug_transforms(size=asked.size),
         seed=asked.seed,
     )
     learner = vision_learner(

@@ -21,9 +21,15 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     words.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     words.add_argument("--weights", type=Path, required=True, help="safetensors of the backbone")
     words.add_argument("--output", type=Path, required=True, help="CSV: file, label")
+    words.add_argument("--size", type=int, default=224, help="side of the input, pixels")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--started", type=float, default=time.monotonic(), help="monotonic clock")
     return words
+
+
+def around(size: int) -> int:
+    """Return the side of the picture from which the centre is cut: 256 for 224."""
+    return round(size * 256 / 224)
 
 
 def tell(kind: str, *, started: float, accuracy: float) -> None:

@@ -14,16 +14,13 @@ from pathlib import Path
 
 import timm
 import torch
-from protocol import MODEL, parser, tell, write_answers
+from protocol import MODEL, around, parser, tell, write_answers
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+PARTS = ("train", "val")
 NORMALISE = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-TRANSFORMS = {
-    "train": [transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip()],
-    "val": [transforms.Resize(256), transforms.CenterCrop(224)],
-}
 
 
 def main() -> None:
@@ -33,7 +30,7 @@ def main() -> None:
     words.add_argument("--epochs", type=int, default=5)
     asked = words.parse_args()
     torch.manual_seed(asked.seed)
-    folders = {part: _folder(asked.data, part) for part in TRANSFORMS}
+    folders = {part: _folder(asked.data, part, asked.size) for part in PARTS}
     loaders = {
         # The tutorial shuffles both parts; the order of validation changes nothing but the names.
         part: DataLoader(folder, batch_size=4, shuffle=part == "train", num_workers=4)
@@ -59,8 +56,12 @@ def main() -> None:
     tell("final", started=asked.started, accuracy=best)
 
 
-def _folder(data: Path, part: str) -> datasets.ImageFolder:
-    steps = [*TRANSFORMS[part], transforms.ToTensor(), NORMALISE]
+def _folder(data: Path, part: str, size: int) -> datasets.ImageFolder:
+    own = {
+        "train": [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()],
+        "val": [transforms.Resize(around(size)), transforms.CenterCrop(size)],
+    }[part]
+    steps = [*own, transforms.ToTensor(), NORMALISE]
     return datasets.ImageFolder(data / part, transforms.Compose(steps))
 
 
