@@ -65,9 +65,10 @@ def check(
         trust = _examined(lesson, progress)
         if preview_path is not None:
             write_preview_page(_previews(lesson), preview_path)
-        findings = audit.look(
+        found = audit.look(
             lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
         )
+        findings = audit.ranked((*found, *trust.findings))
         facts = data_facts(lesson.catalog, lesson.task, findings)
         facts["split"] = {
             "seed": recipe.seed,

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,11 +229,16 @@ def data_facts(catalog: Catalog, task: Task, findings: Sequence[Finding]) -> dic
         "skipped": [
             {**dataclasses.asdict(own), "path": encode_name(own.path)} for own in catalog.skipped
         ],
-        "findings": [
-            {**dataclasses.asdict(own), "paths": [encode_name(path) for path in own.paths]}
-            for own in findings
-        ],
+        "findings": findings_as_json(findings),
     }
+
+
+def findings_as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Return findings as JSON can hold them."""
+    return [
+        {**dataclasses.asdict(own), "paths": [encode_name(path) for path in own.paths]}
+        for own in findings
+    ]
 
 
 def counts(lesson: Lesson) -> dict[str, dict[str, int]]:

@@ -4,9 +4,10 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from saccade.answerer import Answerer
+from saccade.data.audit import ranked
 from saccade.data.cache_folder import cache_folder
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
@@ -17,7 +18,7 @@ from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
-from saccade.lesson import Lesson
+from saccade.lesson import Lesson, findings_as_json
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
 from saccade.models.inference import predict_logits
@@ -156,15 +157,22 @@ class Road:
         learned = self._learn()
         self._note_model(learned.num_stages)
         if learned.interrupted:
-            keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
-            raise InterruptedRun(
-                f"Stopped by {self.stopped_by}; the best model so far is kept, untested.",
-                code="601",
-                where=str(self.folder / "model"),
-                fix=f"go on with: saccade resume {self.folder}",
-            )
+            self._stop(learned)
         self._test(learned)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+    def _stop(self, learned: Learned) -> NoReturn:
+        """Keep what was learned by now, if anything was, and say how to go on."""
+        kept, where = "nothing was learned yet", self.folder
+        if learned.knows_something:
+            keep_model(self.ledger, self.lesson, self.net, table=None, metrics=None)
+            kept, where = "the best model so far is kept, untested", self.folder / "model"
+        raise InterruptedRun(
+            f"Stopped by {self.stopped_by}; {kept}.",
+            code="601",
+            where=str(where),
+            fix=f"go on with: saccade resume {self.folder}",
+        )
 
     def _learn(self) -> Learned:
         checkpoint = _checkpoint(self.folder)
@@ -181,6 +189,7 @@ class Road:
                     validation_rows=lesson.split.rows("validation"),
                     asked_rows=lesson.split.rows("test"),
                     task=lesson.task,
+                    groups=lesson.split.groups,
                 ),
                 recipe=self.recipe,
                 pretrained=self.fetched is not None,
@@ -218,6 +227,7 @@ class Road:
         write_recipe(self.folder / "recipe.toml", recipe)
 
     def _keep_plan(self, rungs: tuple[str, ...]) -> None:
+        """Write the rungs into the recipe: not before all are tried, for a resume reads it."""
         write_recipe(self.folder / "recipe.toml", self.recipe.replace(rungs=rungs))
 
     def _reserve(self) -> float:
@@ -312,6 +322,11 @@ class Road:
         else:
             trust = nothing_asked(STUDIES, why="--no-trust")
         trust.write(self.folder)
+        found = ranked(trust.findings)
+        self.ledger.facts["data"]["findings"] += findings_as_json(found)
+        for own in found:
+            if own.severity == "severe":
+                self.progress.say(f"severe: {own.sentence}")
         self.ledger.facts["beside_summary"] = leaks.summary(trust.studies.get("leaks"))
         if "suspects" in trust.studies:
             write_suspects(self.folder, evidence, trust.studies["suspects"])

@@ -144,6 +144,63 @@ def test_strict_check_prints_everything_first(leaking: Path) -> None:
     assert (code, told) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def bordered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise of two classes, one of which has a red border: nothing else tells them apart."""
+    root = tmp_path_factory.mktemp("bordered") / "pictures"
+    rng = np.random.default_rng(0)
+    for label in ("plain", "red"):
+        (root / label).mkdir(parents=True)
+        for number in range(90):
+            pixels = rng.integers(0, 256, (48, 48, 3), np.uint8)
+            if label == "red":
+                for side in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]):
+                    side[:] = (200, 20, 20)
+            Image.fromarray(pixels).save(root / label / f"{number:02}.png")
+    return root
+
+
+def test_a_shortcut_that_tells_a_class_is_a_severe_finding_that_strict_refuses(
+    bordered: Path,
+) -> None:
+    code, out, told = run("check", bordered, "--strict", "--json", cwd=bordered.parent)
+    assert code == 3
+    severe = [own for own in json.loads(out)["findings"] if own["severity"] == "severe"]
+    assert {own["kind"] for own in severe} == {"shortcut-property"}
+    assert "border" in severe[0]["sentence"]
+    assert "'red'" in severe[0]["sentence"]
+    assert severe[0]["sentence"] in told
+    words = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1", "--quiet"]
+    code, _, told = run("train", bordered, *words, "--strict", cwd=bordered.parent)
+    assert code == 3
+    assert told.startswith("error SACCADE-E360: --strict: 1 severe finding. The ")
+    assert "border" in told
+    assert not (bordered.parent / "runs").exists()
+
+
+def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(bordered: Path) -> None:
+    words = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1"]
+    code, _, told = run("train", bordered, *words, cwd=bordered.parent)
+    assert code == 0
+    facts = json.loads((bordered.parent / "runs" / "pictures" / "run.json").read_text())
+    severe = [own for own in facts["data"]["findings"] if own["severity"] == "severe"]
+    assert "shortcut-property" in {own["kind"] for own in severe}
+    page = (bordered.parent / "runs" / "pictures" / "report.html").read_text(encoding="utf-8")
+    assert "Nothing out of the ordinary" not in page
+    for own in severe:
+        assert f"severe: {own['sentence']}" in told
+        assert own["action"][:20] in page
+
+
+def test_without_a_border_strict_has_nothing_to_refuse_negative_control(
+    image_folder: Callable[..., Path],
+) -> None:
+    folder = image_folder(2, 30)
+    code, out, _ = run("check", folder, "--strict", "--json", cwd=folder.parent)
+    severe = [own for own in json.loads(out)["findings"] if own["severity"] == "severe"]
+    assert (code, severe) == (0, [])
+
+
 def flowers_with_parts(root: Path) -> Path:
     for source in sorted((SHARED / "data" / "flowers").rglob("*.jpg")):
         target = root / source.relative_to(SHARED / "data" / "flowers")

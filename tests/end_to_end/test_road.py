@@ -17,9 +17,12 @@ import pytest
 from typer.testing import CliRunner
 
 import saccade
+from saccade import road
 from saccade.cli import app
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.scores import as_json, evaluate
+from saccade.runtime.errors import InterruptedRun
+from saccade.training.learn import Learned
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "2", "--hflip", "0"]
 FILES = {
@@ -233,6 +236,20 @@ def test_a_signal_keeps_the_best_model_and_resume_ends_as_if_nothing_had_happene
         (folder.parent / name / "predictions.csv").read_bytes() for name in ("whole", "stopped")
     )
     assert first == second
+
+
+def test_a_stop_before_anything_was_learned_keeps_no_model(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network's last layer is random then; it was once kept as the best model so far."""
+    nothing = Learned(num_stages=0, interrupted=True, knows_something=False)
+    monkeypatch.setattr(road, "learn", lambda *_, **__: nothing)
+    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(4,))
+    with pytest.raises(InterruptedRun, match="nothing was learned yet") as stopped:
+        saccade.train(image_folder(3, 14), recipe, output=tmp_path / "run")
+    assert "saccade resume" in stopped.value.fix
+    assert not (tmp_path / "run" / "model").exists()
+    assert saccade.open_run(tmp_path / "run").state == "interrupted"
 
 
 def wait_for(what: Callable[[], bool], *, seconds: float = 60) -> None:

@@ -133,6 +133,27 @@ def test_the_same_data_give_the_same_small_networks(of_stripes: Evidence) -> Non
     np.testing.assert_array_equal(first, second)
 
 
+def test_of_many_pictures_small_networks_learn_from_some_of_each_class_and_it_is_said(
+    of_stripes: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test, train = of_stripes.rows("test"), of_stripes.rows("train")
+    assert rungs.SmallRungs().mlp(of_stripes, test).num_taught is None
+    monkeypatch.setattr(small_networks, "MOST_TAUGHT", len(train) // 2)
+    taught: list[int] = []
+    real = small_networks.fit
+
+    def note(net: Any, material: Any, **more: Any) -> Any:
+        taught.extend(material.train_rows)
+        return real(net, material, **more)
+
+    monkeypatch.setattr(small_networks, "fit", note)
+    rung = rungs.SmallRungs().mlp(of_stripes, test)
+    assert rung.num_taught == len(taught) <= len(train) // 2
+    assert set(taught) < set(train.tolist())
+    counts = np.bincount(of_stripes.targets[taught], minlength=3)
+    assert counts.min() >= 0.8 * len(taught) / 3
+
+
 def test_small_networks_learn_from_the_training_part_alone(of_stripes: Evidence) -> None:
     """With other answers in the test part they are the same networks."""
     test = of_stripes.rows("test")

@@ -97,6 +97,10 @@ def test_features_find_copies_that_the_looks_alone_missed() -> None:
         "kinds": {"mirrored": 8},
     }
     assert sum(found["histogram"]["by_features"]) > 0
+    (severe,) = found["findings"]
+    assert (severe["kind"], severe["severity"], len(severe["paths"])) == ("leak", "severe", 16)
+    assert severe["sentence"].startswith("8 judged pictures show the same as pictures that teach")
+    assert leaks.study(evidence, {})["findings"] == []  # the looks found them, and told so
 
 
 def test_pictures_of_one_scene_are_named_apart_and_do_not_count_as_copies() -> None:

@@ -41,7 +41,7 @@ class Whole:
 
     run: Climbed
     asked: list[Question]  # when it asked whether it should stop
-    plans: list[tuple[str, ...]]  # as they became known
+    plans: list[tuple[str, ...]]  # that were told
     models: list[int]  # stages that learned in each usable model
 
 
@@ -299,15 +299,42 @@ def test_killed_after_the_climb_it_climbs_no_further(
 # --- plans -----------------------------------------------------------------------------------
 
 
-def test_the_plan_grows_rung_by_rung_and_gives_the_same_weights_again(
+def test_the_plan_is_told_when_all_is_climbed_and_gives_the_same_weights_again(
     lessons: Lessons, whole: Whole
 ) -> None:
     plan = ("1:2:4", "2:2:4", "3:2:4")
-    assert whole.plans == [plan[:1], plan[:2], plan]
+    assert whole.plans == [plan]
     again: list[tuple[str, ...]] = []
     found = lessons.climb(CLIMB.replace(rungs=plan), on_plan=again.append)
     assert again == whole.plans
     assert_same(found, whole.run)
+
+
+def test_a_climb_that_stops_on_the_way_tells_no_plan_for_a_resume_would_take_it_for_the_users(
+    lessons: Lessons, whole: Whole, tmp_path: Path
+) -> None:
+    """Killed in its first rung before any checkpoint, a run began anew with that rung alone."""
+    first = next(at for at, own in enumerate(whole.asked) if own.epochs)
+    told: list[tuple[str, ...]] = []
+    path = tmp_path / "checkpoint.safetensors"
+    stopped = lessons.climb(asked_to_stop=Stopper(first), checkpoint=path, on_plan=told.append)
+    assert (stopped.learned.interrupted, told) == (True, [])
+    lessons.climb(resume=read_checkpoint(path), on_plan=told.append)
+    assert told == whole.plans
+
+
+def test_a_network_that_was_stopped_before_its_head_was_solved_is_said_to_know_nothing(
+    lessons: Lessons, whole: Whole, tmp_path: Path
+) -> None:
+    """Its last layer is random; one that goes on has not loaded what it knew by then either."""
+    first = next(at for at, own in enumerate(whole.asked) if own.epochs)
+    path = tmp_path / "checkpoint.safetensors"
+    later = lessons.climb(asked_to_stop=Stopper(first), checkpoint=path)
+    assert later.learned.knows_something
+    resume = read_checkpoint(path)
+    at_once = [lessons.climb(asked_to_stop=Stopper(0), resume=own) for own in (None, resume)]
+    assert [own.learned.interrupted for own in at_once] == [True, True]
+    assert not any(own.learned.knows_something for own in at_once)
 
 
 def test_a_usable_model_stands_after_the_head_and_after_each_rung_that_is_taken(

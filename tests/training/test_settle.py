@@ -1,5 +1,6 @@
 """What spoils the learning is left out before it, by a run that can be repeated and resumed."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from saccade.runtime.budget import Budget
 from saccade.training import settle as settling
 from saccade.training.fit import Surroundings
 from saccade.training.history import History
+from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import AUGMENTATIONS, read_recipe, write_recipe
 from saccade.training.settle import settle
@@ -63,6 +65,26 @@ def test_what_was_set_stays_and_is_not_asked_about(arrows: Any) -> None:
     assert found.hflip == LESS.hflip
     assert surroundings.history.events[0]["asked"] == ["light"]
     assert told == [found]
+
+
+def test_pictures_that_belong_together_lie_in_one_fold_of_the_probe(
+    arrows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [f"burst {row // 3}" for row in range(len(arrows.targets))]
+    drawn: list[Any] = []
+
+    def draw(*given: Any, **more: Any) -> Any:
+        drawn.append(draw_sample(*given, **more))
+        return drawn[-1]
+
+    monkeypatch.setattr(settling, "draw_sample", draw)
+    settle(LESS, dataclasses.replace(arrows, groups=groups), around()[0])
+    (sample,) = drawn
+    folds_of: dict[str, set[int]] = {}
+    for row, fold in zip(sample.rows, sample.folds_N.tolist(), strict=True):
+        folds_of.setdefault(groups[row], set()).add(fold)
+    assert {len(folds) for folds in folds_of.values()} == {1}
+    assert len(folds_of) < len(sample.rows)
 
 
 def test_a_recipe_in_which_all_is_settled_is_taken_as_it_is(

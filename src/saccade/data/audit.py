@@ -92,6 +92,11 @@ def look(
         findings += _classes(catalog, task, counts)
         if split is not None:
             findings += _parts(catalog, task, split)
+    return ranked(findings)
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings, the severe first."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 

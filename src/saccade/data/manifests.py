@@ -106,26 +106,30 @@ def list_metadata(
     if not columns.split:
         candidates = _parts_from_folders(candidates)
     used, repeated = _once_each(candidates)
+    return Listing(
+        place=str(root),
+        layout=f"a folder with {listed(tables)}: {columns.sentence()}",
+        source=FolderSource(place=str(root)),
+        candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
+        skipped=(*found.skipped, *_beside(found, candidates, tables), *repeated),
+        findings=tuple(findings),
+        label_name=columns.labels[0] if len(columns.labels) == 1 else "",
+        label_columns=columns.labels if len(columns.labels) > 1 else (),
+    )
+
+
+def _beside(found: Walk, candidates: Sequence[Candidate], tables: Sequence[str]) -> list[Skipped]:
+    """Return the files that no row names, and the tables themselves."""
     known = {own.path for own in candidates} | set(tables)
     others = [
         Skipped(path=path, reason="not-in-table", sentence="no row of the table names it")
         for path in found.files
         if path not in known
     ]
-    own = [
+    return others + [
         Skipped(path=name, reason="table", sentence="the table that holds the labels")
         for name in tables
     ]
-    return Listing(
-        place=str(root),
-        layout=f"a folder with {listed(tables)}: {columns.sentence()}",
-        source=FolderSource(place=str(root)),
-        candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
-        skipped=(*found.skipped, *others, *own, *repeated),
-        findings=tuple(findings),
-        label_name=columns.labels[0] if len(columns.labels) == 1 else "",
-        label_columns=columns.labels if len(columns.labels) > 1 else (),
-    )
 
 
 def _other_labels(root: Path, tables: Sequence[str], one: Columns, other: Columns) -> DataError:

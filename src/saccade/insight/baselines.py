@@ -133,6 +133,7 @@ def _rung_as_dict(
         "num_bytes": None if rung.num_parameters is None else BYTES * rung.num_parameters,
         "images_per_second": rung.images_per_second,
         "epochs": rung.epochs,
+        "num_taught": rung.num_taught,
     }
 
 

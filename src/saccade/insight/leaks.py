@@ -41,7 +41,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     twins = evidence.twins or find_twins(evidence.catalog, evidence.looks)
     nearby = neighbours(evidence, twins)
     together = with_pairs(twins, nearby.copies)
-    found = leaks(together, evidence.split.parts)
+    by_looks, found = (leaks(own, evidence.split.parts) for own in (twins, together))
     clean = clean_test_rows(together, evidence.split.parts)
     threshold = twins.near.threshold
     return {
@@ -65,7 +65,35 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "scenes": _scenes(evidence, nearby),
         "groups": _groups(evidence),
         **_scores(evidence, clean),
+        "findings": _findings(evidence, by_looks, found),
     }
+
+
+def _findings(
+    evidence: Evidence, by_looks: Sequence[Leak], found: Sequence[Leak]
+) -> list[dict[str, Any]]:
+    """Return the copies across the parts that only features found, as `Finding` has it.
+
+    Those that the looks found stand among the findings of the data already.
+    """
+    known = {own.judged for own in by_looks}
+    own = [leak for leak in found if leak.judged not in known]
+    if not own:
+        return []
+    names = evidence.catalog.paths
+    pairs = [f"{encode_name(names[one.judged])} = {encode_name(names[one.known])}" for one in own]
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    show = "picture shows" if len(own) == 1 else "pictures show"
+    return [
+        {
+            "kind": "leak",
+            "severity": "severe",
+            "paths": [names[row] for one in own for row in (one.judged, one.known)],
+            "sentence": f"{len(own)} judged {show} the same as pictures that teach, which the "
+            f"network's features found: {', '.join(pairs[:3])}{more}.",
+            "action": "move each pair into one part, or leave one of them out",
+        }
+    ]
 
 
 def _counts(similarity: np.ndarray) -> list[int]:

@@ -31,6 +31,7 @@ class Rung:
     num_learned: int | None = None  # of them
     images_per_second: float | None = None
     epochs: int | None = None
+    num_taught: int | None = None  # training pictures, where they are not all
 
 
 def majority_rung(evidence: Evidence, test: np.ndarray) -> Rung:
@@ -130,6 +131,7 @@ class SmallRungs:
             num_learned=small.num_parameters,
             images_per_second=small.images_per_second,
             epochs=small.epochs,
+            num_taught=small.num_taught,
         )
 
 

@@ -27,6 +27,9 @@ pictures at 1e-2, 0.66 at 3e-3, and with 64 pictures a step 0.57."""
 PICTURES_SEEN = 5_000
 """How many pictures each is shown in all, again and again: as many as take it a few seconds."""
 EPOCHS = (2, 40)  # the fewest and the most that this is made into
+MOST_TAUGHT = 5_000
+"""Training pictures at most, so that time does not grow with them: of 70,000 two epochs took three
+minutes and more."""
 BATCH = 32
 
 
@@ -39,6 +42,7 @@ class Small:
     seconds: float  # that it learned
     images_per_second: float
     epochs: int
+    num_taught: int | None  # training pictures, where they are not all
 
 
 def small_preprocess() -> Preprocess:
@@ -50,8 +54,9 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
     """Return a small network that learned from the training part of the small copies.
 
     As `saccade train --model cnn` would, with fewer channels and epochs: the same code, the
-    epoch chosen by the validation part. The number of steps follows from the number of pictures
-    and not from a clock, so the same data give the same network.
+    epoch chosen by the validation part. Of many pictures every second, third, … in the catalogue's
+    order teaches or judges, so that each class has its share. The number of steps follows from the
+    number of pictures and not from a clock, so the same data give the same network.
 
     Args:
         kind: "mlp" or "cnn".
@@ -63,11 +68,12 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         NotPossible: the deadline came before it had learned.
     """
     recipe = evidence.recipe
+    train, validation = (_thinned(evidence.rows(part)) for part in ("train", "validation"))
     own = Recipe(
         model=kind,
         seed=recipe.seed,
         widths=WIDTHS[kind],
-        epochs=epochs_of(len(evidence.rows("train"))),
+        epochs=epochs_of(len(train)),
         batch_size=BATCH,
         lr=RATES[kind],
         warmup=0.2,
@@ -78,8 +84,8 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
     material = Material(
         cache=copies,
         targets=evidence.targets,
-        train_rows=evidence.rows("train").tolist(),
-        validation_rows=evidence.rows("validation").tolist(),
+        train_rows=train.tolist(),
+        validation_rows=validation.tolist(),
         task=evidence.task,
     )
     surroundings = Surroundings(
@@ -102,7 +108,13 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         seconds=learned - begun,
         images_per_second=len(ask) / max(time.perf_counter() - learned, 1e-9),
         epochs=fitted.epochs,
+        num_taught=len(train) if len(train) < len(evidence.rows("train")) else None,
     )
+
+
+def _thinned(rows: np.ndarray) -> np.ndarray:
+    """Return at most `MOST_TAUGHT` rows, evenly from all of them."""
+    return rows[:: max(1, -(-len(rows) // MOST_TAUGHT))]
 
 
 def epochs_of(num: int) -> int:

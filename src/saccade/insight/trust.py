@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saccade.data.catalog import Finding
 from saccade.insight.evidence import NO_FEATURES, Evidence, NotPossible
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
@@ -43,6 +44,15 @@ class Trust:
     studies: dict[str, Findings]
     left_out: dict[str, str]
     seconds: dict[str, float]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the studies found that belongs among the findings of the data."""
+        return tuple(
+            Finding(**{**own, "paths": tuple(own["paths"])})
+            for study in self.studies.values()
+            for own in study.get("findings", ())
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as trust.json holds it."""

@@ -14,9 +14,7 @@ from saccade.reporting import pictures
 from saccade.reporting.advice import advise
 from saccade.reporting.checks import checks
 from saccade.reporting.examples import galleries, preview_galleries
-from saccade.reporting.facts import (
-    Facts,
-)
+from saccade.reporting.facts import Facts
 from saccade.reporting.folder import (
     parsing,
     read_history,

@@ -153,6 +153,8 @@ def _row(own: Mapping[str, Any], study: Study) -> dict[str, Any]:
         what = ALWAYS_THE_MEAN
     if own["epochs"]:
         what += f", {plural(own['epochs'], 'epoch')}"
+    if own.get("num_taught"):
+        what += f" of {plural(own['num_taught'], 'training picture')}"
     return {
         "title": TITLES[own["name"]],
         "what": what,

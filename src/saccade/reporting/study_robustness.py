@@ -30,6 +30,8 @@ NAMES = {
 WIDTH, HEIGHT = 190.0, 140.0
 LEFT, RIGHT, TOP, BOTTOM = 32.0, 6.0, 10.0, 24.0
 
+COMPARISON = "the comparison with and without augmentation"  # as the study names it
+
 
 def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_robustness.html` is given."""
@@ -124,6 +126,11 @@ def _note(study: Study) -> str:
         f"{sum(len(own['points']) for own in study['disturbances'])} of them about one in twenty "
         "misses the truth by chance."
     )
+    if not study["num_views"] and COMPARISON not in study["left_out"]:
+        text += (
+            " What augmentation brings is not measured: no augmented views of the frozen network "
+            "were made."
+        )
     if study["left_out"]:
         text += (
             f" At {short(study['images_per_second'])} pictures a second there was no time for "

@@ -1,5 +1,6 @@
 """A request to stop, from the keyboard, the system or a closed terminal, heard between steps."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,8 +41,9 @@ class Interrupts:
         if self.signal_name:
             os._exit(6)
         self.signal_name = signal.Signals(number).name
-        sys.stderr.write("\nStopping after this step; once more to stop at once.\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # a terminal that was closed cannot be told
+            sys.stderr.write("\nStopping after this step; once more to stop at once.\n")
+            sys.stderr.flush()
 
 
 def raise_on_hangup() -> None:

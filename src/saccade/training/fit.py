@@ -42,6 +42,7 @@ class Material:
     validation_rows: list[int]
     task: Task
     asked_rows: Sequence[int] = ()  # only asked about, such as the test's: no answers are needed
+    groups: Sequence[str] = ()  # of every row of the catalogue, as in `Split`; () = none known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Surroundings:
     weights_key: str = ""  # a hash of the pretrained weights; "" = converted anew each time
     started: float = field(default_factory=time.monotonic)  # when the run began
     on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
-    on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs` as far as planned
+    on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs`, once all is climbed
     on_recipe: Callable[[Recipe], None] | None = None  # once its augmentation is settled
 
     def note(self, sentence: str) -> None:

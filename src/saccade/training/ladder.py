@@ -139,6 +139,8 @@ def climb(
         resume = None
         if not rung.tried(standing, going_on):
             break
+    if not standing.interrupted and surroundings.on_plan is not None:
+        surroundings.on_plan(standing.planned)
     return standing
 
 
@@ -225,7 +227,7 @@ class _Climber:
         standing.number += 1
         self._note(planned, fitted, inputs, gain, taken=taken)
         if fitted.failed == OUT_OF_TIME:  # undone, so the plan is the same without it
-            self._plan(standing, standing.planned[:-1])
+            standing.planned = standing.planned[:-1]
             return False
         self._keep(standing)
         if taken and self.around.on_model is not None:
@@ -233,7 +235,7 @@ class _Climber:
         return self.around.budget.left > self.reserve
 
     def _planned(self, standing: Climb, resume: Checkpoint | None) -> PlannedRung | None:
-        """Return the rung as it fits into the budget, after telling what is planned."""
+        """Return the rung as it fits into the budget, and add it to the plan."""
         planned = self.planned
         limited = self.around.budget.limited and resume is None
         if limited and not self._can_be_looked_at():
@@ -248,7 +250,7 @@ class _Climber:
                 return None
             self.planned = planned = found
         if len(standing.planned) <= standing.number:
-            self._plan(standing, (*standing.planned, str(planned)))
+            standing.planned = (*standing.planned, str(planned))
         return planned
 
     def _can_be_looked_at(self) -> bool:
@@ -259,11 +261,6 @@ class _Climber:
         self.around.note(
             f"The next rung ({self._name}) would not fit into the budget; it is left out."
         )
-
-    def _plan(self, standing: Climb, rungs: tuple[str, ...]) -> None:
-        standing.planned = rungs
-        if self.around.on_plan is not None:
-            self.around.on_plan(rungs)
 
     def _fitted(self, wanted: PlannedRung) -> PlannedRung | None:
         """Return the rung with as much of it as the budget allows; None if that is too little."""

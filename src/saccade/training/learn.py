@@ -32,6 +32,7 @@ class Learned:
 
     num_stages: int  # stages that learned beside the head
     interrupted: bool
+    knows_something: bool = True  # False: stopped while its last layer, or all of it, was random
     frozen: FrozenStages | None = None  # None from scratch
     known: Asked | None = None
 
@@ -68,11 +69,11 @@ def learn(
     tried = _depths(recipe, len(network.stages))
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
-        return Learned(num_stages=0, interrupted=True)
+        return Learned(num_stages=0, interrupted=True, knows_something=False)
     if resume is None:
         _solve_head(network, material, frozen, recipe, surroundings)
-    if tried and surroundings.asked_to_stop():
-        return Learned(num_stages=0, interrupted=True)
+    if tried and surroundings.asked_to_stop():  # what a checkpoint knows is loaded further on
+        return Learned(num_stages=0, interrupted=True, knows_something=resume is None)
     if recipe.unfreeze == "auto" and tried:
         climbed = climb(
             network,
@@ -88,7 +89,8 @@ def learn(
         return _learned(frozen, depth=0, interrupted=False)
     found = _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume)
     if found is None or found.interrupted:
-        return Learned(num_stages=tried[0], interrupted=True)
+        known = found is not None or resume is None  # a checkpoint is loaded by the fit
+        return Learned(num_stages=tried[0], interrupted=True, knows_something=known)
     return _learned(frozen, depth=tried[0], interrupted=False)
 
 
@@ -110,7 +112,9 @@ def _from_scratch(
         surroundings=surroundings,
         resume=resume,
     )
-    return Learned(num_stages=count, interrupted=fitted.interrupted)
+    return Learned(
+        num_stages=count, interrupted=fitted.interrupted, knows_something=fitted.best_epoch > 0
+    )
 
 
 def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:

@@ -77,15 +77,15 @@ class Recipe:
     statistics: str = "auto"
     "BatchNorm statistics of learning stages: moving, frozen; auto = frozen on the ladder's rungs."
     epochs: int = 0
-    "Passes over the training part; 0 = 6 a rung, 10 for --unfreeze K, else 30 to 200."
+    "Passes over the training part; 0 = 4 a rung, 10 for --unfreeze K, else 30 to 200."
     batch_size: int = 32
     "Pictures a step, 1 or more."
     opt: str = "adamw"
     "sgd, adam or adamw."
     lr: float = 0.0
-    "Highest learning rate of the head; 0 = 1e-3 for adam and adamw, 1e-2 for sgd."
+    "Highest learning rate of the head; 0 = 3e-4 on a rung, else 1e-3; for sgd 1e-2."
     body_lr: float = 0.0
-    "Highest learning rate of unfrozen pretrained stages; 0 = a tenth of lr; from scratch = lr."
+    "Highest rate of unfrozen pretrained stages; 0 = lr · 2 / stages on a rung, else lr / 10."
     momentum: float = 0.9
     "sgd: 0-1."
     nesterov: bool = True

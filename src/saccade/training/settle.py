@@ -75,7 +75,7 @@ def _found(
     sample = draw_sample(
         material.train_rows,
         material.targets,
-        [""] * len(material.targets),
+        material.groups or [""] * len(material.targets),
         task=material.task,
         num=NUM_SAMPLE,
         seed=recipe.seed,
