@@ -53,7 +53,7 @@ def test_every_field_is_described() -> None:
         (
             {"epochs": "3"},
             "'epochs' should be a whole number, not \"3\".\n  where: r.toml\n"
-            "  fix:   Passes over the training part; 0 = 6 a rung, 10 for --unfreeze K, else "
+            "  fix:   Passes over the training part; 0 = 4 a rung, 10 for --unfreeze K, else "
             "30 to 200.",
         ),
         (
