@@ -217,9 +217,9 @@ class _Race:
             self._by_default(f"{which} that could be probed")
             return
         probed = [own.probed() for own in finished]
-        choice = choose(probed)
-        for runner, why in zip(finished, choice.whys, strict=True):
-            runner.why = why
+        choice = choose(probed, groups=sample.groups)
+        for runner, why, behind in zip(finished, choice.whys, choice.behind, strict=True):
+            runner.why, runner.behind = why, behind
         self.winner = finished[choice.place]
 
     def note(self, history: History) -> None:

@@ -32,10 +32,11 @@ from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
 from saccade.training.frozen import SECONDS_TO_CONVERT, Asked
 from saccade.training.history import History, read_history
 from saccade.training.learn import Learned, learn
+from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import write_recipe
 

@@ -46,6 +46,35 @@ def test_without_a_gain_at_most_one_comparison_in_ten_claims_one(n: int, shape: 
     assert stats.binomtest(claimed, num, 1 - SURE, alternative="greater").pvalue > 0.001
 
 
+def bursts(num_runs: int, *, num: int = 12, size: int = 8) -> tuple[np.ndarray, list[str]]:
+    """Return differences without a gain whose pictures of one burst are nearly the same."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(0, 1, (num_runs, num, 1))
+    difference = (common + rng.normal(0, 0.2, (num_runs, num, size))).reshape(num_runs, -1)
+    return difference, [f"burst {place // size}" for place in range(num * size)]
+
+
+def test_pictures_of_one_group_are_not_counted_as_independent() -> None:
+    difference_RN, groups = bursts(1000)
+    nothing = np.zeros(len(groups))
+    claimed = sum(paired_gain(row, nothing, groups=groups).helps for row in difference_RN)
+    assert stats.binomtest(claimed, 1000, 1 - SURE, alternative="greater").pvalue > 0.001
+    assert false_positives(difference_RN) > 250  # negative control: as if each were alone
+
+
+def test_groups_of_one_picture_are_no_groups_and_equal_groups_count_by_their_means() -> None:
+    first, second = losses(40, gain=0.05)
+    alone = paired_gain(first, second, groups=[f"{place}" for place in range(40)])
+    assert alone == paired_gain(first, second, groups=[""] * 40) == paired_gain(first, second)
+    pairs = paired_gain(first, second, groups=[f"{place // 2}" for place in range(40)])
+    means = [own.reshape(20, 2).mean(axis=1) for own in (first, second)]
+    expected = paired_gain(*means)
+    assert (pairs.low, pairs.high, pairs.p) == pytest.approx(
+        (expected.low, expected.high, expected.p)
+    )
+    assert not paired_gain(np.ones(40), np.zeros(40), groups=["a"] * 20 + ["b"] * 20).helps
+
+
 def test_not_paired_the_same_gain_would_be_missed_negative_control() -> None:
     first, second = losses(40, gain=0.1)
     assert paired_gain(first, second).helps

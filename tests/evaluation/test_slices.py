@@ -12,7 +12,6 @@ from saccade.evaluation.slices import (
     WeakSpots,
     _ranks,
     fisher_tail,
-    holm,
     weak_slices,
 )
 
@@ -48,16 +47,6 @@ def share_of_runs_with_a_claim(runs: int, n: int, *, grouped: bool = False) -> f
             found = search(losses, random_slices(rng, n))
         claims += bool(found.weak)
     return claims / runs
-
-
-def test_holm_is_holm() -> None:
-    # By hand, from the definition: max over j <= i of min(1, (m - j + 1) p_(j)).
-    p = np.array([0.01, 0.3, 0.012, 0.5, 0.02])
-    ordered = sorted(p)
-    wanted = [
-        max(min(1.0, (5 - j) * ordered[j]) for j in range(ordered.index(one) + 1)) for one in p
-    ]
-    assert holm(p) == pytest.approx(wanted)
 
 
 def test_the_exact_tail_is_scipys_hypergeometric() -> None:

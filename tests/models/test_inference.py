@@ -208,7 +208,19 @@ def test_the_engine_is_chosen_by_the_number_of_pictures_and_what_is_installed(
     monkeypatch.setattr(converted, "installed", lambda: is_there)
     opened = open_small(num_pictures=num_pictures)
     assert opened.name == name
-    assert opened.notes == ()
+    told = num_pictures >= inference.WORTH_CONVERTING and not is_there
+    assert [note.endswith("is not installed.") for note in opened.notes] == [True] * told
+
+
+def test_where_bf16_answers_differ_too_much_fp32_is_used_and_a_note_says_so(
+    open_small: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converted, "has_bf16", lambda: True)
+    monkeypatch.setattr(inference, "MAX_ERROR_BF16", -1.0)
+    opened = open_small(exact=False)
+    assert opened.name == "openvino fp32"
+    (note,) = opened.notes
+    assert note.startswith("Answers in bf16 differ by ")
 
 
 def test_openvino_is_not_asked_for_another_device(

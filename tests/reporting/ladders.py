@@ -104,6 +104,7 @@ def race(*, hostile: str = "") -> dict[str, Any]:
             "num_parameters": 2_230_277,
             "chosen": False,
             "why": "",
+            "behind": {"value": 0.05, "low": 0.01, "high": 0.09, "p": 0.02, "n": 300},
             **fields,
         }
 
@@ -111,7 +112,13 @@ def race(*, hostile: str = "") -> dict[str, Any]:
         "event": "race",
         "candidates": [
             candidate("mobilenetv2_100", 0.86, why=f"surely worse{hostile}"),
-            candidate("resnet18", 0.91, chosen=True, why="the best of those that are as quick"),
+            candidate(
+                "resnet18",
+                0.91,
+                chosen=True,
+                behind=None,
+                why="the best of those that are as quick",
+            ),
             candidate("vgg16", 0.9, num_parameters=None, seconds=None, images_per_second=None),
         ],
         "num_sample": 300,

@@ -93,6 +93,9 @@ def test_the_words_say_what_each_rung_brought_and_cost_and_who_judges_in_the_end
         "Undone: last 2 stages (gain −0.0200, 8.8 s)."
     )
     assert third.endswith("How good the network is in the end, the test part alone says.")
+    assert "bf16" not in third
+    events = [{**ladders.head(), "engine": "openvino bf16"}, *ladders.ladder("+-")[1:]]
+    assert "answered in bf16" in ladder_words(learning_of(events), has_test=True)[-1]
     assert "no test part" in ladder_words(of("-"), has_test=False)[-1]
     assert "The network is that of the solved head." in ladder_words(of("-"), has_test=True)[1]
 

@@ -44,6 +44,8 @@ def test_each_candidate_has_a_row_and_what_is_not_known_a_dash(run_of: RunOf) ->
     assert "left out: surely worse" in rows[0][1]
     assert "2.23 M" in rows[0][1]
     assert rows[2][1].count(">–<") == 3
+    assert "+0.050 [+0.010, +0.090], p = 0.020" in rows[0][1]
+    assert rows[1][1].count(">–<") == 1  # the best is behind nobody
 
 
 def test_an_error_is_shown_as_one_with_its_bounds_in_order() -> None:

@@ -19,9 +19,10 @@ from saccade.models import network
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
 from saccade.training.history import Event, History
 from saccade.training.learn import Learned, learn
+from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 
 CLIMB = Recipe(

@@ -12,8 +12,9 @@ from saccade.models import network
 from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
 from saccade.training.history import History
+from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 
 SMALL = Recipe(

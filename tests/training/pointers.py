@@ -6,7 +6,7 @@ import numpy as np
 
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
-from saccade.training.fit import Material
+from saccade.training.material import Material
 from saccade.training.probe import Sample, draw_sample
 
 SIDE = 40

@@ -22,8 +22,8 @@ from saccade.runtime.progress import Progress
 from saccade.training import activations
 from saccade.training.activations import Activations, ViewsOfPictures, compute
 from saccade.training.augment import Augmenter, augment_of
-from saccade.training.fit import Material
 from saccade.training.inputs import Pictures
+from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 
 RECIPE = SMALL.replace(widths=(8, 16, 16), augment=True)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.stats
+from statsmodels.stats.multitest import multipletests
 
 from saccade.evaluation.intervals import wilson
 from saccade.training.choice import Probed, choose
@@ -52,6 +54,38 @@ def test_equal_scores_are_told_apart_by_the_loss_and_then_by_the_size() -> None:
     same = network("a", 90, 5, size=9), network("b", 90, 5, size=8)
     assert choose(same).place == 1
     assert choose([same[0], same[0]]).place == 0
+
+
+def test_how_far_each_is_behind_the_best_is_paired_and_corrected_for_being_several() -> None:
+    some = [network("a", 80, 5, noise=1), network("best", 95, 5, noise=2), network("c", 90, 5)]
+    choice = choose(some)
+    losses = [one.probe.losses_N for one in some]
+    tests = [scipy.stats.ttest_rel(losses[place], losses[1]) for place in (0, 2)]
+    corrected = multipletests([own.pvalue for own in tests], method="holm")[1]
+    assert choice.behind[1] is None
+    for own, wanted, p in zip((choice.behind[0], choice.behind[2]), tests, corrected, strict=True):
+        assert own is not None
+        between = wanted.confidence_interval(0.95)
+        assert (own.low, own.high) == pytest.approx((between.low, between.high))
+        assert own.p == pytest.approx(p)
+        assert own.n == 100
+
+
+def test_of_too_few_pictures_no_interval_is_told_and_no_p_below_one() -> None:
+    few = [
+        Probed(
+            name=str(place),
+            probe=Probe(
+                score=wilson(4, 5), score_name="accuracy", losses_N=np.full(5, 1.0 + place),
+                images_per_second=1.0,
+            ),
+            cost_seconds=1,
+            num_parameters=1,
+        )
+        for place in range(2)
+    ]  # fmt: skip
+    (behind,) = [own for own in choose(few).behind if own is not None]
+    assert (behind.value, behind.low, behind.high, behind.p) == (1.0, -np.inf, np.inf, 1.0)
 
 
 def test_too_few_pictures_make_nobody_surely_worse() -> None:

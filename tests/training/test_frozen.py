@@ -1,10 +1,13 @@
 """The frozen stages: each picture is asked about once, and a deeper cut is made when needed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.training.climbs import CLIMB, Lessons, Told
 
 from saccade.models.inference import predict_logits
+from saccade.training import frozen
 from saccade.training.fit import Surroundings
 from saccade.training.frozen import FrozenStages
 from saccade.training.history import History
@@ -55,6 +58,17 @@ def test_a_pass_is_made_once_however_often_a_depth_is_asked_for(lessons: Lessons
     assert len(passes) == 2
 
 
+def test_time_is_kept_for_the_test_where_its_answers_are_not_known_yet(lessons: Lessons) -> None:
+    """In bf16, and where the whole network learned, all pictures are asked once more."""
+    late = stages(lessons, 1)
+    assert [late.seconds_to_answer(depth) for depth in (0, 1, 2)] == [0, 0, 0]
+    assert late.seconds_to_answer(3) > frozen.SECONDS_TO_CONVERT
+    first = late._passes[0]
+    first._engine = dataclasses.replace(first.engine, name="openvino bf16")
+    assert late.seconds_to_answer(0) > frozen.SECONDS_TO_CONVERT
+    assert late.seconds_to_answer(1) > frozen.SECONDS_TO_CONVERT
+
+
 def test_what_a_rung_was_taken_from_is_looked_at_again_when_asked(lessons: Lessons) -> None:
     late = stages(lessons, 1)
     assert late.hold(2)
@@ -83,7 +97,6 @@ def test_the_whole_network_learns_from_pictures_and_needs_no_pass(lessons: Lesso
 def test_a_deeper_cut_that_cannot_be_made_is_told_once(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saccade.training import frozen
 
     known, told = frozen.find_cut, Told()
     late = stages(lessons, 1, told=told)

@@ -36,7 +36,7 @@ def always(patch: pytest.MonkeyPatch, verdicts: list[bool]) -> None:
     """Let the comparison say these, one after the other."""
     said = iter(verdicts)
 
-    def decided(first: np.ndarray, _second: np.ndarray) -> PairedGain:
+    def decided(first: np.ndarray, _second: np.ndarray, **_: object) -> PairedGain:
         value = 1.0 if next(said) else -1.0
         return PairedGain(value=value, low=value, high=value, p=0.5 - value / 2, n=len(first))
 
@@ -205,7 +205,7 @@ def gains(patch: pytest.MonkeyPatch, *said: tuple[float, float]) -> None:
     """Let the comparison say these (value, half the width of its interval), one after the other."""
     left = iter(said)
 
-    def decided(first: np.ndarray, _second: np.ndarray) -> PairedGain:
+    def decided(first: np.ndarray, _second: np.ndarray, **_: object) -> PairedGain:
         value, half = next(left)
         return PairedGain(value=value, low=value - half, high=value + half, p=0.5, n=len(first))
 
@@ -298,7 +298,7 @@ def test_a_gain_too_small_to_matter_is_not_worth_a_rung(
 ) -> None:
     """Where nearly every answer is right losses are tiny, and so are gains however sure."""
     tiny = PairedGain(value=1e-5, low=0.9e-5, high=1.1e-5, p=1e-9, n=54)
-    monkeypatch.setattr(ladder, "paired_gain", lambda *_: tiny)
+    monkeypatch.setattr(ladder, "paired_gain", lambda *_, **__: tiny)
     found = lessons.climb(CLIMB.replace(rungs=("2:1:1",)))
     assert [rung["taken"] for rung in found.rungs] == [False]
     assert different(found.weights, head_only.weights) == []

@@ -8,6 +8,7 @@ from scipy.special import gammaln, ndtr
 
 from saccade.evaluation.intervals import Estimate, Grouping, apart, grouped_ratio, grouping
 from saccade.evaluation.resampling import mean_interval
+from saccade.evaluation.significance import holm
 
 ALPHA = 0.05  # the chance that a run claims any slice where there is none
 FEWEST = 10  # pictures inside a slice and outside; the interval of 9 of 10 is 0.58 to 1.00
@@ -127,21 +128,6 @@ def _claimed_pairs(
     return [(pairs[k], float(p_P[k]), corrected) for k, corrected in claims], len(pairs)
 
 
-def holm(p_M: np.ndarray) -> np.ndarray:
-    """Return p values corrected for being many, by Holm's step-down rule.
-
-    Source: S. Holm (1979), Scand. J. Statist. 6: 65-70.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_M, kind="stable")
-    steps = np.maximum.accumulate(p_M[order] * np.arange(len(p_M), 0, -1))
-    corrected = np.empty(len(p_M))
-    corrected[order] = np.minimum(steps, 1.0)
-    return corrected
-
-
 def fisher_tail(
     hits: np.ndarray, drawn: np.ndarray, marked: np.ndarray, total: np.ndarray
 ) -> np.ndarray:
@@ -246,7 +232,7 @@ def _claims(p_M: np.ndarray, least_M: np.ndarray, *, alpha: float) -> list[tuple
     # the fewest k such that no more than k could have a p of alpha / k
     enough = [k for k in counts if np.searchsorted(order, alpha / k, side="right") <= k]
     able = np.flatnonzero(least_M <= alpha / enough[0]) if enough else np.zeros(0, np.int64)
-    corrected = holm(p_M[able]) * (ALPHA / alpha)
+    corrected = np.asarray(holm(p_M[able].tolist())) * (ALPHA / alpha)
     return [(int(k), float(p)) for k, p in zip(able, corrected, strict=True) if p < ALPHA]
 
 

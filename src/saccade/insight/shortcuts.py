@@ -14,7 +14,7 @@ from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
 from saccade.evaluation.resampling import mean_interval
-from saccade.evaluation.slices import holm
+from saccade.evaluation.significance import holm
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.separation import Separation, clue_of, clue_of_family, separations
 from saccade.insight.shortcut_words import findings, sentence, verdict
@@ -209,7 +209,7 @@ def _families(
         p_values.append(p_of_gain(gain, judged.kept))
         score = _score(losses_N, evidence, judged.kept)
         found.append({"name": FAMILIES[one.name], "score": score.as_dict(), "gain": gain.as_dict()})
-    for own, p in zip(found, holm(np.array(p_values)).tolist(), strict=True):
+    for own, p in zip(found, holm(p_values), strict=True):
         own["p_corrected"] = p
     return sorted(found, key=lambda own: -float(own["gain"]["value"]))
 

@@ -13,8 +13,9 @@ from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.runtime.device import choose_device
 from saccade.runtime.progress import Progress
-from saccade.training.fit import Material, Surroundings, fit
+from saccade.training.fit import Surroundings, fit
 from saccade.training.history import History
+from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 
 SIDE_PX = 24
@@ -99,9 +100,9 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         net, _ = network.build(kind, task=evidence.task, recipe=own, img_size=SIDE_PX)
         fitted = fit(net, material, recipe=own, pretrained=False, surroundings=surroundings)
         learned = time.perf_counter()
-        if fitted.interrupted:
-            raise NotPossible("its time was up")
-        logits_TK = predict_logits(net, copies, ask.tolist(), device=device)
+    if fitted.interrupted:
+        raise NotPossible("its time was up")
+    logits_TK = predict_logits(net, copies, ask.tolist(), device=device)
     return Small(
         logits_TK=logits_TK,
         num_parameters=net.num_parameters,

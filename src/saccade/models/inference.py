@@ -78,6 +78,8 @@ def open_engine(
             return _open_openvino(asked, exact=exact, key=key, cache_dir=cache_dir)
         except NotConverted as error:
             notes = (f"torch computes what is frozen, OpenVINO does not: {error}.",)
+    elif device == "cpu" and kind == "auto" and num_pictures >= WORTH_CONVERTING:
+        notes = ("torch computes what is frozen; OpenVINO, which is quicker, is not installed.",)
     fuse = num_pictures >= WORTH_FUSING
     engine = open_torch(asked, device=device, exact=exact, fuse=fuse)
     seconds = time.perf_counter() - begun
@@ -97,7 +99,7 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
     with one_thread():
         content, note = _content(asked, probes, key=key, cache_dir=cache_dir)
         expected = Asker(asked, device="cpu")(probes)
-    error = math.inf
+    error, notes = math.inf, [note] if note else []
     for bf16 in (False,) if exact or not converted.has_bf16() else (True, False):
         engine = Converted(content, threads=threads, bf16=bf16)
         error = relative_error(engine(probes), expected)
@@ -106,10 +108,12 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
                 name=f"openvino {'bf16' if bf16 else 'fp32'}",
                 ask=engine,
                 batch=PICTURES_A_THREAD * threads,
-                notes=(note,) if note else (),
+                notes=tuple(notes),
                 relative_error=error,
                 seconds_to_open=time.perf_counter() - begun,
             )
+        if bf16:
+            notes.append(f"Answers in bf16 differ by {error:.1e} of the largest; fp32 is used.")
     raise NotConverted(f"its answers would differ by {error:.1e} of the largest")
 
 

@@ -66,6 +66,12 @@ def ladder_words(learning: LearningFacts, *, has_test: bool) -> tuple[str, ...]:
         if has_test
         else "There is no test part that could say independently how good the network is."
     )
+    half = ""
+    if learning.head is not None and "bf16" in learning.head.engine:
+        half = (
+            " These scores rest on what the frozen stages answered in bf16; the test part was "
+            "answered by the network as it ships, in fp32."
+        )
     return (
         "First a head was solved on the frozen network. Then each rung let more stages learn, "
         "always from the best network so far. Its gain is how much smaller the losses of the same "
@@ -74,7 +80,7 @@ def ladder_words(learning: LearningFacts, *, has_test: bool) -> tuple[str, ...]:
         _outcome(learning),
         "The line is the network that would have been used if the run had ended there. Intervals "
         "of scores may overlap and a gain be sure all the same, for it is the same pictures that "
-        f"are compared. As they chose the rung, their scores flatter a little. {test}",
+        f"are compared. As they chose the rung, their scores flatter a little. {test}{half}",
     )
 
 

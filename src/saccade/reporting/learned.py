@@ -29,6 +29,7 @@ class HeadSearch:
     score: Estimate  # on the validation part
     seconds: float
     at_seconds: float  # since the run began; NaN where it was not recorded
+    engine: str = ""  # what answered for the frozen stages: "openvino bf16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class Candidate:
     num_parameters: int | None
     chosen: bool
     why: str
+    behind: str  # in loss, the best one; "" for that one itself, and where it is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

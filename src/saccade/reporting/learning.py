@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate, undefined, wilson
+from saccade.reporting.estimates import p_words, told_change
 from saccade.reporting.glossary import lower_is_better, readable_score
 from saccade.reporting.learned import (
     Candidate,
@@ -88,6 +89,7 @@ def _head(event: Event, at_seconds: float) -> HeadSearch:
         score=_score(event),
         seconds=number(event.get("seconds")),
         at_seconds=at_seconds,
+        engine=str(event.get("engine") or ""),
     )
 
 
@@ -179,4 +181,11 @@ def _candidate(one: Event) -> Candidate:
         num_parameters=parameters if isinstance(parameters, int) else None,
         chosen=bool(one.get("chosen")),
         why=str(one.get("why") or ""),
+        behind=_behind(one.get("behind")),
     )
+
+
+def _behind(found: Any) -> str:  # noqa: ANN401 - as a file holds it
+    if not isinstance(found, Mapping):
+        return ""
+    return f"{told_change(found)}, {p_words(found.get('p'))}"

@@ -1,11 +1,13 @@
 """Which of several probed networks a run should take: a rule on what was measured."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.evaluation.comparison import paired_gain
+from saccade.evaluation.comparison import PairedGain, paired_gain
+from saccade.evaluation.significance import holm
 from saccade.training.probe import Probe
 
 AS_QUICK = 1.25
@@ -30,9 +32,21 @@ class Choice:
 
     place: int
     whys: tuple[str, ...]
+    behind: tuple["Behind | None", ...]  # None: the best
 
 
-def choose(probed: Sequence[Probed]) -> Choice:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """How much larger a network's mean loss is than the best one's, of the same pictures."""
+
+    value: float
+    low: float  # of a 95 % interval
+    high: float
+    p: float  # two-sided, corrected by Holm's rule for all that were compared
+    n: int
+
+
+def choose(probed: Sequence[Probed], *, groups: Sequence[str] | None = None) -> Choice:
     """Return the choice among networks that were probed on the same pictures.
 
     The best is the one with the highest score (then the least loss, then the fewest parameters).
@@ -42,6 +56,7 @@ def choose(probed: Sequence[Probed]) -> Choice:
 
     Args:
         probed: one or more.
+        groups: of each picture; "" = alone. None = each is.
 
     Raises:
         ValueError: none was probed.
@@ -50,7 +65,8 @@ def choose(probed: Sequence[Probed]) -> Choice:
     if not order:
         raise ValueError("none was probed")
     best = order[0]
-    gains = [paired_gain(one.probe.losses_N, probed[best].probe.losses_N) for one in probed]
+    least_N = probed[best].probe.losses_N
+    gains = [paired_gain(one.probe.losses_N, least_N, groups=groups) for one in probed]
     stay = [place for place in order if place == best or not gains[place].helps]
     least = min(probed[place].cost_seconds for place in stay)
     enough = max(AS_QUICK * least, least + WORTH_SECONDS)
@@ -69,7 +85,35 @@ def choose(probed: Sequence[Probed]) -> Choice:
             whys.append(f"not surely better, and slower: {_compared(one, probed[winner])}")
         else:
             whys.append("not surely worse, but no quicker to speak of")
-    return Choice(place=winner, whys=tuple(whys))
+    return Choice(place=winner, whys=tuple(whys), behind=_behind(probed, best, groups))
+
+
+def _behind(
+    probed: Sequence[Probed], best: int, groups: Sequence[str] | None
+) -> tuple[Behind | None, ...]:
+    losses_N = probed[best].probe.losses_N
+    gains = {
+        place: paired_gain(one.probe.losses_N, losses_N, groups=groups, sure=0.975)
+        for place, one in enumerate(probed)
+        if place != best
+    }
+    corrected = dict(zip(gains, holm([_two_sided(own) for own in gains.values()]), strict=True))
+    return tuple(
+        Behind(
+            value=gains[place].value,
+            low=gains[place].low,
+            high=gains[place].high,
+            p=corrected[place],
+            n=gains[place].n,
+        )
+        if place in gains
+        else None
+        for place in range(len(probed))
+    )
+
+
+def _two_sided(gain: PairedGain) -> float:
+    return min(1.0, 2 * min(gain.p, 1 - gain.p)) if math.isfinite(gain.low) else 1.0
 
 
 def _rank(one: Probed) -> tuple[float, float, int]:

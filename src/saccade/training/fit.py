@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,6 @@ import numpy as np
 import torch
 
 from saccade.data.batches import shuffled
-from saccade.data.cache import PixelCache
-from saccade.data.sealed import Answers
-from saccade.data.task import Task
 from saccade.models.network import Network
 from saccade.runtime.budget import NO_BUDGET, Budget
 from saccade.runtime.progress import Progress
@@ -21,6 +18,7 @@ from saccade.training.checkpoint import Checkpoint, State, optimizer_state, rest
 from saccade.training.gradients import NotFinite, stage_norms
 from saccade.training.history import History
 from saccade.training.inputs import Inputs, Pictures
+from saccade.training.material import Material
 from saccade.training.objective import Judgement, judge
 from saccade.training.optimizer import make_optimizer, set_rate
 from saccade.training.recipe import Recipe
@@ -30,19 +28,6 @@ from saccade.training.step import Updater
 OUT_OF_TIME = "its time was up"
 _KEPT = ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "norms", "best_epoch")
 RATE_CUT = 0.1  # what the rate is multiplied with, once, after a loss that is not finite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """What there is to learn from: pixels, answers, and which rows are for what."""
-
-    cache: PixelCache
-    targets: Answers  # as in Task, a row a picture of the catalogue; the test's are sealed
-    train_rows: list[int]
-    validation_rows: list[int]
-    task: Task
-    asked_rows: Sequence[int] = ()  # only asked about, such as the test's: no answers are needed
-    groups: Sequence[str] = ()  # of every row of the catalogue, as in `Split`; () = none known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,16 @@ from saccade.models.network import Network
 from saccade.runtime.store import free_bytes
 from saccade.training.activations import Activations, as_tensor, num_bytes
 from saccade.training.augment import augment_of
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
 from saccade.training.inputs import FrozenAnswers, Inputs, Pictures, ask_suffix
+from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
+FP32 = 2.0  # how much longer than bf16 it takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,6 +105,17 @@ class FrozenStages:
         first = self._passes[0]
         opening = max(first.engine.seconds_to_open, SECONDS_TO_CONVERT)  # that may have been kept
         return opening + first.seconds_a_picture * len(self.rows)
+
+    def seconds_to_answer(self, depth: int) -> float:
+        """Return about what the test part costs on top, with so many stages that learned.
+
+        Nothing where what the frozen stages said leads to its answers. In bf16 it does not, nor
+        where the network has no cut: then the whole of it is asked about every picture, in fp32.
+        """
+        cut = depth == 0 or (depth < len(self.network.stages) and depth not in self._uncut)
+        if cut and "fp32" in self.engine.name:
+            return 0.0
+        return SECONDS_TO_CONVERT + FP32 * self._passes[0].seconds_a_picture * len(self.rows)
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D)."""

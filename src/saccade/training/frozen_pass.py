@@ -12,7 +12,8 @@ from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.training.activations import Activations, ViewsOfPictures, compute
 from saccade.training.augment import Augmenter, augment_of
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
+from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 

@@ -10,9 +10,10 @@ import numpy as np
 from saccade.evaluation.comparison import PairedGain, paired_gain
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint, State
-from saccade.training.fit import OUT_OF_TIME, Fitted, Material, Rung, Surroundings, fit
+from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, Surroundings, fit
 from saccade.training.frozen import FrozenStages
 from saccade.training.inputs import Inputs
+from saccade.training.material import Material
 from saccade.training.objective import Judgement, loss_of_knowing_nothing, picture_losses
 from saccade.training.plan import (
     HARM,
@@ -196,7 +197,8 @@ class _Climber:
         reserve: float,
     ) -> None:
         self.network, self.material, self.frozen = network, material, frozen
-        self.planned, self.recipe, self.around, self.reserve = planned, recipe, around, reserve
+        self.planned, self.recipe, self.around = planned, recipe, around
+        self.reserve = reserve + frozen.seconds_to_answer(planned.num_last)
         self.begun = time.perf_counter()
 
     def tried(self, standing: Climb, resume: Checkpoint | None) -> bool:
@@ -217,7 +219,8 @@ class _Climber:
             self.network.load_state_dict(start)
             standing.interrupted = True
             return False
-        gain = paired_gain(before, self._losses(inputs))
+        groups = self.material.groups_of(self.material.validation_rows)
+        gain = paired_gain(before, self._losses(inputs), groups=groups)
         taken = gain.helps and gain.value > self.recipe.tolerance and not fitted.failed
         if not taken:
             self.network.load_state_dict(start)

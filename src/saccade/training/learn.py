@@ -10,10 +10,11 @@ import torch
 
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.fit import Fitted, Material, Surroundings, fit
+from saccade.training.fit import Fitted, Surroundings, fit
 from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.ladder import climb
+from saccade.training.material import Material
 from saccade.training.objective import class_weights_of, judge
 from saccade.training.plan import PlannedRung, first_depths
 from saccade.training.recipe import Recipe
@@ -200,6 +201,7 @@ def _solve_head(
         validation_loss=judgement.loss,
         score_name=judgement.name,
         num_validation=len(rows),
+        engine=frozen.engine.name,
         seconds=time.perf_counter() - begun,
         at_seconds=surroundings.seconds_since_start(),
     )

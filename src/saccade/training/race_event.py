@@ -8,6 +8,7 @@ import numpy as np
 from saccade.data.task import Task
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
+from saccade.training.choice import Behind
 from saccade.training.probe import Sample
 from saccade.training.runner import Runner
 
@@ -28,6 +29,20 @@ def row_of(runner: Runner, score_name: str, *, is_chosen: bool) -> dict[str, Any
         "engine": runner.engine_name,
         "chosen": is_chosen,
         "why": runner.why,
+        "behind": _told(runner.behind),
+    }
+
+
+def _told(behind: Behind | None) -> dict[str, Any] | None:
+    """Return how far a network is behind the best one; None for that one itself."""
+    if behind is None:
+        return None
+    return {
+        "value": _number(behind.value),
+        "low": _number(behind.low),
+        "high": _number(behind.high),
+        "p": behind.p,
+        "n": behind.n,
     }
 
 

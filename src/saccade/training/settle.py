@@ -5,7 +5,8 @@ from typing import Any
 
 from saccade.runtime.progress import Progress
 from saccade.training.augment import augment_of
-from saccade.training.fit import Material, Surroundings
+from saccade.training.fit import Surroundings
+from saccade.training.material import Material
 from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import AUGMENTATIONS
