@@ -199,7 +199,8 @@ def _families(
     task = evidence.task
     wanted_MK = wanted_of(evidence.targets[judged.fit_rows], task)
     truth = evidence.targets[judged.rows]
-    found, p_values = [], []
+    found: list[dict[str, Any]] = []
+    p_values: list[float] = []
     for one in families:
         scores = ridge_answers(
             one.table(judged.fit_rows), wanted_MK, one.table(judged.rows), ridge=one.ridge
