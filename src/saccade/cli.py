@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +22,12 @@ from saccade.flags import (
 )
 from saccade.runtime.errors import UsageError
 from saccade.runtime.interrupts import raise_on_hangup
-from saccade.runtime.progress import choose_progress
+from saccade.runtime.progress import Progress, choose_progress
 from saccade.runtime.store import encode_name, json_text
+
+if TYPE_CHECKING:
+    from saccade.data.catalog import Catalog
+    from saccade.evaluation.predictions import Predictions
 
 BEGUN = time.monotonic() - 0.2
 """When the user pressed Enter, as budgets count: Python itself takes 0.2 s to come here."""
@@ -172,36 +176,35 @@ def evaluate(
     ] = None,
     image_column: Annotated[str, typer.Option(help="Table: path or bytes.")] = "",
     label_column: Annotated[str, typer.Option(help="Table: the answer.")] = "",
+    group: Annotated[
+        str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
+    ] = "",
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
+        from saccade.data import grouping
         from saccade.evaluation.prediction_files import read_csv
         from saccade.evaluation.scores import evaluate as measure
         from saccade.evaluation.scores import headline
         from saccade.printing import metrics_table
 
+        grouping.check_named(group, has_columns=data is not None)
         if data is None:
             table = read_csv(Path(model))
+            groups = grouping.named_by(group, table.paths) if group else None
         else:
-            from saccade.model import load
-
-            columns = {"image_column": image_column, "label_column": label_column}
+            columns = {
+                "image_column": image_column,
+                "label_column": label_column,
+                "group_column": grouping.column_of(group, column=""),
+            }
             with choose_progress(quiet=quiet or as_json) as progress:
-                table, catalog = load(model).predict_table(
-                    data, labelled=True, progress=progress, columns=columns
-                )
-            for own in catalog.skipped:
-                typer.echo(f"left out: {encode_name(own.path)}: {own.sentence}", err=True)
-            if seen := sum(part != "test" for part in table.parts):
-                typer.echo(
-                    f"warning: {seen} of {len(table)} pictures taught or chose this model (by "
-                    "content); they are counted as train and validation, not as test",
-                    err=True,
-                )
-        metrics = measure(table)
+                table, catalog = _asked_of(model, data, columns=columns, progress=progress)
+            groups = grouping.groups_of(catalog, group)
+        metrics = measure(table, groups=groups)
         if output is not None:
             table.write_csv(_new_file(output))
         if as_json:
@@ -209,6 +212,26 @@ def evaluate(
         else:
             typer.echo(headline(metrics, table.task))
             typer.echo(metrics_table(metrics))
+
+
+def _asked_of(
+    model: str, data: str, *, columns: dict[str, str], progress: Progress
+) -> tuple["Predictions", "Catalog"]:
+    """Return what a model says of labelled pictures, and tell what was left out or known to it."""
+    from saccade.model import load
+
+    table, catalog = load(model).predict_table(
+        data, labelled=True, progress=progress, columns=columns
+    )
+    for own in catalog.skipped:
+        typer.echo(f"left out: {encode_name(own.path)}: {own.sentence}", err=True)
+    if seen := sum(part != "test" for part in table.parts):
+        typer.echo(
+            f"warning: {seen} of {len(table)} pictures taught or chose this model (by "
+            "content); they are counted as train and validation, not as test",
+            err=True,
+        )
+    return table, catalog
 
 
 def _new_file(output: str, *, flag: str = "--output") -> Path:
@@ -245,6 +268,9 @@ def compare(
     metric: Annotated[
         str, typer.Option(help="A name in metrics.json; default: accuracy, or mae.")
     ] = "",
+    group: Annotated[
+        str, typer.Option(help="A pattern on the path: what belongs together; else as in the runs.")
+    ] = "",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -252,7 +278,7 @@ def compare(
     with told_plainly(debug=debug, as_json=as_json):
         from saccade.run_comparison import compare as compare_runs
 
-        found = compare_runs(runs, metric=metric)
+        found = compare_runs(runs, metric=metric, group=group)
         typer.echo(json_text(found.as_json()) if as_json else found.as_text())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from saccade.data import grouping
 from saccade.data.task import Task
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
@@ -36,13 +37,20 @@ class Rival:
         return dataclasses.replace(self, table=self.table.take(rows), groups=groups)
 
 
-def read_rivals(places: Sequence[str | Path]) -> list[Rival]:
+def read_rivals(places: Sequence[str | Path], *, group: str = "") -> list[Rival]:
     """Return the test parts of run folders and CSV files, with classes in one order.
 
+    Args:
+        places: of both.
+        group: a pattern on the path that names what belongs together, as `--group` of a run;
+            "" = the groups of the runs; tables have none of their own.
+
     Raises:
+        UsageError: `group` is no pattern (E262).
         DataError: tasks or classes differ (E381), or there is no test part with labels (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
     """
+    grouping.check_named(group, has_columns=False)
     paths = [Path(place) for place in places]
     runs = [None if path.is_file() else open_run(path) for path in paths]
     known = next((run.task for run in runs if run is not None), None)
@@ -50,6 +58,11 @@ def read_rivals(places: Sequence[str | Path]) -> list[Rival]:
         _of_table(path, known) if run is None else _of_run(run)
         for path, run in zip(paths, runs, strict=True)
     ]
+    if group:
+        rivals = [
+            dataclasses.replace(own, groups=grouping.named_by(group, own.table.paths))
+            for own in rivals
+        ]
     task = known or _common_task([rival.table for rival in rivals])
     return [_with_task(rival, task, first=rivals[0].name) for rival in rivals]
 

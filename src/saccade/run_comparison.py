@@ -63,7 +63,9 @@ class Comparison:
         return "\n".join([*lines, "", *self.sentences])
 
 
-def compare(runs: Sequence[str | Path], *, metric: str = "", seed: int = 0) -> Comparison:
+def compare(
+    runs: Sequence[str | Path], *, metric: str = "", group: str = "", seed: int = 0
+) -> Comparison:
     """Return how runs differ from the first of them, on the test pictures that all of them share.
 
     The first is what the others are compared to, and not the best: the best is chosen by the
@@ -73,10 +75,11 @@ def compare(runs: Sequence[str | Path], *, metric: str = "", seed: int = 0) -> C
     Args:
         runs: run folders or prediction tables (CSV), two or more.
         metric: a name in metrics.json; "" = accuracy, accuracy_subset or mae by task.
+        group: a pattern on the path that names what belongs together; "" = as in the runs.
         seed: of the bootstrap.
 
     Raises:
-        UsageError: fewer than two runs (E250), or no such metric (E251).
+        UsageError: fewer than two runs (E250), no such metric (E251), or no pattern (E262).
         DataError: the test parts (E380), tasks or classes (E381) differ, or there is no test
             part (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
@@ -88,7 +91,7 @@ def compare(runs: Sequence[str | Path], *, metric: str = "", seed: int = 0) -> C
             where="the command line",
             fix="saccade compare runs/a runs/b",
         )
-    rivals = _aligned(read_rivals(runs))
+    rivals = _aligned(read_rivals(runs, group=group))
     kind = rivals[0].table.task.kind
     metric = metric or MAIN_METRIC.get(kind, "accuracy")
     estimates = [_estimate(rival, metric) for rival in rivals]

@@ -1,13 +1,20 @@
 """`--group` from the recipe to the split: a column, a pattern, or what is proposed."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from saccade.cli import app
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
+from saccade.data.task import Task
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import evaluate
 from saccade.lesson import Lesson, look, told
 from saccade.runtime.errors import DataError, UsageError
 from saccade.runtime.progress import Progress
@@ -79,3 +86,67 @@ def test_auto_says_what_it_did_and_a_resumed_run_would_find_the_same(
     assert finding.sentence.startswith("--group auto: ")
     assert finding.severity == "note"
     assert f"note: {finding.sentence}" in list(told(found, found.catalog.findings))
+
+
+# --- where answers are judged ------------------------------------------------------------------
+
+
+def answers(*, seed: int) -> Predictions:
+    """Return answers to 20 bursts of six pictures, of which all are right or all are wrong."""
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(20) % 2, 6)
+    said = np.where(np.repeat(rng.random(20) < 0.7, 6), truth, 1 - truth)
+    return Predictions(
+        task=Task(kind="binary", classes=("a", "b")),
+        paths=tuple(f"{'ab'[own]}/burst{row // 6}_{row}.png" for row, own in enumerate(truth)),
+        hashes=tuple(f"{row:064x}" for row in range(120)),
+        parts=("test",) * 120,
+        truth=truth,
+        scores=np.eye(2)[said] * 0.8 + 0.1,
+    )
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "one.csv", tmp_path / "other.csv"
+    for seed, path in enumerate(paths):
+        answers(seed=seed).write_csv(path)
+    return paths
+
+
+def told_json(*words: object) -> dict[str, object]:
+    done = CliRunner().invoke(app, [*map(str, words), "--json"])
+    assert done.exit_code == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_a_table_of_predictions_is_judged_by_groups_that_a_pattern_names(
+    tables: tuple[Path, Path],
+) -> None:
+    alone = told_json("eval", tables[0])["test"]["accuracy"]
+    kept = told_json("eval", tables[0], "--group", r"burst(\d+)")["test"]["accuracy"]
+    groups = [path.split("_")[0] for path in answers(seed=0).paths]
+    wanted = evaluate(answers(seed=0), groups=groups)["test"]["accuracy"]
+    assert (kept["low"], kept["high"]) == pytest.approx((wanted.low, wanted.high))
+    assert kept["value"] == alone["value"]
+    assert kept["high"] - kept["low"] > 1.8 * (alone["high"] - alone["low"])  # 20, not 120
+
+
+def test_two_tables_are_compared_by_groups_that_a_pattern_names(
+    tables: tuple[Path, Path],
+) -> None:
+    alone = told_json("compare", *tables)["runs"][1]["difference"]
+    kept = told_json("compare", *tables, "--group", r"burst(\d+)")["runs"][1]["difference"]
+    assert kept["value"] == pytest.approx(alone["value"])
+    assert kept["high"] - kept["low"] > 1.5 * (alone["high"] - alone["low"])
+
+
+@pytest.mark.parametrize("group", ["auto", "patient", "patient_("])
+def test_what_names_no_group_is_refused_before_anything_is_read(
+    tables: tuple[Path, Path], group: str
+) -> None:
+    for words in (["eval", tables[0]], ["compare", *tables]):
+        done = CliRunner().invoke(app, [*map(str, words), "--group", group])
+        assert done.exit_code == 2
+        assert "E262" in done.stderr

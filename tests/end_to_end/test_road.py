@@ -21,6 +21,7 @@ from saccade import road
 from saccade.cli import app
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.scores import as_json, evaluate
+from saccade.insight.trust import FAULT
 from saccade.runtime.errors import InterruptedRun
 from saccade.training.learn import Learned
 
@@ -160,6 +161,26 @@ def test_check_looks_without_training(trained: Path) -> None:
     facts = json.loads(done.stdout)
     assert facts["num_used"] == 42
     assert facts["split"]["counts"]["train"] == {"class0": 10, "class1": 10, "class2": 10}
+
+
+def test_a_run_with_its_studies_can_be_believed_and_none_of_them_failed(trained: Path) -> None:
+    """A study that raises is left out, so that the run is finished: no other test would see it."""
+    trust = json.loads((trained / "runs" / "pictures" / "trust.json").read_text())
+    assert {"leaks", "limits", "factors", "robustness"} <= set(trust["studies"])  # 42 pictures
+    assert not [why for why in trust["left_out"].values() if FAULT in why]
+    done = cli("verify", "runs/pictures", cwd=trained)
+    assert done.returncode == 0, done.stdout
+    assert "This run can be believed" in done.stdout
+
+
+def test_eval_keeps_groups_together_where_they_are_named(trained: Path) -> None:
+    done = cli("eval", "runs/pictures", "pictures", "--group", r"/0(\d)\d", "--json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    groups = "groups" in json.loads(done.stdout)["train"]["accuracy"]["method"]
+    done = cli("eval", "runs/pictures", "pictures", "--json", cwd=trained)
+    assert (groups, "groups" in done.stdout) == (True, False)
+    done = cli("eval", "runs/pictures", "pictures", "--group", "patient", cwd=trained)
+    assert (done.returncode, "no columns" in done.stderr) == (2, True)
 
 
 def test_check_shows_the_augmentation_on_own_pictures(trained: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ with "/"); or `auto`, which proposes groups and says so (`proposals`).
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from saccade.data.catalog import Catalog, Finding
@@ -52,6 +53,42 @@ def check_asked(asked: str, *, column: str) -> None:
             )
 
 
+def check_named(asked: str, *, has_columns: bool) -> None:
+    """Check what `--group` was given where answers are judged, not data split.
+
+    Args:
+        asked: a column or a pattern; "" = nothing.
+        has_columns: a table of predictions has paths alone.
+
+    Raises:
+        UsageError: it is `auto`, a column where there are none, or no sound pattern (E262).
+    """
+    check_asked(asked, column="")
+    if asked == AUTO or (asked and not has_columns and not is_pattern(asked)):
+        columns = (
+            " or a column" if has_columns else "; a table of predictions has no column of them"
+        )
+        raise UsageError(
+            f"Where answers are judged, groups are named by a pattern{columns}.",
+            code="262",
+            where=f"--group '{asked}'",
+            fix=r"put parentheses around what names the group, as in 'patient_(\d+)'",
+        )
+
+
+def groups_of(catalog: Catalog, asked: str) -> tuple[str, ...] | None:
+    """Return the group of each picture, by a pattern or a column that was read; None = not asked.
+
+    Raises:
+        UsageError: the column holds no group (E262).
+        DataError: in some paths the pattern finds nothing (E361).
+    """
+    if is_pattern(asked):
+        return named_by(asked, catalog.paths)
+    check_column(catalog, asked)
+    return catalog.groups if asked else None
+
+
 def is_pattern(asked: str) -> bool:
     r"""Say whether it is a pattern, not the name of a column.
 
@@ -88,19 +125,28 @@ def by_pattern(catalog: Catalog, pattern: str) -> Catalog:
     Raises:
         DataError: in some paths the pattern finds nothing (E361).
     """
+    groups = named_by(pattern, catalog.paths)
+    return replace(catalog, groups=groups, findings=(*catalog.findings, _said(pattern, groups)))
+
+
+def named_by(pattern: str, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the group of each path, as a pattern finds it there.
+
+    Raises:
+        DataError: in some paths the pattern finds nothing (E361).
+    """
     compiled = re.compile(pattern)
-    found = [compiled.search(path) for path in catalog.paths]
-    without = [path for path, own in zip(catalog.paths, found, strict=True) if own is None]
+    found = [compiled.search(path) for path in paths]
+    without = [path for path, own in zip(paths, found, strict=True) if own is None]
     if without:
         raise DataError(
-            f"The pattern for groups finds nothing in {len(without)} of {len(catalog)} paths: "
+            f"The pattern for groups finds nothing in {len(without)} of {len(paths)} paths: "
             f"{listed(map(encode_name, without))}.",
             code="361",
             where=f"--group '{pattern}'",
             fix="change the pattern so that it finds the group in every path, or rename these",
         )
-    groups = tuple("/".join(part or "" for part in own.groups()) for own in found if own)
-    return replace(catalog, groups=groups, findings=(*catalog.findings, _said(pattern, groups)))
+    return tuple("/".join(part or "" for part in own.groups()) for own in found if own)
 
 
 def _said(pattern: str, groups: tuple[str, ...]) -> Finding:

@@ -1,0 +1,97 @@
+"""Part of row C5: the ladder in a budget. Rungs are fitted to it, left out by name, or undone."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from tests.training.climbs import CLIMB, TAKEN, Climbed, Lessons, different
+
+from saccade.runtime.budget import Budget
+from saccade.training import ladder
+from saccade.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scripted(Budget):
+    """A budget of which as much is left as the test says."""
+
+    clock: Callable[[], float]
+
+    @property
+    def left(self) -> float:
+        return self.clock()
+
+
+def scripted(clock: Callable[[], float]) -> Scripted:
+    return Scripted(seconds=1000.0, begun=time.monotonic(), clock=clock)
+
+
+@pytest.fixture(scope="module")
+def free(lessons: Lessons) -> Climbed:
+    """A run without a budget."""
+    return lessons.climb()
+
+
+@pytest.fixture(scope="module")
+def head_only(lessons: Lessons) -> Climbed:
+    return lessons.climb(CLIMB.replace(unfreeze="0"))
+
+
+def test_where_there_is_time_for_everything_a_budget_changes_nothing(
+    lessons: Lessons, free: Climbed
+) -> None:
+    plans: list[tuple[str, ...]] = []
+    found = lessons.climb(budget=scripted(lambda: 1000.0), on_plan=plans.append)
+    assert [rung["taken"] for rung in found.rungs] == TAKEN
+    assert plans == [("1:2:4", "2:2:4", "3:2:4")]
+    assert different(found.weights, free.weights) == []
+
+
+def test_a_rung_has_as_many_epochs_and_views_as_fit_and_the_plan_repeats_it(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are said to take as long as lets two of six epochs fit, on the plain view alone."""
+    wanted = CLIMB.replace(epochs=6)
+    num = len(lessons.material.train_rows)
+    steps = -(-num // wanted.batch_size)
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: 10.0 / steps)
+    plans: list[tuple[str, ...]] = []
+    found = lessons.climb(wanted, budget=scripted(lambda: 45.0), on_plan=plans.append)
+    (plan,) = plans
+    assert {text.split(":")[1] for text in plan} == {"2"}
+    assert {rung["epochs"] for rung in found.rungs} == {2}
+    again = lessons.climb(wanted.replace(rungs=plan))
+    assert different(found.weights, again.weights) == []
+
+
+def test_a_rung_that_does_not_fit_is_left_out_by_name_and_the_head_stays(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: 50.0)
+    found = lessons.climb(budget=scripted(lambda: 100.0))
+    assert found.rungs == []
+    assert found.told[-1] == (
+        "The next rung (last stage) would not fit into the budget; it is left out."
+    )
+    assert (found.learned.num_stages, found.learned.interrupted) == (0, False)
+    assert different(found.weights, head_only.weights) == []
+
+
+def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(
+    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [100.0]
+    real = ladder.rung_recipe
+
+    def begun(recipe: Recipe, planned: ladder.PlannedRung) -> Recipe:
+        left[0] = 0.0  # by the time that its first step is over
+        return real(recipe, planned)
+
+    monkeypatch.setattr(ladder, "rung_recipe", begun)
+    plans: list[tuple[str, ...]] = []
+    found = lessons.climb(budget=scripted(lambda: left[0]), on_plan=plans.append)
+    (rung,) = found.rungs
+    assert (rung["taken"], rung["why"]) == (False, "its time was up")
+    assert plans == [()]
+    assert different(found.weights, head_only.weights) == []
