@@ -35,7 +35,7 @@ def test_the_table_is_the_same_again_and_whatever_the_labels_are() -> None:
 
 def test_without_looks_the_file_alone_speaks() -> None:
     found = properties_of(catalog_of(LABELS))
-    assert {own.family for own in found.columns} == {"file"}
+    assert {own.family for own in found.columns} == {"file", "bytes"}
     assert len(properties_of(catalog_of([])).values_NP) == 0
 
 

@@ -18,6 +18,7 @@ from saccade.data.duplicates import clean_test_rows, leaks
 from saccade.data.near_duplicates import find_near_pairs, no_pairs
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
+from saccade.demo import write_digits
 from saccade.lesson import Lesson, look
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
@@ -190,6 +191,15 @@ def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(bordered: Pat
     for own in severe:
         assert f"severe: {own['sentence']}" in told
         assert own["action"][:20] in page
+
+
+def test_of_digits_as_they_are_strict_refuses_nothing_negative_control(tmp_path: Path) -> None:
+    """Their bytes nearly tell the 1 and their border the 4: by what they show, not by a fault."""
+    write_digits(tmp_path / "digits")
+    code, out, told = run("check", tmp_path / "digits", "--strict", "--json", cwd=tmp_path)
+    assert (code, told) == (0, "")
+    found = {own["severity"] for own in json.loads(out)["findings"]}
+    assert ("warning" in found, "severe" in found) == (True, False)
 
 
 def test_without_a_border_strict_has_nothing_to_refuse_negative_control(

@@ -109,6 +109,19 @@ def test_another_size_or_file_kind_in_one_class_is_named_without_looks() -> None
         assert found["sentence"].startswith("Size and file kind alone name 0.")
 
 
+@pytest.mark.parametrize(("column", "severe"), [("num_bytes", False), ("widths_px", True)])
+def test_bytes_follow_from_what_is_shown_so_they_must_tell_more_than_sizes_do(
+    column: str, severe: bool
+) -> None:
+    """The same numbers as bytes and, the negative control, as widths; their area is about 0.94."""
+    numbers = np.random.default_rng(0).normal(9000, 300, len(OAK)) + 680 * OAK
+    names = [TASK.classes[own] for own in TRUTH]
+    found = without_looks(catalog_of(names, **{column: numbers.astype(np.int32)}))
+    assert max(own["auc"]["value"] for own in found["clues"]) > 0.9
+    said = {own["severity"] for own in found["findings"] if own["kind"] == "shortcut-property"}
+    assert ("severe" in said) == severe
+
+
 def without_looks(catalog: Catalog) -> dict[str, Any]:
     evidence = evidence_of(pictures(), TRUTH, task=TASK, catalog=catalog)
     nothing = dataclasses.replace(

@@ -20,6 +20,7 @@ NAMELESS = "no letters first"
 CLIP = 0.15  # of the range from black to white: an edge counts as one, however strong
 FAMILIES = {
     "file": "size and file kind",
+    "bytes": "bytes of the file",
     "source": "source",
     "light": "brightness and colour",
     "sharpness": "sharpness",
@@ -112,8 +113,8 @@ def properties_of(
     add("height", "height", "file", height)
     add("size", "size in pixels", "file", pixels)
     add("shape", "shape (width to height)", "file", width / np.maximum(height, 1))
-    add("bytes", "bytes of the file", "file", catalog.num_bytes)
-    add("bytes_a_pixel", "bytes a pixel", "file", catalog.num_bytes / pixels)
+    add("bytes", "bytes of the file", "bytes", catalog.num_bytes)
+    add("bytes_a_pixel", "bytes a pixel", "bytes", catalog.num_bytes / pixels)
     for kind in sorted(set(catalog.formats)) if len(set(catalog.formats)) > 1 else ():
         marks = np.array([own == kind for own in catalog.formats])
         add(f"kind={kind}", f"file kind {kind}", "file", marks)

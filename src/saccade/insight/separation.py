@@ -28,7 +28,8 @@ What lies outside of what is shown (size, file kind, source) is severe from NEAR
 normal distributions of equal width, 0.9 means that the best threshold is wrong in one picture of
 six. So is a corner that tells this class alone: the median of its areas for the other classes is
 below ALIKE. Where a corner tells all classes, it is they that reach into it, as digits do.
-Brightness, colour, sharpness and border can be what a class *is*; so they are severe from ENTIRELY
+Brightness, colour, sharpness and border can be what a class *is*, and how far a file can be
+compressed follows from what it shows (of digits bytes tell the 1); they are severe from ENTIRELY
 on, and worth a warning from STRIKING on. All of it only where the lower end of an interval that
 holds for everything tried is above SURELY. What flowers, ants and bees, and digits have by nature,
 and what is found in them once planted, is in docs/shortcuts.md."""
