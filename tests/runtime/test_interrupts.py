@@ -25,7 +25,7 @@ def test_a_signal_asks_to_stop_and_is_answered(
 ) -> None:
     with Interrupts() as interrupts:
         assert not interrupts.asked_to_stop()
-        os.kill(os.getpid(), getattr(signal, name))
+        signal.raise_signal(getattr(signal, name))
         assert interrupts.asked_to_stop()
     assert interrupts.signal_name == name
     assert "Stopping after this step" in capsys.readouterr().err
@@ -37,7 +37,7 @@ def test_a_closed_terminal_cannot_be_told_and_is_heard_all_the_same(
     """The handler runs between two lines of training: an error in it would end the run there."""
     monkeypatch.setattr(sys, "stderr", Closed())
     with Interrupts() as interrupts:
-        os.kill(os.getpid(), signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
         assert interrupts.asked_to_stop()
 
 
@@ -45,7 +45,7 @@ def test_a_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
     with Interrupts():
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert ended == []
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     assert ended == [6]
