@@ -12,7 +12,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
 from saccade.insight.evidence import NO_FEATURES
-from saccade.insight.studies import STUDIES
+from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import Trust, examine
 from saccade.lesson import Lesson, counts, data_facts, look, told
 from saccade.models.candidates import first_name
@@ -92,14 +92,13 @@ def wants_network(recipe: Recipe) -> bool:
 
 def _examined(lesson: Lesson, progress: Progress) -> Trust:
     """Return what the studies say that need no trained network; the others are not spoken of."""
-    studies = [study for study in STUDIES if not study.after_learning]
     if wants_network(lesson.recipe):
         from saccade.looking import look_through  # noqa: PLC0415 - brings torch
 
         return look_through(
-            lesson, first_name(lesson.recipe.model), studies=studies, progress=progress
+            lesson, first_name(lesson.recipe.model), studies=BEFORE_LEARNING, progress=progress
         )
-    trust = examine(lesson.evidence(), studies, progress=progress)
+    trust = examine(lesson.evidence(), BEFORE_LEARNING, progress=progress)
     own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
     reason = "what rests on features: name weights with --weights, or a network with --model"
     return dataclasses.replace(trust, left_out={**own, "features": reason})

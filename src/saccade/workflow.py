@@ -13,7 +13,7 @@ from saccade.data.catalog import Catalog
 from saccade.data.folders import no_such_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
-from saccade.insight.studies import STUDIES
+from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import examine
 from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
 from saccade.models.candidates import first_name
@@ -219,8 +219,8 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
         lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
     )
     if lesson.recipe.strict:
-        studies = [study for study in STUDIES if study.name == "shortcuts"]  # takes a second
-        found = (*findings, *examine(lesson.evidence(), studies, progress=progress).findings)
+        trust = examine(lesson.evidence(), BEFORE_LEARNING, progress=progress)
+        found = (*findings, *trust.findings)
         severe = [own.sentence for own in found if own.severity == "severe"]
         audit.refuse_severe(severe, place=lesson.catalog.place)
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)

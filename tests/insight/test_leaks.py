@@ -99,7 +99,8 @@ def test_features_find_copies_that_the_looks_alone_missed() -> None:
     assert sum(found["histogram"]["by_features"]) > 0
     (severe,) = found["findings"]
     assert (severe["kind"], severe["severity"], len(severe["paths"])) == ("leak", "severe", 16)
-    assert severe["sentence"].startswith("8 judged pictures show the same as pictures that teach")
+    assert severe["sentence"].startswith(f"8 of {found['leaks']['test']['n']} test pictures show ")
+    assert "(8 mirrored; found by features)" in severe["sentence"]
     assert leaks.study(evidence, {})["findings"] == []  # the looks found them, and told so
 
 

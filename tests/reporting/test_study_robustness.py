@@ -113,6 +113,12 @@ def test_an_error_that_grows_is_harm() -> None:
     assert "mean absolute error" in curve(noise, found, top=3.4)
 
 
+def test_where_there_are_no_views_it_is_said_that_nothing_is_compared() -> None:
+    said = "What augmentation brings is not measured"
+    assert said in view(changed(has_views=False), ALBUM)["note"]
+    assert said not in view(changed(has_views=True), ALBUM)["note"]
+
+
 def test_what_there_was_no_time_for_is_named() -> None:
     note = view(changed(left_out=["the milder strengths", "blur", "jpeg"]), ALBUM)["note"]
     assert note.endswith(

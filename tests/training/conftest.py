@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.training.climbs import Lessons, pixel_store, write_pictures
+from tests.training.climbs import CLIMB, Climbed, Lessons, pixel_store, write_pictures
 
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
@@ -30,6 +30,17 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
         patch.setenv("SACCADE_CACHE", str(root / "cache"))
         with pixel_store() as pixels:
             yield Lessons(write_pictures(root / "pictures"), pixels)
+
+
+@pytest.fixture(scope="module")
+def climbed(lessons: Lessons) -> Climbed:
+    """Give the whole ladder, climbed without a budget."""
+    return lessons.climb()
+
+
+@pytest.fixture(scope="module")
+def head_only(lessons: Lessons) -> Climbed:
+    return lessons.climb(CLIMB.replace(unfreeze="0"))
 
 
 @pytest.fixture

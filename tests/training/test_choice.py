@@ -67,7 +67,7 @@ def test_how_far_each_is_behind_the_best_is_paired_and_corrected_for_being_sever
         assert own is not None
         between = wanted.confidence_interval(0.95)
         assert (own.low, own.high) == pytest.approx((between.low, between.high))
-        assert own.p == pytest.approx(p)
+        assert own.final_p == pytest.approx(p)
         assert own.n == 100
 
 
@@ -85,7 +85,15 @@ def test_of_too_few_pictures_no_interval_is_told_and_no_p_below_one() -> None:
         for place in range(2)
     ]  # fmt: skip
     (behind,) = [own for own in choose(few).behind if own is not None]
-    assert (behind.value, behind.low, behind.high, behind.p) == (1.0, -np.inf, np.inf, 1.0)
+    assert (behind.value, behind.low, behind.high) == (1.0, -np.inf, np.inf)
+    assert behind.final_p == 1.0
+
+
+def test_a_network_that_says_the_same_is_not_behind() -> None:
+    """With no difference there is no spread either; its p was once 0."""
+    same = network("a", 90, 5)
+    (behind,) = [own for own in choose([same, same]).behind if own is not None]
+    assert (behind.value, behind.final_p) == (0.0, 1.0)
 
 
 def test_too_few_pictures_make_nobody_surely_worse() -> None:

@@ -22,16 +22,6 @@ from saccade.training.objective import Judgement, picture_losses
 from saccade.training.recipe_file import make_recipe
 
 
-@pytest.fixture(scope="module")
-def climbed(lessons: Lessons) -> Climbed:
-    return lessons.climb()
-
-
-@pytest.fixture(scope="module")
-def head_only(lessons: Lessons) -> Climbed:
-    return lessons.climb(CLIMB.replace(unfreeze="0"))
-
-
 def always(patch: pytest.MonkeyPatch, verdicts: list[bool]) -> None:
     """Let the comparison say these, one after the other."""
     said = iter(verdicts)

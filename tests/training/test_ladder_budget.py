@@ -27,25 +27,14 @@ def scripted(clock: Callable[[], float]) -> Scripted:
     return Scripted(seconds=1000.0, begun=time.monotonic(), clock=clock)
 
 
-@pytest.fixture(scope="module")
-def free(lessons: Lessons) -> Climbed:
-    """A run without a budget."""
-    return lessons.climb()
-
-
-@pytest.fixture(scope="module")
-def head_only(lessons: Lessons) -> Climbed:
-    return lessons.climb(CLIMB.replace(unfreeze="0"))
-
-
 def test_where_there_is_time_for_everything_a_budget_changes_nothing(
-    lessons: Lessons, free: Climbed
+    lessons: Lessons, climbed: Climbed
 ) -> None:
     plans: list[tuple[str, ...]] = []
     found = lessons.climb(budget=scripted(lambda: 1000.0), on_plan=plans.append)
     assert [rung["taken"] for rung in found.rungs] == TAKEN
     assert plans == [("1:2:4", "2:2:4", "3:2:4")]
-    assert different(found.weights, free.weights) == []
+    assert different(found.weights, climbed.weights) == []
 
 
 def test_a_rung_has_as_many_epochs_and_views_as_fit_and_the_plan_repeats_it(

@@ -22,14 +22,23 @@ def duplicate_findings(
         split: adds what lies in different parts.
     """
     if split is not None:
-        yield from _leak(catalog, twins, split)
+        yield from leak_findings(catalog, leaks(twins, split.parts), split)
     yield from _exact(catalog, twins)
     yield from _near(catalog, twins)
     yield from _not_believed(catalog, twins)
 
 
-def _leak(catalog: Catalog, twins: Twins, split: Split) -> Iterator[Finding]:
-    found = leaks(twins, split.parts)
+def leak_findings(
+    catalog: Catalog, found: Sequence[Leak], split: Split, *, by: str = ""
+) -> Iterator[Finding]:
+    """Yield what is to be said about copies in different parts, if there are any.
+
+    Args:
+        catalog: the pictures.
+        found: the copies, as `duplicates.leaks` returns them.
+        split: their parts.
+        by: what found them, where that is not usual.
+    """
     if not found:
         return
     sentences = []
@@ -41,7 +50,7 @@ def _leak(catalog: Catalog, twins: Twins, split: Split) -> Iterator[Finding]:
             verb = "shows" if len(own) == 1 else "show"
             sentences.append(
                 f"{len(own)} of {len(split.rows(part))} {part} pictures {verb} the same as "
-                f"{before} pictures ({kind_counts(own)}): "
+                f"{before} pictures ({kind_counts(own)}{by and f'; found by {by}'}): "
                 f"{listed(_leak_texts(catalog, own), limit=3)}."
             )
     yield Finding(

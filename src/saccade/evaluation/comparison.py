@@ -30,6 +30,13 @@ class PairedGain:
         """Whether one can be sure that there is a gain."""
         return self.low > 0
 
+    @property
+    def two_sided_p(self) -> float:
+        """Of a mean difference this far from 0 on either side; 1 where nothing can be said."""
+        if not self.value or not math.isfinite(self.low):
+            return 1.0
+        return min(1.0, 2 * min(self.p, 1 - self.p))
+
 
 def paired_gain(
     first_N: np.ndarray,

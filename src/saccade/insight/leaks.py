@@ -6,11 +6,13 @@ alignment of thumbnails. Pictures that are no copies but seem to be of one scene
 as what groups could hold.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from saccade.data.duplicate_findings import leak_findings
 from saccade.data.duplicates import (
     KINDS,
     Leak,
@@ -31,17 +33,19 @@ MOST_SHOWN = 12
 BINS = np.linspace(0, 1, 21)  # of the similarity, in the histogram
 
 
-def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
+def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     """Return which judged pictures are copies of known ones, and the score with and without them.
 
     Before learning there is no score; with drawn parts there should be no copies across them but
     those that features find. Labels play no part, so that every task is judged alike.
     """
-    del known
     twins = evidence.twins or find_twins(evidence.catalog, evidence.looks)
     nearby = neighbours(evidence, twins)
     together = with_pairs(twins, nearby.copies)
     by_looks, found = (leaks(own, evidence.split.parts) for own in (twins, together))
+    known = {own.judged for own in by_looks}  # stand among the findings of the data already
+    new = [own for own in found if own.judged not in known]
+    unseen = leak_findings(evidence.catalog, new, evidence.split, by="features")
     clean = clean_test_rows(together, evidence.split.parts)
     threshold = twins.near.threshold
     return {
@@ -65,35 +69,8 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "scenes": _scenes(evidence, nearby),
         "groups": _groups(evidence),
         **_scores(evidence, clean),
-        "findings": _findings(evidence, by_looks, found),
+        "findings": [dataclasses.asdict(own) for own in unseen],
     }
-
-
-def _findings(
-    evidence: Evidence, by_looks: Sequence[Leak], found: Sequence[Leak]
-) -> list[dict[str, Any]]:
-    """Return the copies across the parts that only features found, as `Finding` has it.
-
-    Those that the looks found stand among the findings of the data already.
-    """
-    known = {own.judged for own in by_looks}
-    own = [leak for leak in found if leak.judged not in known]
-    if not own:
-        return []
-    names = evidence.catalog.paths
-    pairs = [f"{encode_name(names[one.judged])} = {encode_name(names[one.known])}" for one in own]
-    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-    show = "picture shows" if len(own) == 1 else "pictures show"
-    return [
-        {
-            "kind": "leak",
-            "severity": "severe",
-            "paths": [names[row] for one in own for row in (one.judged, one.known)],
-            "sentence": f"{len(own)} judged {show} the same as pictures that teach, which the "
-            f"network's features found: {', '.join(pairs[:3])}{more}.",
-            "action": "move each pair into one part, or leave one of them out",
-        }
-    ]
 
 
 def _counts(similarity: np.ndarray) -> list[int]:

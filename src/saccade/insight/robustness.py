@@ -121,6 +121,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "images_per_second": round(rate, 1),
         "plain": {who: pictures.score(said) for who, said in asked.plain.items()},
         "num_views": len(evidence.views) if compares else 0,
+        "has_views": _has_views(evidence),
         **_gain(pictures, asked.plain),
         "disturbances": _curves(points),
         "left_out": [*plan.left_out, *late],

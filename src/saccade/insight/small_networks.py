@@ -16,6 +16,7 @@ from saccade.runtime.progress import Progress
 from saccade.training.fit import Surroundings, fit
 from saccade.training.history import History
 from saccade.training.material import Material
+from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
 
 SIDE_PX = 24
@@ -55,9 +56,9 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
     """Return a small network that learned from the training part of the small copies.
 
     As `saccade train --model cnn` would, with fewer channels and epochs: the same code, the
-    epoch chosen by the validation part. Of many pictures every second, third, … in the catalogue's
-    order teaches or judges, so that each class has its share. The number of steps follows from the
-    number of pictures and not from a clock, so the same data give the same network.
+    epoch chosen by the validation part. Of many pictures a stratified sample teaches, and another
+    judges. The number of steps follows from the number of pictures and not from a clock, so the
+    same data give the same network.
 
     Args:
         kind: "mlp" or "cnn".
@@ -69,7 +70,7 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         NotPossible: the deadline came before it had learned.
     """
     recipe = evidence.recipe
-    train, validation = (_thinned(evidence.rows(part)) for part in ("train", "validation"))
+    train, validation = (_some(evidence, part) for part in ("train", "validation"))
     own = Recipe(
         model=kind,
         seed=recipe.seed,
@@ -113,9 +114,16 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
     )
 
 
-def _thinned(rows: np.ndarray) -> np.ndarray:
-    """Return at most `MOST_TAUGHT` rows, evenly from all of them."""
-    return rows[:: max(1, -(-len(rows) // MOST_TAUGHT))]
+def _some(evidence: Evidence, part: str) -> np.ndarray:
+    """Return the rows of a part; of more than `MOST_TAUGHT` about so many of them."""
+    rows = evidence.rows(part)
+    if len(rows) <= MOST_TAUGHT:
+        return rows
+    sample = draw_sample(
+        rows.tolist(), evidence.targets, evidence.split.groups,
+        task=evidence.task, num=MOST_TAUGHT, seed=evidence.recipe.seed,
+    )  # fmt: skip
+    return rows if sample is None else np.asarray(sample.rows)
 
 
 def epochs_of(num: int) -> int:

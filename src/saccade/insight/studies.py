@@ -107,3 +107,5 @@ STUDIES: tuple[Study, ...] = (
         after_learning=True,
     ),
 )
+
+BEFORE_LEARNING = tuple(study for study in STUDIES if not study.after_learning)

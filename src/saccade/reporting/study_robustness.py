@@ -30,8 +30,6 @@ NAMES = {
 WIDTH, HEIGHT = 190.0, 140.0
 LEFT, RIGHT, TOP, BOTTOM = 32.0, 6.0, 10.0, 24.0
 
-COMPARISON = "the comparison with and without augmentation"  # as the study names it
-
 
 def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_robustness.html` is given."""
@@ -126,7 +124,7 @@ def _note(study: Study) -> str:
         f"{sum(len(own['points']) for own in study['disturbances'])} of them about one in twenty "
         "misses the truth by chance."
     )
-    if not study["num_views"] and COMPARISON not in study["left_out"]:
+    if not study.get("has_views", True):  # not known of earlier runs
         text += (
             " What augmentation brings is not measured: no augmented views of the frozen network "
             "were made."

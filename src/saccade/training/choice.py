@@ -1,13 +1,12 @@
 """Which of several probed networks a run should take: a rule on what was measured."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.evaluation.comparison import PairedGain, paired_gain
-from saccade.evaluation.significance import holm
+from saccade.evaluation.comparison import paired_gain
+from saccade.evaluation.difference import Difference, corrected
 from saccade.training.probe import Probe
 
 AS_QUICK = 1.25
@@ -32,18 +31,7 @@ class Choice:
 
     place: int
     whys: tuple[str, ...]
-    behind: tuple["Behind | None", ...]  # None: the best
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
-    """How much larger a network's mean loss is than the best one's, of the same pictures."""
-
-    value: float
-    low: float  # of a 95 % interval
-    high: float
-    p: float  # two-sided, corrected by Holm's rule for all that were compared
-    n: int
+    behind: tuple[Difference | None, ...]  # in loss, the best one; None = it is that one
 
 
 def choose(probed: Sequence[Probed], *, groups: Sequence[str] | None = None) -> Choice:
@@ -90,30 +78,27 @@ def choose(probed: Sequence[Probed], *, groups: Sequence[str] | None = None) -> 
 
 def _behind(
     probed: Sequence[Probed], best: int, groups: Sequence[str] | None
-) -> tuple[Behind | None, ...]:
-    losses_N = probed[best].probe.losses_N
-    gains = {
-        place: paired_gain(one.probe.losses_N, losses_N, groups=groups, sure=0.975)
-        for place, one in enumerate(probed)
-        if place != best
-    }
-    corrected = dict(zip(gains, holm([_two_sided(own) for own in gains.values()]), strict=True))
-    return tuple(
-        Behind(
-            value=gains[place].value,
-            low=gains[place].low,
-            high=gains[place].high,
-            p=corrected[place],
-            n=gains[place].n,
-        )
-        if place in gains
-        else None
-        for place in range(len(probed))
+) -> tuple[Difference | None, ...]:
+    """Return how much larger each mean loss is than the best one's; p as one of several."""
+    others = [place for place in range(len(probed)) if place != best]
+    told = corrected([_difference(probed[best], probed[place], groups) for place in others])
+    of_place: dict[int, Difference] = dict(zip(others, told, strict=True))
+    return tuple(of_place.get(place) for place in range(len(probed)))
+
+
+def _difference(best: Probed, other: Probed, groups: Sequence[str] | None) -> Difference:
+    gain = paired_gain(other.probe.losses_N, best.probe.losses_N, groups=groups, sure=0.975)
+    return Difference(
+        metric="loss",
+        names=(best.name, other.name),
+        value=gain.value,
+        low=gain.low,
+        high=gain.high,
+        n=gain.n,
+        p=gain.two_sided_p,
+        mid_p=gain.two_sided_p,
+        method="paired t",
     )
-
-
-def _two_sided(gain: PairedGain) -> float:
-    return min(1.0, 2 * min(gain.p, 1 - gain.p)) if math.isfinite(gain.low) else 1.0
 
 
 def _rank(one: Probed) -> tuple[float, float, int]:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from saccade.data.task import Task
+from saccade.evaluation.difference import Difference
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
-from saccade.training.choice import Behind
 from saccade.training.probe import Sample
 from saccade.training.runner import Runner
 
@@ -33,7 +33,7 @@ def row_of(runner: Runner, score_name: str, *, is_chosen: bool) -> dict[str, Any
     }
 
 
-def _told(behind: Behind | None) -> dict[str, Any] | None:
+def _told(behind: Difference | None) -> dict[str, Any] | None:
     """Return how far a network is behind the best one; None for that one itself."""
     if behind is None:
         return None
@@ -41,7 +41,7 @@ def _told(behind: Behind | None) -> dict[str, Any] | None:
         "value": _number(behind.value),
         "low": _number(behind.low),
         "high": _number(behind.high),
-        "p": behind.p,
+        "p": behind.final_p,
         "n": behind.n,
     }
 

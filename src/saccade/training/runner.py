@@ -15,12 +15,13 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.data.unpacking import fill, unpack
+from saccade.evaluation.difference import Difference
 from saccade.models import network
 from saccade.models.candidates import Entrant
 from saccade.models.engine import Engine, noise
 from saccade.models.inference import WORTH_FUSING, FeaturesOf, Kind, open_engine
 from saccade.runtime.progress import Progress
-from saccade.training.choice import Behind, Probed
+from saccade.training.choice import Probed
 from saccade.training.probe import NotProbed, Probe, Sample, probe
 from saccade.training.recipe import Recipe
 
@@ -56,7 +57,7 @@ class Runner:
         self.preprocess = network.preprocess_for(entrant.name, img_size=recipe.img_size, fit=fit)
         self.is_decoded = self.preprocess.canvas_key == decoded.canvas_key
         self.why = ""  # why it was left out or taken; "" = still in
-        self.behind: Behind | None = None  # the best one, where both were probed
+        self.behind: Difference | None = None  # the best one, where both were probed
         self.probe: Probe | None = None
         self.num_parameters: int | None = None
         self.engine_name = ""
