@@ -76,16 +76,31 @@ def make_split(
             some pictures have no part (E357), or named groups straddle given parts (E358).
         UsageError: a fraction is out of range (E261).
     """
+    draw = functools.partial(
+        _split_of,
+        seed=seed,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        keep_val=keep_val,
+        twins=twins,
+    )
     if catalog.given is not None:
-        draw = functools.partial(
-            make_split,
-            seed=seed,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            keep_val=keep_val,
-            twins=twins,
-        )
         return _as_given(catalog.given, catalog, task, targets, draw=draw)
+    return draw(catalog, task, targets)
+
+
+def _split_of(
+    catalog: Catalog,
+    task: Task,
+    targets: NDArray[np.generic],
+    *,
+    seed: int,
+    val_fraction: float,
+    test_fraction: float,
+    keep_val: bool,
+    twins: Twins | None,
+) -> Split:
+    """Return the split of a catalogue whose labels are as given; arguments as of `make_split`."""
     _check_fractions(val_fraction, test_fraction)
     parts, why, notes = _given(catalog, keep_val=keep_val)
     _check_groups(catalog, parts)

@@ -87,33 +87,42 @@ def weak_slices(
     losses = np.asarray(losses_N, np.float64)
     n = len(losses)
     kept = grouping(groups, num_rows=n)
-    sizes = np.array([int(one.members_N.sum()) for one in slices], np.int64)
-    places = np.flatnonzero((sizes >= FEWEST) & (n - sizes >= FEWEST)).tolist()
-    members_SN = np.array([slices[place].members_N for place in places], np.bool_)
-    members_SN = members_SN.reshape(len(places), n)
+    tested = [one for one in slices if FEWEST <= int(one.members_N.sum()) <= n - FEWEST]
+    members_SN = np.array([one.members_N for one in tested], np.bool_).reshape(len(tested), n)
     binary = bool(np.isin(losses, (0.0, 1.0)).all())
     in_pairs = binary and not kept.named
-    p_S, least_S = _fisher(losses, members_SN) if binary else _ranks(losses, members_SN)
-    if kept.named:
-        is_group = np.array([slices[place].is_group for place in places], np.bool_)
-        p_S = np.where(is_group, p_S, _signs(losses, members_SN, kept, rng))
-        least_S = np.zeros(len(p_S))
+    p_S, least_S = _tests(losses, tested, members_SN, kept, rng, binary=binary)
     share = 1 - PAIR_SHARE if in_pairs else 1.0
     claims = _claims(p_S, least_S, alpha=share * ALPHA)
     found: list[_Claim] = [((s,), float(p_S[s]), corrected) for s, corrected in claims]
     num_pairs = 0
     if in_pairs:
-        abouts = [slices[place].about for place in places]
+        abouts = [one.about for one in tested]
         claimed, num_pairs = _claimed_pairs(losses, members_SN, abouts)
         found += claimed
     weak = [
-        _described(
-            losses, slices, tuple(places[s] for s in own), p, corrected, kept, rng, binary=binary
-        )
+        _described(losses, tested, own, p, corrected, kept, rng, binary=binary)
         for own, p, corrected in found
     ]
     weak.sort(key=lambda one: (one.p_corrected, one.p))
-    return WeakSpots(weak=tuple(weak), num_slices=len(places), num_pairs=num_pairs, n=n)
+    return WeakSpots(weak=tuple(weak), num_slices=len(tested), num_pairs=num_pairs, n=n)
+
+
+def _tests(
+    losses: np.ndarray,
+    tested: Sequence[Slice],
+    members_SN: np.ndarray,
+    kept: Grouping,
+    rng: np.random.Generator,
+    *,
+    binary: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return p of every slice alone, and the least that it could have been."""
+    p_S, least_S = _fisher(losses, members_SN) if binary else _ranks(losses, members_SN)
+    if not kept.named:
+        return p_S, least_S
+    is_group = np.array([one.is_group for one in tested], np.bool_)
+    return np.where(is_group, p_S, _signs(losses, members_SN, kept, rng)), np.zeros(len(p_S))
 
 
 _Claim = tuple[tuple[int, ...], float, float]  # which of those tested, p, p corrected

@@ -24,6 +24,7 @@ from saccade.reporting.folder import (
     read_split,
     read_trust,
 )
+from saccade.reporting.learned import LearningFacts
 from saccade.reporting.learning import learning_of
 from saccade.reporting.pictures import Album
 from saccade.reporting.results import judge
@@ -60,23 +61,16 @@ def collect(
             newer format (E562).
     """
     run = read_run(run_folder)
-    events, broken = read_history(run_folder)
-    recipe = read_recipe(run_folder)
-    rows = read_split(run_folder)
-    metrics = read_metrics(run_folder)
-    trust = read_trust(run_folder)
+    learning, broken = _learning(run_folder)
+    recipe, rows, trust = read_recipe(run_folder), read_split(run_folder), read_trust(run_folder)
     with parsing(run_folder / "run.json"):
-        task = task_of(section(run, "data"))
+        known_task = task_of(section(run, "data"))
         data = data_of(section(run, "data"))
         split = split_of(section(run, "split"), rows)
         model = model_of(section(run, "model"))
-    with parsing(run_folder / "history.jsonl"):
-        learning = learning_of(events)
-    table = run_folder / "predictions.csv"
-    predictions = read_csv(table, task=task) if table.is_file() else None
-    task = task or (predictions.task if predictions else Task(kind="multiclass", classes=()))
+    predictions, task = _answers(run_folder, known_task)
     album = Album(picture, max_bytes=pictures.MAX_PAGE_PICTURE_BYTES)
-    results = judge(predictions, metrics=metrics, album=album)
+    results = judge(predictions, metrics=read_metrics(run_folder), album=album)
     shown = preview_galleries(preview, album)
     with parsing(run_folder / "trust.json"):
         studies = studies_of(trust, album)
@@ -110,6 +104,22 @@ def collect(
         studies=studies,
         left_out=left_out(trust),
     )
+
+
+def _learning(run_folder: Path) -> tuple[LearningFacts, str]:
+    """Return how the weights were found, and what is wrong with the history, if anything."""
+    events, broken = read_history(run_folder)
+    with parsing(run_folder / "history.jsonl"):
+        return learning_of(events), broken
+
+
+def _answers(run_folder: Path, task: Task | None) -> tuple[Predictions | None, Task]:
+    """Return the prediction table, None where there is none yet, and the task, told by either."""
+    table = run_folder / "predictions.csv"
+    if not table.is_file():
+        return None, task or Task(kind="multiclass", classes=())
+    predictions = read_csv(table, task=task)
+    return predictions, task or predictions.task
 
 
 def _spoken(run_folder: Path) -> str:
