@@ -22,7 +22,6 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "score": study["score"],
         "part": study["part"],
         "n": study["n"],
-        "findings": [own["sentence"] for own in study["findings"] if own["kind"] != "shortcut"],
         "rows": _rows(study),
         "clues": [_clue(one) for one in study["clues"][: max(FEWEST_CLUES, len(striking))]],
         "num_tried": study["num_tried"],
