@@ -47,6 +47,15 @@ def test_brightness_and_contrast_make_no_difference() -> None:
     assert fit(thumbs(whole), thumbs(darker)).similarity_P[0] > 0.99
 
 
+@pytest.mark.parametrize("num", [0, 1, 5])
+def test_where_no_pair_is_alike_none_is(num: int) -> None:
+    """All are given up at the coarse level; there was once an error then."""
+    stack = thumbs(*[square(seed) for seed in range(2 * num)]) if num else np.zeros((0, 32, 32))
+    own = fit(stack[:num], stack[num:])
+    assert len(own.similarity_P) == num
+    assert (own.similarity_P < 0.5).all()
+
+
 def test_copies_are_found_straight_and_mirrored_and_nothing_else() -> None:
     distinct = [square(seed) for seed in range(60)]
     copies = [distinct[3][:, ::-1], distinct[5][3:, 3:], distinct[7]]

@@ -67,6 +67,8 @@ def fit(moved_PHW: NDArray[np.uint8], fixed_PHW: NDArray[np.uint8]) -> Fit:
     place_P4 = np.tile(np.array([1, 0, 1, 0], np.float32), (len(moved), 1))
     alive = np.arange(len(moved))
     for cell_px, blur_px, steps in LEVELS:
+        if not len(alive):
+            break
         own, other = (_coarser(stack[alive], cell_px, blur_px) for stack in (moved, fixed))
         place_P4[alive] = _fitted(own, other, place_P4[alive], steps=steps)
         if cell_px > 1:
