@@ -62,7 +62,7 @@ def check(
         _preprocess(recipe), folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
     ) as pixels:
         lesson = look(recipe, recipe.data, pixels, progress=progress)
-        trust = _examined(lesson, progress)
+        lesson, trust = _examined(lesson, progress)
         if preview_path is not None:
             write_preview_page(_previews(lesson), preview_path)
         found = audit.look(
@@ -90,8 +90,11 @@ def wants_network(recipe: Recipe) -> bool:
     return named or bool(os.environ.get("SACCADE_WEIGHTS"))
 
 
-def _examined(lesson: Lesson, progress: Progress) -> Trust:
-    """Return what the studies say that need no trained network; the others are not spoken of."""
+def _examined(lesson: Lesson, progress: Progress) -> tuple[Lesson, Trust]:
+    """Return what the studies say that need no trained network; the others are not spoken of.
+
+    And the lesson, with the parts as features leave them.
+    """
     if wants_network(lesson.recipe):
         from saccade.looking import look_through  # noqa: PLC0415 - brings torch
 
@@ -101,7 +104,7 @@ def _examined(lesson: Lesson, progress: Progress) -> Trust:
     trust = examine(lesson.evidence(), BEFORE_LEARNING, progress=progress)
     own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
     reason = "what rests on features: name weights with --weights, or a network with --model"
-    return dataclasses.replace(trust, left_out={**own, "features": reason})
+    return lesson, dataclasses.replace(trust, left_out={**own, "features": reason})
 
 
 def _said(trust: Trust) -> list[str]:

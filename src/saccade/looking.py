@@ -12,14 +12,17 @@ from saccade.models.engine import Engine
 from saccade.models.inference import FeaturesOf, extract_features, open_engine
 from saccade.models.network import Network
 from saccade.models.weights import Weights, fetch
+from saccade.rejoined import rejoined
 from saccade.runtime import device
 from saccade.runtime.progress import Progress
 
 
 def look_through(
     lesson: Lesson, name: str, *, studies: Sequence[Study], progress: Progress
-) -> Trust:
+) -> tuple[Lesson, Trust]:
     """Return what studies that need no learning say, by the features of one frozen network.
+
+    And the lesson with the parts that a run would have, once it has those features (`rejoined`).
 
     Args:
         lesson: the data, with canvases for that network.
@@ -33,7 +36,7 @@ def look_through(
     """
     weights = fetch(name, weights=lesson.recipe.weights)
     if weights is None:
-        return examine(lesson.evidence(), studies, progress=progress)
+        return lesson, examine(lesson.evidence(), studies, progress=progress)
     device_name = device.choose_device(lesson.recipe.device)
     device.set_threads(lesson.recipe.threads)
     net, _ = network.build(name, task=lesson.task, recipe=lesson.recipe, weights=weights)
@@ -47,8 +50,9 @@ def look_through(
     def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
         return engine(canvases_BHWC).reshape(len(canvases_BHWC), -1)
 
+    lesson = rejoined(lesson, features_ND, name=net.name)
     evidence = lesson.evidence(features_ND=features_ND, features_name=net.name, frozen_engine=ask)
-    return examine(evidence, studies, progress=progress)
+    return lesson, examine(evidence, studies, progress=progress)
 
 
 def _opened(net: Network, lesson: Lesson, weights: Weights, device_name: str) -> Engine:

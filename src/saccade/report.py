@@ -1,6 +1,7 @@
 """The page of a run: written at its end, and anew whenever it is asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from saccade.reporting import collect, page
 from saccade.run import open_run
 from saccade.runtime.errors import DataError
 from saccade.runtime.progress import Progress
+from saccade.runtime.store import sha256, write_json
 from saccade.training.recipe_file import read_recipe
 
 
@@ -73,7 +75,15 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
                 lesson = look(recipe, recipe.data, pixels, progress=progress or Progress())
             except DataError:
                 lesson = None
-            if lesson is not None and lesson.fingerprint != facts["split"]["fingerprint"]:
+            split = facts["split"]
+            known = split.get("fingerprint_as_drawn") or split["fingerprint"]
+            if lesson is not None and lesson.fingerprint != known:
                 lesson = None
-            return write_report(run.folder, lesson)
-    return write_report(run.folder, lesson)
+            return _noted(write_report(run.folder, lesson), facts)
+    return _noted(write_report(run.folder, lesson), facts)
+
+
+def _noted(path: Path, facts: dict[str, Any]) -> Path:
+    """Note in run.json which page belongs to it now, and return the page's path."""
+    write_json(path.with_name("run.json"), {**facts, "page": sha256(path)})
+    return path

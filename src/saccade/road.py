@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from saccade.answerer import Answerer
 from saccade.data.audit import ranked
 from saccade.data.cache_folder import cache_folder
@@ -18,11 +20,12 @@ from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
-from saccade.lesson import Lesson, findings_as_json
+from saccade.lesson import Lesson, counts, findings_as_json, write_split
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
 from saccade.models.inference import predict_logits
 from saccade.race import num_race_events, race
+from saccade.rejoined import rejoined
 from saccade.report import write_report
 from saccade.run import Ledger, file_hashes
 from saccade.runtime import device
@@ -30,7 +33,7 @@ from saccade.runtime.budget import Budget
 from saccade.runtime.errors import InterruptedRun
 from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
-from saccade.runtime.store import write_json
+from saccade.runtime.store import sha256, write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Surroundings
 from saccade.training.frozen import SECONDS_TO_CONVERT, Asked
@@ -179,19 +182,10 @@ class Road:
         checkpoint = _checkpoint(self.folder)
         past = self.folder / "history.jsonl"
         keep = checkpoint.counters["events"] if checkpoint else num_race_events(past)
-        lesson = self.lesson
         with self.ledger.timed("learn"), Interrupts() as interrupts:
             learned = learn(
                 self.net,
-                Material(
-                    cache=lesson.cache,
-                    targets=lesson.targets,
-                    train_rows=lesson.split.rows("train"),
-                    validation_rows=lesson.split.rows("validation"),
-                    asked_rows=lesson.split.rows("test"),
-                    task=lesson.task,
-                    groups=lesson.split.groups,
-                ),
+                self._material(),
                 recipe=self.recipe,
                 pretrained=self.fetched is not None,
                 surroundings=Surroundings(
@@ -204,6 +198,7 @@ class Road:
                     started=self.budget.begun,
                     cache_folder=cache_folder(self.recipe.cache),
                     weights_key=self.fetched.sha256 if self.fetched else "",
+                    on_look=self._rejoin,
                     on_model=self._keep_so_far if self.budget.limited else None,
                     on_plan=self._keep_plan,
                     on_recipe=self._keep_recipe,
@@ -213,6 +208,31 @@ class Road:
             )
         self.stopped_by = interrupts.signal_name
         return learned
+
+    def _material(self) -> Material:
+        lesson = self.lesson
+        return Material(
+            cache=lesson.cache,
+            targets=lesson.targets,
+            train_rows=lesson.split.rows("train"),
+            validation_rows=lesson.split.rows("validation"),
+            asked_rows=lesson.split.rows("test"),
+            task=lesson.task,
+            groups=lesson.split.groups,
+        )
+
+    def _rejoin(self, features_ND: np.ndarray) -> Material:
+        """Return what to learn from, now that features tell what belongs together."""
+        before = self.lesson
+        self.lesson = lesson = rejoined(before, features_ND, name=self.net.name)
+        if lesson is not before:
+            for note in lesson.split.notes[len(before.split.notes) :]:
+                self.progress.say(note)
+            write_split(self.folder / "split.csv", lesson.catalog, lesson.split)
+            own = self.ledger.facts["split"]
+            own.update(notes=list(lesson.split.notes), fingerprint=lesson.fingerprint)
+            self.ledger.write("running")
+        return self._material()
 
     def _note_model(self, num_stages: int) -> None:
         self.ledger.facts["model"] = model_facts(self.net, self.lesson, self.fetched, num_stages)
@@ -275,7 +295,7 @@ class Road:
         with self.ledger.timed("report"):
             self.ledger.facts["files"] = file_hashes(folder)
             self.ledger.write("finished")
-            write_report(folder, lesson)
+            self.ledger.facts["page"] = sha256(write_report(folder, lesson))
         self.ledger.write("finished")
         self.progress.close()
 
@@ -297,7 +317,9 @@ class Road:
         """Return the lesson with its seal opened, and note when that was."""
         num = len(self.lesson.split.rows("test"))
         self.ledger.facts["split"]["sealed"] = {"num": num, "until_seconds": self.budget.spent}
-        return self.lesson.opened()
+        lesson = self.lesson.opened()
+        self.ledger.facts["split"]["counts"] = counts(lesson)
+        return lesson
 
     def _examine(
         self, answerer: Answerer, asked: Asked, table: Predictions, model_trust: ModelTrust | None

@@ -142,9 +142,9 @@ class Ledger:
 def file_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of what a run leaves for good, by name; of a model its config.json.
 
-    Not of run.json, which holds them, nor of the report, which can be written anew, nor of the
-    tables that a person is asked to edit. The model's config.json holds the hashes of its other
-    files.
+    Not of run.json, which holds them, nor of the page, whose hash it holds apart, for that can be
+    written anew, nor of the tables that a person is asked to edit. The model's config.json holds
+    the hashes of its other files.
     """
     names = [path.name for path in folder.iterdir() if path.suffix in {".csv", ".json", ".toml"}]
     names += ["history.jsonl", "model/config.json"]

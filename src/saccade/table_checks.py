@@ -40,6 +40,19 @@ def files_are_the_same(papers: Papers) -> str:
     return f"{_names(sorted(known), limit=20)} are the same to the byte as at the end of the run"
 
 
+def page_is_the_one_written(papers: Papers) -> str:
+    """The page that a person reads is the one that the run, or `saccade report`, wrote."""
+    known = papers.facts.get("page")
+    if not isinstance(known, str):
+        raise NotChecked("this run was made before run.json held the hash of its page")
+    path = papers.run.report
+    if not path.is_file():
+        raise NotChecked("report.html is gone; saccade report writes it anew")
+    if sha256(path) != known:
+        raise Failed("report.html was changed since it was written; saccade report writes it anew")
+    return "report.html is the same to the byte as it was written"
+
+
 def it_was_finished(papers: Papers) -> str:
     """The run came to its end, so that there was a test."""
     state = papers.run.state

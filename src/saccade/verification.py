@@ -15,6 +15,7 @@ from saccade.runtime.progress import Progress
 CHECKS: tuple[tuple[str, Callable[[Papers], str]], ...] = (
     ("files", table_checks.files_can_be_read),
     ("bytes", table_checks.files_are_the_same),
+    ("page", table_checks.page_is_the_one_written),
     ("end", table_checks.it_was_finished),
     ("table and split", table_checks.table_and_split_agree),
     ("labels", table_checks.labels_are_the_truth),

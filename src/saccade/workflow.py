@@ -24,6 +24,7 @@ from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
 from saccade.runtime.progress import Progress
+from saccade.runtime.store import remove_halves
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import read_recipe, write_recipe
 
@@ -86,6 +87,7 @@ def resume(
             where=str(run.folder),
             fix=f"read its report.html, or train again with --config {run.folder / 'recipe.toml'}",
         )
+    remove_halves(run.folder)
     recipe = read_recipe(run.folder / "recipe.toml")
     return _go(
         run.folder, recipe, recipe.data, progress=progress or Progress(), begun=begun, before=run
@@ -203,7 +205,8 @@ def _look(
 
 
 def _check_same(lesson: Lesson, before: Run | None) -> None:
-    known = before and before.facts.get("split", {}).get("fingerprint")
+    split = before.facts.get("split", {}) if before else {}
+    known = split.get("fingerprint_as_drawn") or split.get("fingerprint")
     if known and known != lesson.fingerprint:
         raise DataError(
             "The pictures, labels or parts are no longer those that this run began with.",
@@ -229,7 +232,8 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
         "seed": lesson.split.seed,
         "notes": list(lesson.split.notes),
         "counts": counts(lesson),
-        "fingerprint": lesson.fingerprint,
+        "fingerprint": lesson.fingerprint,  # another one where features move a picture
+        "fingerprint_as_drawn": lesson.fingerprint,
     }
     ledger.write("running")
     write_recipe(ledger.folder / "recipe.toml", lesson.recipe)

@@ -86,6 +86,24 @@ def test_a_cluster_of_a_tenth_of_all_pictures_is_not_believed() -> None:
     )
 
 
+@pytest.mark.parametrize("links", ["within what was not believed", "to a cluster too large"])
+def test_pairs_found_later_do_not_bring_look_alikes_back(links: str) -> None:
+    """Features find digits, X-rays and goods on white alike too, and no sooner copies."""
+    own = catalog(["a"] * 60)
+    large = tuple(range(45, 60))
+    if links == "to a cluster too large":
+        chain = [(row, row + 1, 0.9) for row in range(9)]  # ten pictures: still believed
+        twins, more = twins_of(own, *chain), twins_of(own, (9, 20, 0.9), (30, 31, 0.95))
+    else:
+        twins = twins_of(own, too_large=(large,))
+        more = twins_of(own, (45, 46, 0.9), (30, 31, 0.95))
+    found = duplicates.with_pairs(twins, more.near)
+    assert found.cluster_N[31] == 30  # the other pair is believed
+    assert [found.cluster_N[row] for row in (20, 45, 46)] == [20, 45, 46]
+    assert found.cluster_N[:10].tolist() == twins.cluster_N[:10].tolist()
+    assert len(found.near.pairs_P2) == len(twins.near.pairs_P2) + 1
+
+
 def test_each_judged_picture_leaks_once_by_the_pair_that_is_most_alike() -> None:
     parts = ["train", "train", "validation", "test", "test", "test"]
     own = catalog(["a"] * 6, parts=parts, hashes=["x", "1", "2", "x", "4", "5"])

@@ -103,3 +103,18 @@ def test_where_no_row_is_closed_it_is_an_array() -> None:
     sealed = Sealed(np.arange(3), rows=[])
     np.testing.assert_array_equal(np.asarray(sealed), [0, 1, 2])
     assert (sealed == 1).tolist() == [False, True, False]
+
+
+def test_what_left_the_test_part_unread_can_be_read_and_the_rest_cannot(values, sealed) -> None:
+    narrower = sealed.narrowed([4])
+    np.testing.assert_array_equal(narrower[[1]], values[[1]])
+    assert narrower.num_closed == 1
+    with pytest.raises(SealBroken):
+        narrower[4]
+    with pytest.raises(SealBroken):
+        sealed[1]  # the seal itself is what it was
+
+
+def test_what_could_be_read_cannot_be_sealed_afterwards(sealed: Sealed) -> None:
+    with pytest.raises(SealBroken):
+        sealed.narrowed([0, 1])

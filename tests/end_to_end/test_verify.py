@@ -21,6 +21,7 @@ from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration, temperature
 from saccade.evaluation.predictions import Predictions
 from saccade.models import manifest
+from saccade.report import rewrite_report
 from saccade.run import file_hashes
 from saccade.training.recipe import Recipe
 from saccade.verification import FAILED, HELD, UNKNOWN, Verdict
@@ -30,8 +31,8 @@ QUICK = Recipe(
     test_fraction=0.1,
 )  # fmt: skip
 NAMES = [
-    "files", "bytes", "end", "table and split", "labels", "leaks", "fingerprints", "metrics",
-    "studies", "seal", "pictures", "model files", "model's origin", "golden pictures",
+    "files", "bytes", "page", "end", "table and split", "labels", "leaks", "fingerprints",
+    "metrics", "studies", "seal", "pictures", "model files", "model's origin", "golden pictures",
     "golden and table", "calibration",
 ]  # fmt: skip
 
@@ -72,9 +73,9 @@ def test_a_sound_run_can_be_believed_and_says_so_in_one_line(made: Path) -> None
         done = CliRunner().invoke(app, ["verify", "run"])
     assert done.exit_code == 0, done.stderr
     *lines, empty, last = done.stdout.splitlines()
-    assert last == "This run can be believed: all 16 checks held."
+    assert last == "This run can be believed: all 17 checks held."
     assert empty == ""
-    assert [line.split("  ")[0] for line in lines] == ["held"] * 16
+    assert [line.split("  ")[0] for line in lines] == ["held"] * 17
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
 
 
@@ -96,11 +97,21 @@ def test_what_held_is_told_with_its_numbers(made: Path) -> None:
     assert said(verdict, "seal").startswith("the answers of 6 test pictures were sealed until ")
 
 
+def test_a_page_that_is_written_anew_or_gone_is_no_fault(run: Path) -> None:
+    saccade.verify(run)
+    rewrite_report(run)
+    assert failed(saccade.verify(run)) == []
+    (run / "report.html").unlink()
+    verdict = saccade.verify(run)
+    assert verdict.believed
+    assert said(verdict, "page") == "report.html is gone; saccade report writes it anew"
+
+
 def test_json_holds_every_check(made: Path) -> None:
     done = CliRunner().invoke(app, ["verify", str(made / "run"), "--json"])
     facts = json.loads(done.stdout)
     assert facts == saccade.verify(made / "run").as_json()
-    assert (facts["believed"], len(facts["checks"])) == (True, 16)
+    assert (facts["believed"], len(facts["checks"])) == (True, 17)
 
 
 def edit_json(path: Path, change: Callable[[dict], None]) -> None:
@@ -273,6 +284,12 @@ def half_a_study(run: Path) -> None:
     path.write_text(path.read_text()[:-5])
 
 
+def prettier_page(run: Path) -> None:
+    path = run / "report.html"
+    page = path.read_text(encoding="utf-8")
+    path.write_text(page.replace("accuracy", "accuracy 0.99", 1), encoding="utf-8")
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a digit of metrics.json": (flip_a_digit, {"metrics"}, "log_loss: low"),
     "a summary": (facts(lambda own: own.update(summary="97 %")), {"metrics"}, "the summary in"),
@@ -308,13 +325,18 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a seal": (facts(lambda own: own["split"]["sealed"].update(num=5)), {"seal"}, "5 answers were"),
     "a study": (a_study, {"studies"}, "outside their interval in trust.json: naive.score"),
     "half a study": (half_a_study, {"studies"}, "trust.json is damaged"),
+    "a number on the page": (prettier_page, {"page"}, "report.html was changed since"),
     "no metrics": (lambda run: (run / "metrics.json").unlink(), {"files"}, "it is not there"),
     "no model": (lambda run: shutil.rmtree(run / "model"), {"model files"}, "not a model folder"),
 }  # fmt: skip
 
 
-OF_ITS_OWN = {"a summary", "a state", "a seal", "a byte of the weights", "a golden picture"}
-"""Faults that no hash in run.json tells: it has none of itself, and config.json has the model's."""
+OF_ITS_OWN = {
+    "a summary", "a state", "a seal", "a byte of the weights", "a golden picture",
+    "a number on the page",
+}  # fmt: skip
+"""Faults that the hashes of `bytes` do not tell: run.json has none of itself, and config.json has
+the model's; the page has a check of its own."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -326,7 +348,7 @@ def test_a_fault_is_found_by_the_checks_that_should_find_it(run: Path, fault: st
     assert set(failed(verdict)) == found_by | ({"bytes"} if told else set())
     assert words in " ".join(said(verdict, name) for name in failed(verdict))
     assert verdict.sentence == (
-        f"This run cannot be believed: {len(failed(verdict))} of 16 checks failed "
+        f"This run cannot be believed: {len(failed(verdict))} of 17 checks failed "
         f"({', '.join(failed(verdict))})."
     )
     assert not verdict.believed
@@ -336,7 +358,7 @@ def test_the_exit_code_of_a_run_that_cannot_be_believed_is_5(run: Path) -> None:
     flip_a_digit(run)
     done = CliRunner().invoke(app, ["verify", str(run)])
     assert done.exit_code == 5
-    assert done.stdout.splitlines()[-1].startswith("This run cannot be believed: 2 of 16 checks ")
+    assert done.stdout.splitlines()[-1].startswith("This run cannot be believed: 2 of 17 checks ")
 
 
 def test_without_the_hashes_swapped_golden_pictures_are_found_by_their_answers(
@@ -391,7 +413,7 @@ def test_without_the_pictures_it_says_so_and_all_else_is_checked(run: Path, made
     ]
     assert said(verdict, "pictures").startswith("the pictures are gone: ")
     assert verdict.sentence == (
-        "This run can be believed as far as it could be checked: 15 of 16 checks held, and 1 could "
+        "This run can be believed as far as it could be checked: 16 of 17 checks held, and 1 could "
         "not be made (pictures)."
     )
 

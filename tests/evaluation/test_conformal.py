@@ -59,8 +59,11 @@ class TestRowE3:
 
 
 class TestRowE5:
-    def test_the_sets_are_mapies(self) -> None:
-        """On 50 random cases, two coverages and 30 sets each.
+    @pytest.mark.parametrize(
+        "cases", [range(50), pytest.param(range(50, 200), marks=pytest.mark.slow)], ids=str
+    )
+    def test_the_sets_are_mapies(self, cases: range) -> None:
+        """On 200 random cases, two coverages and 30 sets each.
 
         Where MAPIE leaves a set empty, ours has the best class in it.
         """
@@ -87,7 +90,7 @@ class TestRowE5:
             def predict(self, scores_NK: np.ndarray) -> np.ndarray:
                 return scores_NK.argmax(axis=1)
 
-        for case in range(50):
+        for case in cases:
             fit, judge = split(draw(90, seed=case, spread=1.5), fit=60, seed=case)
             known, new = (own.task.scores(own.logits_NK) for own in (fit, judge))
             with warnings.catch_warnings():
@@ -102,7 +105,10 @@ class TestRowE5:
                 mine = prediction_sets(new, conformal.reach(coverage), task=fit.task)
                 np.testing.assert_array_equal(mine, theirs[:, :, place] | best)
 
-    def test_the_stretches_are_mapies(self) -> None:
+    @pytest.mark.parametrize(
+        "cases", [range(50), pytest.param(range(50, 200), marks=pytest.mark.slow)], ids=str
+    )
+    def test_the_stretches_are_mapies(self, cases: range) -> None:
         from sklearn.base import BaseEstimator, RegressorMixin
 
         with warnings.catch_warnings():
@@ -121,7 +127,7 @@ class TestRowE5:
             def predict(self, values_N1: np.ndarray) -> np.ndarray:
                 return values_N1[:, 0]
 
-        for case in range(100):
+        for case in cases:
             fit, judge = split(draw(90, kind="regression", seed=case), fit=60, seed=case)
             known, new = (own.task.scores(own.logits_NK) for own in (fit, judge))
             with warnings.catch_warnings():

@@ -51,6 +51,19 @@ def class_tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 def test_single_label_metrics_agree_with_scikit_learn(
     make_table: Make, table: tuple[np.ndarray, np.ndarray]
 ) -> None:
+    check_against_scikit_learn(make_table, table)
+
+
+@pytest.mark.slow
+@given(class_tables())
+@settings(max_examples=200, deadline=None)
+def test_so_they_do_on_the_two_hundred_cases_of_row_e5(
+    make_table: Make, table: tuple[np.ndarray, np.ndarray]
+) -> None:
+    check_against_scikit_learn(make_table, table)
+
+
+def check_against_scikit_learn(make_table: Make, table: tuple[np.ndarray, np.ndarray]) -> None:
     truth, scores = table
     k = scores.shape[1]
     predictions = make_table("binary" if k == 2 else "multiclass", truth, scores)

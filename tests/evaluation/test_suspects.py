@@ -87,6 +87,25 @@ def test_thresholds_joint_and_noise_are_those_of_cleanlab(planted) -> None:
     assert own.joint_KK.sum() == pytest.approx(1)
 
 
+def test_on_two_hundred_random_cases_scores_and_thresholds_are_those_of_cleanlab() -> None:
+    """Row E5: few pictures, up to nine classes, sure and unsure networks."""
+    for case in range(200):
+        rng = np.random.default_rng(case)
+        num_classes = int(rng.integers(2, 10))
+        labels_N = rng.permutation(np.resize(np.arange(num_classes), rng.integers(20, 80)))
+        logits_NK = rng.normal(0, rng.uniform(0.3, 6), (len(labels_N), num_classes))
+        logits_NK[np.arange(len(labels_N)), labels_N] += rng.uniform(0, 4)
+        probabilities_NK = np.exp(logits_NK - logits_NK.max(axis=1, keepdims=True))
+        probabilities_NK /= probabilities_NK.sum(axis=1, keepdims=True)
+        own = suspect_labels(labels_N, probabilities_NK)
+        theirs = cleanlab.rank.get_label_quality_scores(
+            labels_N, probabilities_NK, method="normalized_margin"
+        )
+        np.testing.assert_allclose(own.quality_N, theirs, atol=1e-6)
+        thresholds = cleanlab.count.get_confident_thresholds(labels_N, probabilities_NK)
+        np.testing.assert_allclose(own.thresholds_K, thresholds, atol=1e-6)
+
+
 def test_as_many_are_accused_as_cleanlab_counts_issues(planted) -> None:
     labels_N, probabilities_NK, _, _ = planted
     own = suspect_labels(labels_N, probabilities_NK)

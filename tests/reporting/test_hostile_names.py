@@ -3,9 +3,7 @@
 import dataclasses
 import html.parser
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,20 +11,13 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
+from tests.browser import needs_browser, opened
 
 from saccade.reporting import page, svg
 from saccade.reporting.collect import collect
 from saccade.reporting.facts import Facts
 
 RunOf = Callable[..., Path]
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--enable-logging=stderr", "--virtual-time-budget=2000",
-)  # fmt: skip
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 FIRE = "document.documentElement.dataset.fired=1"
 OPEN_POLICY = (
@@ -83,10 +74,7 @@ class Seen:
 
 
 def show(path: Path, profile: Path) -> Seen:
-    done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, errors="replace", timeout=60, check=True,
-    )  # fmt: skip
+    done = opened(path, profile, "--enable-logging=stderr", "--virtual-time-budget=2000")
     head = re.search(r"<html[^>]*>", done.stdout)
     title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
     assert head

@@ -109,3 +109,14 @@ def test_files_get_ordinary_permissions(tmp_path: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_halves_of_files_and_folders_go_and_all_else_stays(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "whole.json").write_text("{}")
+    (tmp_path / "model" / ".whole.json.x7.part").write_text("{")
+    (tmp_path / ".model.e8.part" / "golden").mkdir(parents=True)
+    (tmp_path / "notes.part").write_text("mine")
+    store.remove_halves(tmp_path)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {"model", "model/whole.json", "notes.part"}

@@ -139,10 +139,14 @@ def find_twins(catalog: Catalog, looks: Looks | None, *, threads: int = 0) -> Tw
 
 
 def with_pairs(twins: Twins, more: NearPairs) -> Twins:
-    """Return the same with near pairs that were found in another way."""
+    """Return the same with near pairs that were found in another way.
+
+    Those are not believed that touch, or would make, a cluster which is too large.
+    """
+    num, old = len(twins.cluster_N), twins.near
+    more = chosen(more, _believed(twins, more.pairs_P2))
     if not len(more.pairs_P2):
         return twins
-    old = twins.near
     near = replace(
         old,
         pairs_P2=np.concatenate([old.pairs_P2, more.pairs_P2]),
@@ -150,10 +154,27 @@ def with_pairs(twins: Twins, more: NearPairs) -> Twins:
         mirrored_P=np.concatenate([old.mirrored_P, more.mirrored_P]),
         moved_P=np.concatenate([old.moved_P, more.moved_P]),
     )
-    num = len(twins.cluster_N)
-    linked = np.stack([np.arange(num), twins.cluster_N], axis=1)
-    cluster_N = components(num, np.concatenate([linked, more.pairs_P2]))
+    cluster_N = components(num, np.concatenate([_links(twins), more.pairs_P2]))
     return replace(twins, near=near, cluster_N=cluster_N)
+
+
+def _links(twins: Twins) -> NDArray[np.int64]:
+    """Return pairs that link each row with the first of its cluster."""
+    return np.stack([np.arange(len(twins.cluster_N)), twins.cluster_N], axis=1)
+
+
+def _believed(twins: Twins, pairs_P2: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which further pairs touch no cluster that is too large, and make none."""
+    num = len(twins.cluster_N)
+    together_N = components(num, np.concatenate([_links(twins), pairs_P2]))
+    passed = [row for rows in twins.too_large for row in rows]
+    passed += [row for rows in members(together_N) if len(rows) > _most(num) for row in rows]
+    return np.asarray(~np.isin(pairs_P2, passed).any(axis=1), np.bool_)
+
+
+def _most(num: int) -> float:
+    """Return how many of `num` pictures a cluster may have and be one of copies."""
+    return max(LARGEST_CLUSTER, LARGEST_SHARE * num)
 
 
 def _chained(groups: Iterable[Sequence[int]]) -> NDArray[np.int64]:
@@ -165,8 +186,7 @@ def _chained(groups: Iterable[Sequence[int]]) -> NDArray[np.int64]:
 def _without_large(near: NearPairs, num: int) -> tuple[NearPairs, tuple[tuple[int, ...], ...]]:
     """Return the near pairs outside of clusters that are too large, and these clusters."""
     cluster_N = components(num, near.pairs_P2)
-    most = max(LARGEST_CLUSTER, LARGEST_SHARE * num)
-    too_large = [rows for rows in members(cluster_N) if len(rows) > most]
+    too_large = [rows for rows in members(cluster_N) if len(rows) > _most(num)]
     if not too_large:
         return near, ()
     kept = ~np.isin(cluster_N[near.pairs_P2[:, 0]], [rows[0] for rows in too_large])

@@ -65,6 +65,17 @@ class Sealed:
     def __eq__(self, other: object) -> Any:  # noqa: ANN401 - an array; as numpy's, no hash
         return np.asarray(self) == other
 
+    def narrowed(self, rows: list[int]) -> "Sealed":
+        """Return the same with only these rows closed: some have left the test part, unread.
+
+        Raises:
+            SealBroken: a row was open before, so it cannot judge any more (E998).
+        """
+        late = [row for row in rows if not self._closed[row]]
+        if late:
+            self._stop(late)
+        return Sealed(self._values, rows=rows)
+
     def open(self) -> np.ndarray:
         """Return the answers of all rows; for the test at the end of a run, and once.
 

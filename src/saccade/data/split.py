@@ -18,6 +18,7 @@ from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 PARTS = ("train", "validation", "test")
+DRAWN = "drawn"  # begins why a picture is in a part that the user did not give
 NEAR_APART = (
     "Pictures that show the same in other bytes were not kept together, for then a class would "
     "have too few that differ for a split."
@@ -242,8 +243,8 @@ def _units(pool: Sequence[int], groups: Sequence[str]) -> list[list[int]]:
 
 def _drawn(catalog: Catalog, row: int, rows: Sequence[int]) -> str:
     if len(rows) == 1:
-        return "drawn"
-    return "drawn with its group" if catalog.groups[row] else "drawn with its copies"
+        return DRAWN
+    return f"{DRAWN} with its {'group' if catalog.groups[row] else 'copies'}"
 
 
 def _drawn_note(fractions: dict[str, float], drawn: Mapping[str, int], *, from_train: bool) -> str:

@@ -40,7 +40,9 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     those that features find. Labels play no part, so that every task is judged alike.
     """
     twins = evidence.twins or find_twins(evidence.catalog, evidence.looks)
-    nearby = neighbours(evidence, twins)
+    nearby = neighbours(
+        evidence.catalog, evidence.split, evidence.looks, twins, features_ND=evidence.features_ND
+    )
     together = with_pairs(twins, nearby.copies)
     by_looks, found = (leaks(own, evidence.split.parts) for own in (twins, together))
     known = {own.judged for own in by_looks}  # stand among the findings of the data already

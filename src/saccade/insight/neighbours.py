@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from saccade.data.catalog import Catalog
 from saccade.data.duplicates import MIN_SIDE_PX, Twins
+from saccade.data.looks import Looks
 from saccade.data.near_duplicates import NearPairs, find_among, no_pairs
-from saccade.insight.evidence import Evidence
+from saccade.data.split import Split
 
 NUM_NEAREST = 3  # of each judged picture, that are compared with it
 MOST_COMPARED = 5_000  # pairs, the nearest first
@@ -36,31 +38,41 @@ class Neighbours:
     why_not: str = ""  # a sentence, where nothing can be said of scenes
 
 
-def neighbours(evidence: Evidence, twins: Twins) -> Neighbours:
+def neighbours(
+    catalog: Catalog,
+    split: Split,
+    looks: Looks,
+    twins: Twins,
+    *,
+    features_ND: np.ndarray | None,
+) -> Neighbours:
     """Return what the features find near the test and validation pictures in earlier parts.
 
     Nothing where there are no features.
 
     Args:
-        evidence: with features and looks.
+        catalog: N pictures.
+        split: their parts.
+        looks: their thumbnails.
         twins: the copies that are known already.
+        features_ND: what a frozen network says of them; None = nothing.
     """
-    judged = evidence.rows("test", "validation")
+    judged = _rows(split, "test", "validation")
     nothing = np.zeros(0, np.float32)
-    if evidence.features_ND is None or not len(judged):
+    if features_ND is None or not len(judged):
         why_not = "there are no features to compare by"
         return Neighbours(
             copies=no_pairs(), similarity_P=nothing, num_judged=len(judged), why_not=why_not
         )
-    pairs_P2, cosine_P = _nearest(evidence, evidence.features_ND, judged)
+    pairs_P2, cosine_P = _nearest(split, features_ND)
     cluster = twins.cluster_N[pairs_P2]
     new = cluster[:, 0] != cluster[:, 1]
     pairs_P2, cosine_P = pairs_P2[new], cosine_P[new]
-    short_px = np.minimum(evidence.catalog.widths_px, evidence.catalog.heights_px)
+    short_px = np.minimum(catalog.widths_px, catalog.heights_px)
     large = (short_px[pairs_P2] >= MIN_SIDE_PX).all(axis=1)
     order = np.argsort(-cosine_P[large], kind="stable")[:MOST_COMPARED]
     copies, similarity_P = find_among(
-        evidence.looks.thumbs_NHW, pairs_P2[large][order], threshold=twins.near.threshold
+        looks.thumbs_NHW, pairs_P2[large][order], threshold=twins.near.threshold
     )
     copied = {frozenset(pair) for pair in copies.pairs_P2.tolist()}
     scenes: dict[int, tuple[int, float]] = {}
@@ -81,9 +93,12 @@ def neighbours(evidence: Evidence, twins: Twins) -> Neighbours:
     )
 
 
-def _nearest(
-    evidence: Evidence, features_ND: np.ndarray, judged: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _rows(split: Split, *parts: str) -> np.ndarray:
+    """Return the rows of some parts, ascending, int64."""
+    return np.asarray(sorted(row for part in parts for row in split.rows(part)), np.int64)
+
+
+def _nearest(split: Split, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of a judged row and one of those nearest in earlier parts, and their cosines."""
     mean_D = features_ND.mean(axis=0)
 
@@ -94,7 +109,7 @@ def _nearest(
 
     pairs, cosines = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
     for part, before in (("test", ("train", "validation")), ("validation", ("train",))):
-        known, own = evidence.rows(*before), evidence.rows(part)
+        known, own = _rows(split, *before), _rows(split, part)
         for rows in np.array_split(own, -(-len(own) // BLOCK)) if len(own) and len(known) else ():
             near, alike = _best(rows, known, directions)
             pairs.append(np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1))

@@ -105,7 +105,8 @@ def _scene_words(study: Study) -> str:
         f"{count(own['num'])} of {plural(own['n'], 'test or validation picture')} {verb} to show a "
         f"scene that an earlier part shows too (features of {encode_name(study['features'])} agree "
         f"to {own['threshold']:g} and more). They are no copies and were left where they are; what "
-        "belongs together can be named with --group."
+        "belongs together can be named with --group, and --group auto puts such pictures into one "
+        "part where parts are drawn."
     )
 
 

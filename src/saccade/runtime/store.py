@@ -39,6 +39,15 @@ def writing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_halves(folder: Path) -> None:
+    """Remove what a kill left in a folder of files, and of folders, that were being written."""
+    for half in list(folder.rglob(".*.part")):
+        if half.is_dir():
+            shutil.rmtree(half, ignore_errors=True)
+        else:
+            half.unlink(missing_ok=True)
+
+
 def disk_error(error: OSError, path: Path) -> ResourceError:
     """Return the error a user reads when `path` could not be written."""
     why = {

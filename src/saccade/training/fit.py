@@ -44,6 +44,9 @@ class Surroundings:
     cache_folder: Path | None = None  # for activations and converted networks
     weights_key: str = ""  # a hash of the pretrained weights; "" = converted anew each time
     started: float = field(default_factory=time.monotonic)  # when the run began
+    on_look: Callable[[np.ndarray], Material] | None = None
+    """Given what the frozen network says of every picture, before a target is learned from; says
+    what there is to learn from now."""
     on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
     on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs`, once all is climbed
     on_recipe: Callable[[Recipe], None] | None = None  # once its augmentation is settled
@@ -352,6 +355,7 @@ class _Loop:
     def _keep(self, standing: _Standing) -> None:
         if self.around.checkpoint_path is None:
             return
+        self.around.history.sync()
         counters: dict[str, Any] = {name: getattr(standing, name) for name in _KEPT}
         best = standing.best
         counters["events"] = len(self.around.history.events)

@@ -85,6 +85,12 @@ class FrozenStages:
         """Ask about every picture as it is; False if asked to stop."""
         return self._passes[0].add_views(1)
 
+    def deal(self, material: Material) -> None:
+        """Go on with other parts of the same pictures; only as long as there is no view of any."""
+        self.material = material
+        for own in self._passes:
+            own.material = material
+
     def hold(self, depth: int) -> bool:
         """Look at every picture before the last `depth` stages too; False if asked to stop.
 

@@ -1,10 +1,11 @@
 """What happened, one line an event, on disk as soon as it happened."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from saccade.runtime.store import disk_error, json_text
+from saccade.runtime.store import disk_error, json_text, write_text
 
 Event = dict[str, Any]
 
@@ -33,9 +34,22 @@ class History:
             except OSError as error:
                 raise disk_error(error, self._path) from error
 
+    def sync(self) -> None:
+        """Return once the events are on the disk itself: before a checkpoint that counts on them.
+
+        Each line is written as it happens, which a killed process survives and a power cut not.
+        """
+        if self._path is None or not self._path.exists():
+            return
+        try:
+            with self._path.open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise disk_error(error, self._path) from error
+
     def _write_all(self, path: Path) -> None:
         lines = [json_text(entry, indent=None) + "\n" for entry in self.events]
-        path.write_text("".join(lines), encoding="utf-8")
+        write_text(path, "".join(lines))
 
 
 def read_history(path: Path) -> list[Event]:

@@ -369,6 +369,7 @@ class _Climber:
     def _keep(self, standing: Climb) -> None:
         if self.around.checkpoint_path is None:
             return
+        self.around.history.sync()
         counters = {**standing.counters, "events": len(self.around.history.events)}
         state = self.network.state_dict()
         Checkpoint(network=state, best={}, optimizer={}, counters=counters).write(

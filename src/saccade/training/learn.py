@@ -71,6 +71,9 @@ def learn(
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
         return Learned(num_stages=0, interrupted=True, knows_something=False)
+    if surroundings.on_look is not None:
+        material = surroundings.on_look(frozen.all_features())
+        frozen.deal(material)
     if resume is None:
         _solve_head(network, material, frozen, recipe, surroundings)
     if tried and surroundings.asked_to_stop():  # what a checkpoint knows is loaded further on
