@@ -41,7 +41,7 @@ def test_with_a_network_every_study_is_answered_or_has_its_reason(
     image_folder: ImageFolder, weights: Path
 ) -> None:
     recipe = Recipe(
-        data=str(image_folder(3, 50, side=PX)),
+        data=str(image_folder(3, 60, side=PX)),
         model="test_resnet",
         weights=str(weights),
         img_size=PX,

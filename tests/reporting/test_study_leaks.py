@@ -75,7 +75,8 @@ def test_leaks_and_what_they_do_to_the_score_are_said_in_words() -> None:
         "5 pictures in 2 sets of copies lie within one part, where they flatter nothing.",
         "1 of 320 test or validation pictures seems to show a scene that an earlier part shows "
         "too (features of mobilenetv2_100 agree to 0.78 and more). They are no copies and were "
-        "left where they are; what belongs together can be named with --group.",
+        "left where they are; what belongs together can be named with --group, and --group auto "
+        "puts such pictures into one part where parts are drawn.",
         "240 pictures in 12 groups that --group gave were kept together too, where parts were "
         "drawn.",
     )

@@ -76,6 +76,11 @@ class FrozenStages:
         """The engine that answers for the stages that were frozen from the first."""
         return self._passes[0].engine
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether every picture of the catalogue is asked about, each once."""
+        return len(self.rows) == len(self.material.targets)
+
     def exact(self, depth: int) -> bool:
         """Whether activations are held there, and are those of the network as it ships: in fp32."""
         own = self._held(depth)

@@ -71,7 +71,7 @@ def learn(
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
         return Learned(num_stages=0, interrupted=True, knows_something=False)
-    if surroundings.on_look is not None:
+    if surroundings.on_look is not None and frozen.knows_all:
         material = surroundings.on_look(frozen.all_features())
         frozen.deal(material)
     if resume is None:
@@ -137,8 +137,7 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
 def _learned(frozen: FrozenStages, *, depth: int, interrupted: bool) -> Learned:
     frozen.network.eval()
     interrupted = interrupted or not frozen.hold(depth)
-    complete = len(frozen.rows) == len(frozen.material.targets)
-    if interrupted or not frozen.exact(depth) or not complete:
+    if interrupted or not frozen.exact(depth) or not frozen.knows_all:
         return Learned(num_stages=depth, interrupted=interrupted, frozen=frozen)
     return Learned(
         num_stages=depth,
