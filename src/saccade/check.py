@@ -14,7 +14,7 @@ from saccade.data.split import PARTS
 from saccade.insight.evidence import NO_FEATURES
 from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import Trust, examine
-from saccade.lesson import Lesson, counts, data_facts, look, told
+from saccade.lesson import Lesson, counts, data_facts, look, split_facts, told
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.reporting.facts import Facts
@@ -70,11 +70,7 @@ def check(
         )
         findings = audit.ranked((*found, *trust.findings))
         facts = data_facts(lesson.catalog, lesson.task, findings)
-        facts["split"] = {
-            "seed": recipe.seed,
-            "notes": list(lesson.split.notes),
-            "counts": counts(lesson),
-        }
+        facts["split"] = split_facts(lesson)
         facts["trust"] = trust.as_dict()
         if page_path is not None:
             write_page(_page(lesson, facts), page_path)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data import grouping, proposals
+from saccade.data.audit import class_counts
 from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import correct
@@ -243,18 +244,20 @@ def findings_as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def counts(lesson: Lesson) -> dict[str, dict[str, int]]:
     """Return the pictures of each class in each part; regression: of all together."""
-    found: dict[str, dict[str, int]] = {}
-    for part in PARTS:
-        own = lesson.truth[lesson.split.rows(part)]
-        if lesson.task.kind == "regression":
-            found[part] = {"": len(own)}
-        elif lesson.task.kind == "multilabel":
-            sums = own.sum(axis=0) if len(own) else np.zeros(len(lesson.task.classes))
-            found[part] = {n: int(s) for n, s in zip(lesson.task.classes, sums, strict=True)}
-        else:
-            sums = np.bincount(own.astype(np.int64), minlength=len(lesson.task.classes))
-            found[part] = {n: int(s) for n, s in zip(lesson.task.classes, sums, strict=True)}
-    return found
+    rows_of = {part: lesson.split.rows(part) for part in PARTS}
+    if lesson.task.kind == "regression":
+        return {part: {"": len(rows)} for part, rows in rows_of.items()}
+    return {part: class_counts(lesson.catalog, lesson.task, rows) for part, rows in rows_of.items()}
+
+
+def split_facts(lesson: Lesson) -> dict[str, Any]:
+    """Return what is known of the split, as JSON can hold it."""
+    return {
+        "seed": lesson.split.seed,
+        "notes": list(lesson.split.notes),
+        "counts": counts(lesson),
+        "fingerprint": lesson.fingerprint,
+    }
 
 
 def write_split(path: Path, catalog: Catalog, split: Split) -> None:

@@ -22,7 +22,7 @@ def look_through(
 ) -> tuple[Lesson, Trust]:
     """Return what studies that need no learning say, by the features of one frozen network.
 
-    And the lesson with the parts that a run would have, once it has those features (`rejoined`).
+    And the lesson with the parts that a run of this network would have (`rejoined`).
 
     Args:
         lesson: the data, with canvases for that network.

@@ -1,7 +1,6 @@
 """The page of a run: written at its end, and anew whenever it is asked for."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -79,11 +78,12 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
             known = split.get("fingerprint_as_drawn") or split["fingerprint"]
             if lesson is not None and lesson.fingerprint != known:
                 lesson = None
-            return _noted(write_report(run.folder, lesson), facts)
-    return _noted(write_report(run.folder, lesson), facts)
+            return _noted(write_report(run.folder, lesson))
+    return _noted(write_report(run.folder, lesson))
 
 
-def _noted(path: Path, facts: dict[str, Any]) -> Path:
+def _noted(path: Path) -> Path:
     """Note in run.json which page belongs to it now, and return the page's path."""
-    write_json(path.with_name("run.json"), {**facts, "page": sha256(path)})
+    run = open_run(path.parent)  # as it is by now: pictures take a while to read
+    write_json(path.with_name("run.json"), {**run.facts, "page": sha256(path)})
     return path

@@ -1,6 +1,7 @@
 """From a lesson to a tested model: learn, test, keep, report; the part of the road with torch."""
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from saccade.answerer import Answerer
-from saccade.data.audit import ranked
+from saccade.data import audit
 from saccade.data.cache_folder import cache_folder
 from saccade.data.preprocess import Preprocess
 from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
@@ -20,7 +21,7 @@ from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
-from saccade.lesson import Lesson, counts, findings_as_json, write_split
+from saccade.lesson import Lesson, findings_as_json, split_facts, write_split
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
 from saccade.models.inference import predict_logits
@@ -30,7 +31,7 @@ from saccade.report import write_report
 from saccade.run import Ledger, file_hashes
 from saccade.runtime import device
 from saccade.runtime.budget import Budget
-from saccade.runtime.errors import InterruptedRun
+from saccade.runtime.errors import DataError, InterruptedRun
 from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import sha256, write_json
@@ -139,8 +140,20 @@ class Road:
         prepared: Prepared,
         progress: Progress,
         budget: Budget,
+        *,
+        parts_before: str = "",
     ) -> None:
-        self.ledger, self.lesson = ledger, lesson
+        """Learn nothing yet.
+
+        Args:
+            ledger: of the run's folder.
+            lesson: looked at, and sealed.
+            prepared: what is known of the network.
+            progress: is told how far it is.
+            budget: for everything.
+            parts_before: where the run goes on: the fingerprint that its parts had.
+        """
+        self.ledger, self.lesson, self.parts_before = ledger, lesson, parts_before
         self.fetched, self.device = prepared.fetched, prepared.device
         self.recipe, self.folder = lesson.recipe, ledger.folder
         self.progress, self.budget = progress, budget
@@ -226,13 +239,36 @@ class Road:
         before = self.lesson
         self.lesson = lesson = rejoined(before, features_ND, name=self.net.name)
         if lesson is not before:
-            for note in lesson.split.notes[len(before.split.notes) :]:
-                self.progress.say(note)
-            write_split(self.folder / "split.csv", lesson.catalog, lesson.split)
-            own = self.ledger.facts["split"]
-            own.update(notes=list(lesson.split.notes), fingerprint=lesson.fingerprint)
-            self.ledger.write("running")
+            self._note_parts(lesson.split.notes[len(before.split.notes) :])
+        if (self.folder / CHECKPOINT).is_file() and lesson.fingerprint != self.parts_before:
+            raise DataError(
+                "Features put other pictures together than where this run was stopped, so what it "
+                "learned from would not be its training part any more.",
+                code="346",
+                where=f"{lesson.catalog.place}, by {self.net.name}",
+                fix="go on where it was begun (machine, packages), or begin a new run",
+            )
         return self._material()
+
+    def _note_parts(self, notes: Iterable[str]) -> None:
+        """Write down and tell what has become of the parts.
+
+        Raises:
+            DataError: in them something is severe, with `--strict` (E360).
+        """
+        lesson = self.lesson
+        for note in notes:
+            self.progress.say(note)
+        found = audit.look(
+            lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
+        )
+        if self.recipe.strict:
+            severe = [own.sentence for own in found if own.severity == "severe"]
+            audit.refuse_severe(severe, place=lesson.catalog.place)
+        self.ledger.facts["data"]["findings"] = findings_as_json(found)
+        self.ledger.facts["split"].update(split_facts(lesson))
+        write_split(self.folder / "split.csv", lesson.catalog, lesson.split)
+        self.ledger.write("running")
 
     def _note_model(self, num_stages: int) -> None:
         self.ledger.facts["model"] = model_facts(self.net, self.lesson, self.fetched, num_stages)
@@ -317,9 +353,7 @@ class Road:
         """Return the lesson with its seal opened, and note when that was."""
         num = len(self.lesson.split.rows("test"))
         self.ledger.facts["split"]["sealed"] = {"num": num, "until_seconds": self.budget.spent}
-        lesson = self.lesson.opened()
-        self.ledger.facts["split"]["counts"] = counts(lesson)
-        return lesson
+        return self.lesson.opened()
 
     def _examine(
         self, answerer: Answerer, asked: Asked, table: Predictions, model_trust: ModelTrust | None
@@ -345,7 +379,7 @@ class Road:
         else:
             trust = nothing_asked(STUDIES, why="--no-trust")
         trust.write(self.folder)
-        found = ranked(trust.findings)
+        found = audit.ranked(trust.findings)
         self.ledger.facts["data"]["findings"] += findings_as_json(found)
         for own in found:
             if own.severity == "severe":

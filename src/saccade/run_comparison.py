@@ -169,8 +169,9 @@ def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequenc
                 for rival, own, lacking in ((first, keys, missing), (other, others, added))
                 if lacking
             ),
-            fix="train both on the same data with the same --seed and parts, or ask both models "
-            "about one folder: saccade eval RUN FOLDER --output a.csv",
+            fix="train both on the same data with the same --seed and parts (with --group auto a "
+            "network has a say in these), or ask both models about one folder: saccade eval RUN "
+            "FOLDER --output a.csv",
         )
     labels = dict(zip(keys, first.table.truths, strict=True))
     differing = [

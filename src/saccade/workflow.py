@@ -15,7 +15,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import examine
-from saccade.lesson import Lesson, counts, data_facts, look, told, write_split
+from saccade.lesson import Lesson, data_facts, look, split_facts, told, write_split
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.prefetch import decoding_beside
@@ -120,7 +120,8 @@ def _go(
 
             if prepared.field.is_race:
                 lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
-            Road(ledger, lesson, prepared, progress, budget).go()
+            parts = before.facts.get("split", {}).get("fingerprint", "") if before else ""
+            Road(ledger, lesson, prepared, progress, budget, parts_before=parts).go()
         except BaseException as error:
             _close_early(ledger, error)
             raise
@@ -229,10 +230,7 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
     ledger.facts["data"]["fingerprint"] = lesson.catalog.fingerprint
     ledger.facts["split"] = {
-        "seed": lesson.split.seed,
-        "notes": list(lesson.split.notes),
-        "counts": counts(lesson),
-        "fingerprint": lesson.fingerprint,  # another one where features move a picture
+        **split_facts(lesson),  # other ones where features move a picture
         "fingerprint_as_drawn": lesson.fingerprint,
     }
     ledger.write("running")

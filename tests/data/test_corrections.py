@@ -276,3 +276,11 @@ def test_a_class_that_is_gone_leaves_no_answers_as_given(tmp_path: Path) -> None
     lines = ("0.jpg", "daisy"), ("1.jpg", "daisy")
     found = correct(catalog(LABELS), table(tmp_path, *lines))
     assert given_targets(found, choose_task(found)) is None
+
+
+def test_corrections_that_leave_nothing_are_refused(tmp_path: Path) -> None:
+    own = catalog(LABELS)
+    lines = [(path, "-") for path in own.paths]
+    assert refused(own, table(tmp_path, *lines)).startswith(
+        "SACCADE-E373 fixes.csv leaves out every one of 6 pictures."
+    )

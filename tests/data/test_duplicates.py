@@ -197,3 +197,23 @@ def test_a_pair_says_what_was_done_to_it() -> None:
     twins = replace(find_twins(catalog(["a"] * 6), None), near=near)
     assert [pair.kind for pair in twins.pairs()] == ["re-encoded", "cropped", "mirrored"]
     assert isinstance(next(twins.pairs()), Pair)
+
+
+def test_copies_that_a_left_out_picture_linked_still_leak() -> None:
+    """0 and 1 have equal bytes, 2 shows the same as 0; a correction leaves 0 out."""
+    own = catalog(["a"] * 3, hashes=["x", "x", "2"])
+    twins = twins_of(own, (0, 2, 0.9))
+    (leak,) = leaks(twins.only([1, 2]), ["train", "test"])
+    assert (leak.judged, leak.known, leak.kind) == (1, 0, "re-encoded")
+
+
+def test_one_set_of_labels_in_another_order_is_no_second_label() -> None:
+    own = catalog(["cat;dog", "dog;cat", "cat", "dog"], hashes=["x", "x", "2", "3"])
+    task = choose_task(own, requested="multilabel")
+    kinds = {found.kind for found in look(own, task, twins=find_twins(own, None))}
+    assert "duplicate" in kinds
+    assert "conflict" not in kinds
+    other = catalog(["cat;dog", "cat", "cat", "dog"], hashes=["x", "x", "2", "3"])
+    task = choose_task(other, requested="multilabel")
+    kinds = {found.kind for found in look(other, task, twins=find_twins(other, None))}
+    assert "conflict" in kinds

@@ -234,3 +234,14 @@ def test_pictures_of_one_camera_a_few_seconds_apart_are_a_group(
     assert of["a/burst-x0q.jpg"] == of["a/burst-z2q.jpg"] == "Pinhole 1 2020-05-01 10:00:00"
     assert of["a/burst-x3q.jpg"] != of["a/burst-z2q.jpg"]
     assert of["b/other.jpg"] == ""
+
+
+def test_of_numbers_no_group_is_made_finer_by_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every label is another one: cut by them each group would be a single picture."""
+    paths = [f"video_{row:03}.jpg" for row in range(40)]
+    own = catalog([str(row / 7) for row in range(40)], paths=tuple(paths))
+    monkeypatch.setattr(proposals, "_bursts", lambda own, threads: ["one clock"] * 40)
+    groups, finding = propose(own, looks_of([1] * 40, noise=4.0), by_class=False, threads=1)
+    assert set(groups) == {""}
+    assert "They are put together by" not in finding.sentence
+    assert "By the camera's clock nothing was grouped: one of them" in finding.sentence

@@ -393,3 +393,30 @@ def test_dealing_out_grows_in_step_with_the_rows() -> None:
 
     times = [seconds(count) for count in (1_000, 3_000, 9_000, 27_000)]
     assert all(after < 9 * max(before, 0.02) for before, after in pairwise(times))
+
+
+@pytest.mark.parametrize(("num", "size"), [(10, 20), (10, 40), (20, 20), (30, 20), (60, 20)])
+def test_numbers_in_large_groups_are_split_by_the_fractions_too(num: int, size: int) -> None:
+    """Each patient has an age: each tenth of the ages is of few patients, or of one."""
+    ages = [str(20 + patient) for patient in range(num) for _ in range(size)]
+    own = catalog(ages, groups=[f"p{row // size}" for row in range(num * size)])
+    split = split_of(own, requested="regression", seed=1)
+    found = Counter(split.parts)
+    assert found["train"] / len(ages) == pytest.approx(0.7, abs=0.1)
+    assert found["validation"] / len(ages) == pytest.approx(0.15, abs=0.06)
+    assert found["test"] / len(ages) == pytest.approx(0.15, abs=0.06)
+    tested = {int(age) for age, part in zip(ages, split.parts, strict=True) if part != "train"}
+    assert max(tested) - min(tested) + 1 > len(tested)  # not the first or the last of them alone
+
+
+def test_a_part_that_was_left_empty_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitting, "stratify", lambda units, *_, **__: ["train"] * len(units))
+    refused = error(catalog(HUNDRED))
+    assert refused.code == "SACCADE-E351"
+    assert str(refused).startswith("No picture was left for validation, test: groups stay")
+
+
+def test_where_nothing_is_to_be_drawn_everything_teaches() -> None:
+    split = split_of(catalog(HUNDRED), val_fraction=0, test_fraction=0)
+    assert set(split.parts) == {"train"}
+    assert set(split.why) == {"drawn"}

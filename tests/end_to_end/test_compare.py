@@ -207,8 +207,9 @@ def test_other_test_pictures_are_refused_with_how_many_and_which(runs: Path) -> 
         f"  where: only in little: {', '.join(named)} and {num - 5} more; only in"
     )
     assert fix == (
-        "  fix:   train both on the same data with the same --seed and parts, or ask both models "
-        "about one folder: saccade eval RUN FOLDER --output a.csv"
+        "  fix:   train both on the same data with the same --seed and parts (with --group auto a "
+        "network has a say in these), or ask both models about one folder: saccade eval RUN FOLDER "
+        "--output a.csv"
     )
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 from saccade.evaluation import resampling
-from saccade.evaluation.intervals import grouping
+from saccade.evaluation.intervals import grouping, wilson
 from saccade.evaluation.metrics import averaged
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.resampling import (
@@ -145,9 +145,36 @@ def test_one_group_has_no_interval() -> None:
     assert found.method == "no interval: one group"
 
 
-def test_equal_errors_have_an_interval_of_no_width() -> None:
+def test_of_equal_errors_nothing_is_known_but_that_they_are_equal() -> None:
     found = mean_interval(np.full(9, 2.0), grouping=grouping(None, num_rows=9), rng=_rng())
-    assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+    assert found.value == 2.0
+    assert np.isnan([found.low, found.high]).all()
+    assert found.method == "no interval: all are equal"
+
+
+@pytest.mark.parametrize(("n", "hits"), [(100, 1), (30, 1), (30, 29), (50, 2), (3, 2)])
+def test_few_errors_of_one_size_are_as_uncertain_as_a_share_is(n: int, hits: int) -> None:
+    """Resamples without any have no spread; left out, the interval once ended at the value."""
+    values = (np.arange(n) < hits).astype(np.float64)
+    found = mean_interval(values, grouping=grouping(None, num_rows=n), rng=_rng())
+    known = wilson(hits, n)
+    assert found.low < hits / n < found.high
+    assert found.high > known.high - 0.35 * (known.high - known.value)
+    assert found.low < known.low + 0.35 * (known.value - known.low)
+
+
+@pytest.mark.slow
+def test_rare_errors_of_one_size_are_covered() -> None:
+    """As mistakes of integer answers, and shares of few labels, are."""
+    held = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        values = (rng.random(50) < 0.05) / 3
+        if not values.any():
+            continue  # then nothing is said
+        found = mean_interval(values, grouping=grouping(None, num_rows=50), rng=rng)
+        held += found.low <= 0.05 / 3 <= found.high
+    assert held > 0.85 * 400
 
 
 def test_copies_kept_as_groups_are_as_uncertain_as_the_originals() -> None:

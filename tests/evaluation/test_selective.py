@@ -204,3 +204,13 @@ def test_the_curve_ends_with_the_accuracy_of_all() -> None:
 def test_values_are_not_right_or_wrong() -> None:
     with pytest.raises(NotPromised, match="values are not right or wrong"):
         fit_selective(draw(50, kind="regression"), NONE)
+
+
+def test_pictures_of_one_patient_promise_nothing() -> None:
+    """Of one group nothing shows how alike its pictures are; each was once counted as one."""
+    own = replace(draw(300, spread=12.0), groups=("patient 1",) * 300)
+    alone = replace(own, groups=())
+    assert promise(fit_selective(alone, NONE), 0.9).answered > 0
+    assert fit_selective(own, NONE).effect == 300
+    with pytest.raises(NotPromised):
+        promise(fit_selective(own, NONE), 0.9)

@@ -159,3 +159,14 @@ def test_beside_the_summary_stands_the_score_of_what_is_new() -> None:
     )
     assert leaks.summary(leaks.study(with_copies(0)[0], {})) == ""
     assert leaks.summary(None) == ""
+
+
+def test_where_the_clean_rest_cannot_be_scored_that_is_said() -> None:
+    found = {
+        "leaks": {"test": {"n": 24, "num": 20, "kinds": {"exact": 20}}},
+        "score_name": "f1",
+        "clean": {"value": None, "low": None, "high": None, "n": 4, "method": "undefined"},
+    }
+    assert leaks.summary(found) == (
+        "20 test pictures are copies of known ones; the other 4 are too few to say anything."
+    )

@@ -117,6 +117,9 @@ def test_halves_of_files_and_folders_go_and_all_else_stays(tmp_path: Path) -> No
     (tmp_path / "model" / ".whole.json.x7.part").write_text("{")
     (tmp_path / ".model.e8.part" / "golden").mkdir(parents=True)
     (tmp_path / "notes.part").write_text("mine")
+    (tmp_path / ".model.1a.old").mkdir()  # its successor came
+    (tmp_path / ".other.2b.old").mkdir()  # its successor did not
+    (tmp_path / ".other.2b.old" / "config.json").write_text("{}")
     store.remove_halves(tmp_path)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert left == {"model", "model/whole.json", "notes.part"}
+    assert left == {"model", "model/whole.json", "notes.part", "other", "other/config.json"}

@@ -200,3 +200,17 @@ def test_a_weak_signal_is_not_given_up_where_the_stiffest_penalties_hardly_see_i
     assert losses[0] - losses[1] < head_module.NO_MORE_TO_GAIN
     assert head.penalty < 10
     assert min(losses) < losses[0] - 5 * head_module.NO_MORE_TO_GAIN
+
+
+@pytest.mark.parametrize(("first", "second"), [(6, 3), (5, 4), (2, 2)])
+def test_too_few_pictures_to_choose_a_penalty_are_learned_all_the_same(
+    first: int, second: int
+) -> None:
+    """The stiffest penalty was once taken: it says the most frequent class of every picture."""
+    targets = np.array([0] * first + [1] * second)
+    features = np.random.default_rng(0).normal(size=(len(targets), 40)) + 4 * targets[:, None]
+    task = Task(kind="binary", classes=("a", "b"))
+    head = fit_head(features, targets, task=task, seed=0)
+    said = (features @ head.weight_KD.T + head.bias_K)[:, 0] > 0
+    np.testing.assert_array_equal(said, targets == 1)
+    assert head.candidates == ((head.penalty, 0.0),)

@@ -331,7 +331,7 @@ def test_rungs_that_climb_down_again_are_refused() -> None:
         "--rungs must be from few stages to many, but for the first; it is ['2:6:4', '4:6:4', "
         "'1:6:4'].\n"
         "  where: recipe.toml\n"
-        "  fix:   The freezing ladder, stages:epochs:views a rung; empty = planned, and then "
+        "  fix:   The ladder's rungs, stages:epochs:views each, or none; empty = planned, and then "
         "written here."
     )
 

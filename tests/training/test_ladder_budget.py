@@ -58,13 +58,20 @@ def test_a_rung_that_does_not_fit_is_left_out_by_name_and_the_head_stays(
     lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: 50.0)
-    found = lessons.climb(budget=scripted(lambda: 100.0))
+    plans: list[tuple[str, ...]] = []
+    found = lessons.climb(budget=scripted(lambda: 100.0), on_plan=plans.append)
     assert found.rungs == []
     assert found.told[-1] == (
         "The next rung (last stage) would not fit into the budget; it is left out."
     )
     assert (found.learned.num_stages, found.learned.interrupted) == (0, False)
     assert different(found.weights, head_only.weights) == []
+    assert plans == [("none",)]  # else a recipe that is run again would plan by the clock
+    monkeypatch.undo()
+    again = lessons.climb(CLIMB.replace(rungs=plans[0]), on_plan=plans.append)
+    assert again.rungs == []
+    assert different(again.weights, head_only.weights) == []
+    assert plans[1] == ("none",)
 
 
 def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(
@@ -82,5 +89,5 @@ def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(
     found = lessons.climb(budget=scripted(lambda: left[0]), on_plan=plans.append)
     (rung,) = found.rungs
     assert (rung["taken"], rung["why"]) == (False, "its time was up")
-    assert plans == [()]
+    assert plans == [("none",)]
     assert different(found.weights, head_only.weights) == []

@@ -235,3 +235,17 @@ def test_more_networks_come_before_more_pictures() -> None:
 
 def test_few_pictures_are_enough_where_there_are_no_more() -> None:
     assert plan_sample([0.01, 0.01], num=40, fewest=100, seconds=3.0) == (2, 40)
+
+
+def test_large_groups_are_thinned_to_what_was_wanted_and_keep_their_fold() -> None:
+    """Ten classes of five videos: whole ones would be many times the sample."""
+    targets = np.repeat(np.arange(10), 2000)
+    groups = tuple(f"video {row // 400}" for row in range(20_000))
+    task = Task(kind="multiclass", classes=tuple("0123456789"))
+    sample = draw_sample(range(20_000), targets, groups, task=task, num=500, seed=0)
+    assert sample is not None
+    assert len(sample.rows) <= 600
+    assert set(sample.targets_N.tolist()) == set(range(10))
+    own = np.array(sample.groups)
+    for name in set(sample.groups):
+        assert len(set(sample.folds_N[own == name].tolist())) == 1

@@ -1,5 +1,6 @@
 """Augmentations that spoil what is to be learned are found, and no others."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_views_that_are_the_pictures_themselves_lose_nothing() -> None:
     cache: Any = Canvases(pictures)
     small = safety._Small(cache, range(80), seed=0)
     sample = sample_of(right, SIDES)
-    probe = safety._Probe(small.seen(), safety._wanted(right, SIDES), sample.folds_N)
+    probe = safety._Probe(small.seen(), safety._wanted(right, SIDES), sample.folds_N, None)
     again = probe.losses_with(small.seen())
     assert again.sum() <= probe.losses_N.sum() * (1 + 1e-9)
     assert again.sum() > 0.8 * probe.losses_N.sum()
@@ -183,3 +184,16 @@ def test_no_augmentation_of_flowers_is_unsafe() -> None:
         )
     assert found.knows
     assert found.unsafe == ()
+
+
+def test_frames_of_few_videos_accuse_no_augmentation() -> None:
+    """Mirrored pointers are unsafe; of six videos that cannot be known, however long they are."""
+    pictures, targets = pointers(240)
+    cache: Any = Canvases(pictures, PREPROCESS)
+    alone = sample_of(targets, SIDES, seed=0)
+    videos = dataclasses.replace(alone, groups=tuple(f"v{row % 6}" for row in alone.rows))
+    found = [
+        judge_augmentation(cache, own, task=SIDES, augment=USUAL, names=FLIPS, seed=0)
+        for own in (alone, videos)
+    ]
+    assert [one.knows for one in found] == [True, False]

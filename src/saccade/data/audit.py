@@ -79,7 +79,7 @@ def look(
     findings = [
         *_unusable(catalog),
         *catalog.findings,
-        *duplicate_findings(catalog, twins, split),
+        *duplicate_findings(catalog, twins, split, task=task),
         *_names(catalog),
         *_formats(catalog),
         *_sizes(catalog),

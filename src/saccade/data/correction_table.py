@@ -47,11 +47,7 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
 
 def same_label(one: str, other: str, task: Task) -> bool:
     """Say whether two texts are the same label."""
-    if task.kind == "regression":
-        return as_number(one) == as_number(other)
-    if task.kind == "multilabel" and task.separator:
-        return set(pieces_of(one, task.separator)) == set(pieces_of(other, task.separator))
-    return one == other
+    return task.meaning(one) == task.meaning(other)
 
 
 def label_text(marks_K: np.ndarray, catalog: Catalog, task: Task) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.data.catalog import Catalog, Finding, Skipped
-from saccade.data.correction_table import Wanted, read_wanted, same_label
+from saccade.data.correction_table import LEAVE_OUT, Wanted, read_wanted, same_label
 from saccade.data.folders import no_such_place
 from saccade.data.tables import Table, read_table
 from saccade.data.task import Task, choose_task, targets
@@ -44,6 +44,13 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
     table = read_table(path)
     task = choose_task(catalog, requested=requested)
     wanted = read_wanted(table, catalog, task)
+    if len(wanted.left_out) == len(catalog):
+        raise DataError(
+            f"{_name(table)} leaves out every one of {len(catalog)} pictures.",
+            code="373",
+            where=str(path),
+            fix=f"write {LEAVE_OUT} for the pictures that belong to no class, not for all",
+        )
     changed = {
         row: label
         for row, label in wanted.labels.items()

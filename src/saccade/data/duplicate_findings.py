@@ -1,18 +1,19 @@
 """What a person should know about pictures that show the same."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.duplicates import Leak, Pair, Twins, kind_counts, leaks
 from saccade.data.near_duplicates import GRAY_ZONE, THRESHOLDS
 from saccade.data.split import Split
+from saccade.data.task import Task
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
 
 
 def duplicate_findings(
-    catalog: Catalog, twins: Twins, split: Split | None = None
+    catalog: Catalog, twins: Twins, split: Split | None = None, *, task: Task | None = None
 ) -> Iterator[Finding]:
     """Yield what is to be said about copies: leaks between parts, copies, and two labels of one.
 
@@ -20,12 +21,20 @@ def duplicate_findings(
         catalog: the pictures.
         twins: which of them show the same.
         split: adds what lies in different parts.
+        task: says which labels are the same; None = those of one text.
     """
+    said = [task.meaning(label) if task else label for label in catalog.labels]
     if split is not None:
         yield from leak_findings(catalog, leaks(twins, split.parts), split)
-    yield from _exact(catalog, twins)
-    yield from _near(catalog, twins)
+    yield from _exact(catalog, twins, said)
+    yield from _near(catalog, twins, said)
     yield from _not_believed(catalog, twins)
+
+
+_TO_KEEP_TOGETHER = {
+    False: "leave the parts to saccade, which keeps copies together",
+    True: "leave the parts to saccade with --group auto, which keeps what features find together",
+}
 
 
 def leak_findings(
@@ -58,8 +67,8 @@ def leak_findings(
         severity="severe",
         paths=tuple(catalog.paths[row] for own in found for row in (own.judged, own.known)),
         sentence=" ".join(sentences),
-        action="remove them from one side, or leave the parts to saccade, which keeps copies "
-        "together; the report gives the score without them beside the score as asked",
+        action=f"remove them from one side, or {_TO_KEEP_TOGETHER[bool(by)]}; the report gives "
+        "the score without them beside the score as asked",
     )
 
 
@@ -75,7 +84,7 @@ def _how(own: Leak | Pair) -> str:
     return "exact" if own.kind == "exact" else f"{own.kind}, {own.similarity:.2f}"
 
 
-def _exact(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
+def _exact(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[Finding]:
     groups = twins.exact
     if groups:
         copies = sum(len(rows) - 1 for rows in groups)
@@ -88,7 +97,7 @@ def _exact(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
             f"{listed(_equations(catalog, groups))}.",
             action="remove the copies; where parts are drawn, they stay in one part",
         )
-    conflicts = [rows for rows in groups if len({catalog.labels[row] for row in rows}) > 1]
+    conflicts = [rows for rows in groups if len({said[row] for row in rows}) > 1]
     if conflicts:
         subject = "pictures have" if len(conflicts) > 1 else "picture has"
         yield Finding(
@@ -101,7 +110,7 @@ def _exact(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
         )
 
 
-def _near(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
+def _near(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[Finding]:
     pairs = [own for own in twins.pairs() if own.kind != "exact"]
     if not pairs:
         return
@@ -115,7 +124,7 @@ def _near(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
         f"similarity from {twins.near.threshold:g}): {shown}.",
         action="look at them, and remove the copies; where parts are drawn, they stay in one part",
     )
-    other = [own for own in pairs if catalog.labels[own.first] != catalog.labels[own.second]]
+    other = [own for own in pairs if said[own.first] != said[own.second]]
     if other:
         yield Finding(
             kind="near-conflict",

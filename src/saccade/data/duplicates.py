@@ -165,10 +165,12 @@ def _links(twins: Twins) -> NDArray[np.int64]:
 
 def _believed(twins: Twins, pairs_P2: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which further pairs touch no cluster that is too large, and make none."""
-    num = len(twins.cluster_N)
+    num, exact_N = len(twins.cluster_N), twins.exact_cluster_N
     together_N = components(num, np.concatenate([_links(twins), pairs_P2]))
     passed = [row for rows in twins.too_large for row in rows]
-    passed += [row for rows in members(together_N) if len(rows) > _most(num) for row in rows]
+    for rows in members(together_N):
+        if len(np.unique(exact_N[rows])) > _most(num):  # equal bytes count once
+            passed += rows.tolist()
     return np.asarray(~np.isin(pairs_P2, passed).any(axis=1), np.bool_)
 
 
@@ -258,11 +260,14 @@ def leaks(twins: Twins, parts: Sequence[str]) -> list[Leak]:
         known = min(rows.tolist(), key=lambda row: (rank[row], row))
         for row in rows.tolist():
             if rank[row] > rank[known] and row not in direct:
-                pair = best[row]
-                weakest = min(pair.similarity, best[known].similarity)
+                links = [best[one] for one in (row, known) if one in best]
                 if exact_N[row] == exact_N[known]:
-                    pair, weakest = replace(pair, kind="exact"), 1.0
-                direct[row] = _leak(row, known, replace(pair, similarity=weakest))
+                    kind, weakest = "exact", 1.0
+                elif links:
+                    kind, weakest = links[0].kind, min(own.similarity for own in links)
+                else:  # what linked them was left out by a correction
+                    kind, weakest = "re-encoded", float(twins.near.threshold)
+                direct[row] = Leak(judged=row, known=known, kind=kind, similarity=weakest)
     return sorted(direct.values(), key=lambda own: (-rank[own.judged], -own.similarity, own.judged))
 
 

@@ -100,8 +100,11 @@ def _judged_all(
         if max(Counter(own for own in names if own).values(), default=0) < 2:
             continue
         why_not = ""
-        for own in (tuple(names), _by_class(names, catalog.labels)):
+        finer = (_by_class(names, catalog.labels),) if by_class else ()  # numbers are no classes
+        for own in (tuple(names), *finer):
             why_not = _too_coarse(catalog, own, by_class=by_class)
+            if not why_not and not any(_without_single(own)):
+                why_not = "no two pictures of one class share one"
             if not why_not and sign in {FOLDERS, BEGINNINGS} and not alike.within(own):
                 why_not = "the pictures within are not seen to be more alike than others"
             if not why_not:

@@ -1,13 +1,15 @@
 """Parts, once more: where it turned out after they were drawn that pictures belong together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from saccade.data.split import DRAWN, PARTS, Split
 
 
-def rejoin(split: Split, groups: Sequence[str], labels: Sequence[str]) -> Split:
+def rejoin(
+    split: Split, groups: Sequence[str], labels: Sequence[str], *, touched: Collection[int]
+) -> Split:
     """Return the split with each drawn picture in the earliest part that its group lies in.
 
     So what was dealt out to judge is judged by no longer where an earlier part shows the same.
@@ -19,6 +21,7 @@ def rejoin(split: Split, groups: Sequence[str], labels: Sequence[str]) -> Split:
         split: as it was drawn.
         groups: rows with the same text belong together; "" = alone.
         labels: the class of every row; where labels are no classes, the same for all.
+        touched: rows of which something new was found; groups without one are left alone.
     """
     parts, why, kept = list(split.parts), list(split.why), list(split.groups)
     left = Counter(zip(labels, parts, strict=True))
@@ -27,6 +30,8 @@ def rejoin(split: Split, groups: Sequence[str], labels: Sequence[str]) -> Split:
         rows_of[group].append(row)
     rows_of.pop("", None)
     for rows in rows_of.values():
+        if not any(row in touched for row in rows):
+            continue
         earliest = min((parts[row] for row in rows), key=PARTS.index)
         moving = [row for row in rows if parts[row] != earliest and why[row].startswith(DRAWN)]
         taken = Counter((labels[row], parts[row]) for row in moving)

@@ -114,11 +114,18 @@ def _split_of(
         notes += said
         units = _units(pool, groups)
         dealt = stratify(
-            units, strata(task, targets), fractions=fractions, rng=generator(seed, "split")
+            units,
+            strata(task, targets),
+            fractions=fractions,
+            rng=generator(seed, "split"),
+            everywhere=task.kind != "regression",
         )
         _deal(catalog, units, dealt, parts=parts, why=why)
         drawn = Counter(parts[row] for row in pool)
+        _check_drawn(catalog, fractions, drawn)
         notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
+    elif "" in parts:  # nothing was asked to be drawn
+        parts, why = ["train"] * len(parts), [DRAWN] * len(parts)
     _check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
 
@@ -280,6 +287,21 @@ def _check_groups(catalog: Catalog, parts: Sequence[str]) -> None:
             code="358",
             where=encode_name(catalog.place),
             fix="mend the column of parts, or remove it: parts drawn here keep groups together",
+        )
+
+
+def _check_drawn(
+    catalog: Catalog, fractions: Mapping[str, float], drawn: Mapping[str, int]
+) -> None:
+    """Check that every part that was asked for has a picture; large groups can fill the others."""
+    empty = [part for part in fractions if not drawn[part]]
+    if empty:
+        raise DataError(
+            f"No picture was left for {listed(empty)}: groups stay together, and they are few or "
+            "large.",
+            code="351",
+            where=encode_name(catalog.place),
+            fix="name smaller groups, add pictures, or give the parts yourself",
         )
 
 

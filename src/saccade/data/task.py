@@ -1,6 +1,7 @@
 """What is to be learned: the kind of answer, the classes, and what follows from them."""
 
 import dataclasses
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -46,6 +47,19 @@ class Task:
     def num_outputs(self) -> int:
         """Neurons in the output layer."""
         return 1 if self.kind in {"binary", "regression"} else len(self.classes)
+
+    def meaning(self, label: str) -> Hashable:
+        """Return what a label says, however it is written: "a;b" is "b;a", and "5" is "5.0".
+
+        >>> labels = Task(kind="multilabel", classes=("a", "b"), separator=";")
+        >>> labels.meaning("a;b") == labels.meaning("b;a")
+        True
+        """
+        if self.kind == "regression":
+            return as_number(label)
+        if self.kind == "multilabel" and self.separator:
+            return frozenset(pieces_of(label, self.separator))
+        return label
 
     def scores(self, logits_NK: np.ndarray) -> np.ndarray:
         """Return what the outputs mean, as float64.

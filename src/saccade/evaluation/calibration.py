@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from saccade.data.task import Task
-from saccade.evaluation.comparison import paired_gain
+from saccade.evaluation.comparison import FEWEST_UNITS, paired_gain
 from saccade.evaluation.held import Held, check_may_fit
 from saccade.evaluation.metrics import log_losses
 from saccade.runtime.seeds import generator
@@ -224,6 +224,8 @@ def rising(scores_M: np.ndarray, truth_M: np.ndarray) -> tuple[np.ndarray, np.nd
 def _curve_helps(held: Held, seed: int) -> bool:
     """Say whether a curve loses less than a temperature on folds that neither was fitted on."""
     own = held.grouping
+    if own.count < FEWEST_UNITS:
+        return False
     fold_of = generator(seed, "calibration").permutation(own.count) % FOLDS
     folds_N = fold_of[own.index]
     losses = np.empty((2, len(held)))

@@ -15,6 +15,9 @@ validation part, and a rung that is wrongly left out costs accuracy just as one 
 taken does; the final claim is made by the test part, with a 95 % interval."""
 
 
+FEWEST_UNITS = 8  # groups and single pictures, below which no gain is claimed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedGain:
     """How much smaller the second network's losses are; positive = it is better."""
@@ -69,7 +72,7 @@ def paired_gain(
     """
     difference = np.asarray(first_N, np.float64) - np.asarray(second_N, np.float64)
     n, kept = len(difference), grouping(groups, num_rows=len(difference))
-    if kept.count < 8 or not np.isfinite(difference).all():
+    if kept.count < FEWEST_UNITS or not np.isfinite(difference).all():
         value = float(np.mean(difference)) if n else 0.0
         return PairedGain(value=value, low=-np.inf, high=np.inf, p=1.0, n=n)
     value = float(difference.mean())

@@ -6,6 +6,7 @@ import numpy as np
 
 from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration
+from saccade.evaluation.comparison import FEWEST_UNITS
 from saccade.evaluation.held import Held, NotPromised, check_may_judge
 from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, grouped_ratio
 from saccade.runtime.seeds import generator
@@ -133,8 +134,11 @@ def calibration_error(
 def _effect(off_M: np.ndarray, binomial: float, own: Grouping) -> float:
     """Return how many times as much a mean gap varies as counts within bins alone would.
 
-    More where bins differ, for which scores are met is chance too, and where rows belong together.
+    More where bins differ, for which scores are met is chance too, and where rows belong together;
+    of too few groups to see how alike the rows of one are, each counts as one row.
     """
+    if own.named and own.count < FEWEST_UNITS:
+        return max(1.0, len(off_M) / own.count)
     met = own.variance((off_M - off_M.mean()) / len(off_M)) * len(off_M)
     return max(1.0, met / binomial) if binomial > 0 else 1.0
 

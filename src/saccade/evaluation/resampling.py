@@ -126,6 +126,8 @@ def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Gene
         what = "one group" if grouping.named else "one picture"
         return _without_interval(value, n, what)
     sums, sizes = grouping.sums(values), grouping.sums(np.ones(n))
+    if np.ptp(sums / sizes) <= 1e-12 * abs(value):
+        return _without_interval(value, n, "all are equal")
     error = math.sqrt(_mean_variance(sums, sizes, value))
     doubt = _doubt(sums - value * sizes)
     if units > _LARGE:
@@ -216,9 +218,8 @@ def _studentised(
         means = s.sum(axis=1) / total
         residual = (s - means[:, None] * w) / total[:, None]
         error = np.sqrt((residual**2).sum(axis=1) * units / (units - 1))
-        ratios[rows] = np.divide(
-            means - mean, error, out=np.full(len(total), np.nan), where=error > 0
-        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios[rows] = (means - mean) / error
     return _ends(ratios, units, doubt)
 
 
@@ -246,12 +247,13 @@ def _ends(ratios: np.ndarray, units: int, doubt: float) -> tuple[float, float]:
     Few units show too little of a tail, so that each end leaves out `SPARE` units' worth less; and
     both are as much farther out as the variance is in `doubt`.
     Heavy tails can throw the studentised quantiles out by orders of magnitude; twice Student's
-    costs less than 0.01 of coverage (docs/intervals.md).
+    costs less than 0.01 of coverage (docs/intervals.md). A resample of equal numbers has no spread,
+    as where none of few mistakes was drawn, and lies infinitely far out.
     """
-    ratios = ratios[np.isfinite(ratios)]
+    reach = 2 * quantile(units - 1)
+    ratios = np.clip(ratios[~np.isnan(ratios)], -reach, reach)
     if not ratios.size:
         return 0.0, 0.0
-    reach = 2 * quantile(units - 1)
     tail = max((1 - LEVEL) / 2 - SPARE / units, (1 - LEVEL) / 10)
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return max(doubt * float(low), -reach), min(doubt * float(high), reach)

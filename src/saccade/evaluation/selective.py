@@ -8,6 +8,7 @@ from scipy.special import betaincinv
 
 from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration
+from saccade.evaluation.comparison import FEWEST_UNITS
 from saccade.evaluation.held import Held, NotPromised, check_may_fit, check_may_judge
 from saccade.evaluation.intervals import LEVEL, Estimate, grouped_ratio
 from saccade.evaluation.predictions import THRESHOLD
@@ -91,6 +92,8 @@ def sorted_answers(
     own, off_N = held.grouping, right_N - right_N.mean()
     alone = float((off_N**2).sum())
     effect = own.variance(off_N) / alone if own.named and alone > 0 else 1.0
+    if own.named and own.count < FEWEST_UNITS:  # too few to see how alike pictures of one are
+        effect = len(held) / own.count
     return Selective(
         sureness_N=sure_N[order],
         right_N=right_N[order],

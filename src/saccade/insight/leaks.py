@@ -185,6 +185,8 @@ def summary(found: Mapping[str, Any] | None) -> str:
         text = f"{num} test pictures are copies of known ones"
     if not clean["n"]:
         return f"{text}: not one is new."
+    if clean["value"] is None or not np.isfinite(clean["value"]):
+        return f"{text}; the other {clean['n']} are too few to say anything."
     ends = "" if clean["low"] is None else f" [{clean['low']:.3f}, {clean['high']:.3f}]"
     score = f"{found['score_name']} {clean['value']:.3f}{ends}"
     return f"{text}; on the other {clean['n']}: {score}."

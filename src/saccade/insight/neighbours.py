@@ -122,7 +122,7 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the known rows nearest to each of `rows` (B, up to NUM_NEAREST), and their cosines."""
     own = directions(rows)
-    near, alike = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0))
+    near, alike = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), own.dtype)
     for start in range(0, len(known), KNOWN_BLOCK):
         piece = known[start : start + KNOWN_BLOCK]
         found = np.concatenate([alike, own @ directions(piece).T], axis=1)

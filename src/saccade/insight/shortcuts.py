@@ -189,7 +189,8 @@ def _score(losses_N: np.ndarray, evidence: Evidence, kept: Grouping) -> Estimate
     loss = mean_interval(losses_N, grouping=kept, rng=rng)
     if evidence.task.kind == "regression":
         return loss
-    return replace(loss, value=1 - loss.value, low=1 - loss.high, high=1 - loss.low)
+    low = max(0.0, 1 - loss.high) if np.isfinite(loss.high) else loss.high  # a share
+    return replace(loss, value=1 - loss.value, low=low, high=1 - loss.low)
 
 
 def _families(

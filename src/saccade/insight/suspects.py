@@ -145,15 +145,16 @@ def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int
     catalog = evidence.catalog
     hashes = [catalog.hashes[row] for row in sample.rows]
     labels = [catalog.labels[row] for row in sample.rows]
+    said = [evidence.task.meaning(label) for label in labels]
     found: dict[int, tuple[str, str]] = {}
     for places in _copies(evidence, sample):
-        counts = Counter(labels[place] for place in places)
+        counts = Counter(said[place] for place in places)
         if len(counts) < 2:
             continue
-        best = max(places, key=lambda own: (counts[labels[own]], accused.quality_N[own]))
+        best = max(places, key=lambda own: (counts[said[own]], accused.quality_N[own]))
         twin = encode_name(catalog.paths[sample.rows[best]])
         for place in places:
-            if labels[place] != labels[best]:
+            if said[place] != said[best]:
                 same = (
                     "the same picture as" if hashes[place] == hashes[best] else "shows the same as"
                 )

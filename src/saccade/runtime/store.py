@@ -40,7 +40,16 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def remove_halves(folder: Path) -> None:
-    """Remove what a kill left in a folder of files, and of folders, that were being written."""
+    """Remove what a kill left in a folder of files, and of folders, that were being written.
+
+    A folder that was moved aside, and whose successor did not come, is put back.
+    """
+    for old in list(folder.rglob(".*.old")):
+        place = old.with_name(old.name[1:].rsplit(".", 2)[0])
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(place)
     for half in list(folder.rglob(".*.part")):
         if half.is_dir():
             shutil.rmtree(half, ignore_errors=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.evaluation.comparison import PairedGain, paired_gain
+from saccade.evaluation.comparison import FEWEST_UNITS, PairedGain, paired_gain
+from saccade.evaluation.intervals import grouping
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint, State
 from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, Surroundings, fit
@@ -31,12 +32,10 @@ from saccade.training.plan import (
     usual_rung,
     work_of,
 )
-from saccade.training.recipe import Recipe
+from saccade.training.recipe import NO_RUNG, Recipe
 
 SECONDS_TO_PRICE = 3.0
 """Of a budget that must be left for a rung to be timed at all: that alone takes about two."""
-FEWEST_TO_JUDGE = 8
-"""Validation pictures below which no rung can be judged, so that none is tried."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,9 +71,9 @@ def next_rung(recipe: Recipe, num_stages: int, standing: Climb) -> PlannedRung |
 
     A rung that was named for more stages than there are means all of them.
     """
-    texts = recipe.rungs if standing.given else standing.planned
-    if standing.number < len(texts):
-        (rung,) = read_rungs(texts[standing.number : standing.number + 1])
+    rungs = read_rungs(recipe.rungs if standing.given else standing.planned)
+    if standing.number < len(rungs):
+        rung = rungs[standing.number]
         return dataclasses.replace(rung, num_last=min(rung.num_last, num_stages))
     if standing.given:
         return None
@@ -141,15 +140,18 @@ def climb(
         if not rung.tried(standing, going_on):
             break
     if not standing.interrupted and surroundings.on_plan is not None:
-        surroundings.on_plan(standing.planned)
+        none = (NO_RUNG,) if surroundings.budget.limited or standing.given else ()
+        surroundings.on_plan(standing.planned or none)
     return standing
 
 
 def _nothing_to_see(frozen: FrozenStages, material: Material, recipe: Recipe) -> str:
     """Say why the validation part could show no rung's gain; "" where it could."""
     rows = material.validation_rows
-    if len(rows) < FEWEST_TO_JUDGE:
-        return f"The validation part has {len(rows)} pictures, too few to judge a rung by"
+    units = grouping(material.groups_of(rows), num_rows=len(rows)).count
+    if units < FEWEST_UNITS:
+        groups = f" in {units} groups" if units < len(rows) else ""
+        return f"The validation part has {len(rows)} pictures{groups}, too few to judge a rung by"
     if recipe.rungs:  # named ones are all tried
         return ""
     losses = picture_losses(frozen.logits(0, rows), material.targets[rows], task=material.task)

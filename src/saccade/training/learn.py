@@ -71,7 +71,7 @@ def learn(
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
         return Learned(num_stages=0, interrupted=True, knows_something=False)
-    if surroundings.on_look is not None and frozen.knows_all:
+    if surroundings.on_look is not None and pretrained and frozen.knows_all:
         material = surroundings.on_look(frozen.all_features())
         frozen.deal(material)
     if resume is None:

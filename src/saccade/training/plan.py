@@ -11,7 +11,7 @@ from saccade.models.layers import layer_table
 from saccade.models.network import Network
 from saccade.training.backward import Gradients
 from saccade.training.inputs import Inputs
-from saccade.training.recipe import Recipe
+from saccade.training.recipe import NO_RUNG, Recipe
 
 EPOCHS = 4
 """Epochs of a rung with its own rate schedule; six of the last two stages gain no more."""
@@ -54,10 +54,10 @@ class PlannedRung:
 def read_rungs(texts: Sequence[str]) -> tuple[PlannedRung, ...]:
     """Return the rungs that texts such as 2:6:4 mean.
 
-    >>> read_rungs(["2:6:4"])[0].epochs
-    6
+    >>> read_rungs(["2:6:4"])[0].epochs, read_rungs([NO_RUNG])
+    (6, ())
     """
-    numbers = [[int(piece) for piece in text.split(":")] for text in texts]
+    numbers = [[int(piece) for piece in text.split(":")] for text in texts if text != NO_RUNG]
     return tuple(PlannedRung(num_last=d, epochs=e, views=v) for d, e, v in numbers)
 
 

@@ -85,7 +85,8 @@ def draw_sample(
         share = num / len(rows_N)
         rng = generator(seed, "probe", "sample")
         shares = {"rest": 1 - share, "sample": share}
-        dealt = stratify(units, strata_of, fractions=shares, rng=rng)
+        numbers = task.kind == "regression"
+        dealt = stratify(units, strata_of, fractions=shares, rng=rng, everywhere=not numbers)
         units = [unit for unit, part in zip(units, dealt, strict=True) if part == "sample"]
     if len(units) < 2 * head.NUM_FOLDS:
         return None
@@ -96,7 +97,7 @@ def draw_sample(
         units, stratify(units, strata_of, fractions=fractions, rng=rng), strict=True
     ):
         fold_of |= dict.fromkeys(unit, int(fold))
-    own = sorted(fold_of)
+    own = sorted(place for unit in _thinned(units, num) for place in unit)
     drawn = rows_N[own]
     return Sample(
         rows=tuple(drawn.tolist()),
@@ -104,6 +105,25 @@ def draw_sample(
         groups=tuple(groups[row] for row in drawn.tolist()),
         folds_N=np.array([fold_of[place] for place in own]),
     )
+
+
+def _thinned(units: Sequence[Sequence[int]], num: int) -> list[list[int]]:
+    """Return the units with about `num` places in all, one at least of each.
+
+    Groups are dealt out whole, so that a few large ones can be many times what was wanted. Of those
+    some pictures are as good as all, for they are alike.
+
+    >>> _thinned([[0, 1, 2, 3, 4, 5], [6]], 3)
+    [[0, 5], [6]]
+    """
+    sizes = np.array([len(unit) for unit in units])
+    most = int(sizes.max(initial=0))
+    while most > 1 and np.minimum(sizes, most).sum() > max(num, len(units)) * 1.2:
+        most -= max(1, most // 20)
+    return [
+        [unit[place] for place in np.linspace(0, len(unit) - 1, min(len(unit), most)).astype(int)]
+        for unit in units
+    ]
 
 
 def _units(groups: Sequence[str]) -> list[list[int]]:

@@ -3,6 +3,8 @@
 import dataclasses
 from dataclasses import dataclass
 
+NO_RUNG = "none"  # the plan of a budget into which no rung fitted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -71,7 +73,7 @@ class Recipe:
     budget: str = ""
     "Time for everything, from Enter to the report: 90s, 15m, 2h; empty = until nothing helps."
     rungs: tuple[str, ...] = ()
-    "The freezing ladder, stages:epochs:views a rung; empty = planned, and then written here."
+    "The ladder's rungs, stages:epochs:views each, or none; empty = planned, and then written here."
     views: int = 0
     "Views kept of each picture for frozen stages, the plain one included; 0 = 2 (--unfreeze K: 4)."
     statistics: str = "auto"

@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from saccade.runtime.budget import parse_seconds
 from saccade.runtime.errors import UsageError, listed, nearest
 from saccade.runtime.store import write_text
-from saccade.training.recipe import Recipe
+from saccade.training.recipe import NO_RUNG, Recipe
 
 CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     {
@@ -163,8 +163,10 @@ def check(recipe: Recipe, *, where: str) -> None:
 def _check_time(recipe: Recipe, where: str) -> None:
     """Check what says how long training may take."""
     parse_seconds(recipe.budget)
+    if recipe.rungs == (NO_RUNG,):
+        return
     if wrong := [r for r in recipe.rungs if not re.fullmatch(r"([1-9]\d*:){2}[1-9]\d*", r)]:
-        _refuse("rungs", wrong[0], "stages:epochs:views, each 1 or more", where)
+        _refuse("rungs", wrong[0], f"stages:epochs:views, each 1 or more, or {NO_RUNG}", where)
     stages = [int(rung.partition(":")[0]) for rung in recipe.rungs[1:]]
     if stages != sorted(stages):  # a deeper rung changes what is frozen for a shallower one
         _refuse("rungs", list(recipe.rungs), "from few stages to many, but for the first", where)

@@ -28,7 +28,7 @@ from saccade.data.cache import PixelCache
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.evaluation.comparison import paired_gain
-from saccade.evaluation.intervals import Estimate, quantile
+from saccade.evaluation.intervals import LEVEL, Estimate
 from saccade.runtime.machine import num_cores
 from saccade.training.augment import Augment, Augmenter
 from saccade.training.head import NUM_FOLDS
@@ -131,7 +131,12 @@ def judge_augmentation(
     """
     with threadpool_limits(1, user_api="blas"):  # the same bits on any number of cores
         small = _Small(cache, sample.rows, seed=seed)
-        probe = _Probe(small.seen(), _wanted(sample.targets_N, task), sample.folds_N)
+        probe = _Probe(
+            small.seen(),
+            _wanted(sample.targets_N, task),
+            sample.folds_N,
+            sample.groups if any(sample.groups) else None,
+        )
 
         def verdict(name: str) -> Verdict:
             views = small.seen(at_full(augment.only(*FAMILIES[name])))
@@ -192,8 +197,14 @@ def _shrink(canvases_BHWC: np.ndarray, side_px: int) -> np.ndarray:
 class _Probe:
     """Kernel ridge regression of the answers, with and without views, held out fold by fold."""
 
-    def __init__(self, seen_ND: np.ndarray, wanted_NK: np.ndarray, folds_N: np.ndarray) -> None:
-        self.seen, self.folds = seen_ND, folds_N
+    def __init__(
+        self,
+        seen_ND: np.ndarray,
+        wanted_NK: np.ndarray,
+        folds_N: np.ndarray,
+        groups: Sequence[str] | None,
+    ) -> None:
+        self.seen, self.folds, self.groups = seen_ND, folds_N, groups
         self.mean_K = wanted_NK.mean(axis=0)
         self.wanted = wanted_NK - self.mean_K
         apart_NN = _apart(seen_ND, seen_ND)
@@ -209,7 +220,7 @@ class _Probe:
         blank_N = (self.wanted**2).sum(axis=1)
         self.gained = float(np.mean(blank_N - self.losses_N))
         self.skill = self.gained / max(float(blank_N.mean()), 1e-30)
-        self.knows = paired_gain(blank_N, self.losses_N).p < P_KNOWS
+        self.knows = paired_gain(blank_N, self.losses_N, groups=groups).p < P_KNOWS
 
     def losses_with(self, views_ND: np.ndarray) -> np.ndarray:
         """Return the losses of the plain pictures (N,) where the views were learned from as well.
@@ -229,10 +240,14 @@ class _Probe:
 
         middle = 2 * self.penalty
         first = losses(middle)
-        if not _harms(first, self.losses_N):
+        if not self.is_harmed(first):
             return first
         tried = [first, losses(middle / _STEP), losses(middle * _STEP)]
         return tried[int(np.argmin([one.sum() for one in tried]))]
+
+    def is_harmed(self, with_N: np.ndarray) -> bool:
+        """Return whether losses are larger than those of plain pictures, surely."""
+        return paired_gain(with_N, self.losses_N, groups=self.groups).p < P_SURE
 
     def shown(self, views_ND: np.ndarray) -> np.ndarray:
         """Return what it says of views (N, K), from plain pictures of the other folds."""
@@ -272,25 +287,20 @@ def held_out(
     return errors
 
 
-def _harms(with_N: np.ndarray, without_N: np.ndarray) -> bool:
-    return paired_gain(with_N, without_N).p < P_SURE
-
-
 def _verdict(name: str, probe: _Probe, views_ND: np.ndarray, sample: Sample, task: Task) -> Verdict:
     with_N = probe.losses_with(views_ND)
     more_N = with_N - probe.losses_N
-    num = len(more_N)
-    p = paired_gain(with_N, probe.losses_N).p
-    value, error = float(more_N.mean()), float(more_N.std(ddof=1)) / math.sqrt(num)
-    reach = quantile(num - 1) * error
+    more = paired_gain(with_N, probe.losses_N, groups=probe.groups, sure=(1 + LEVEL) / 2)
+    p = more.p
+    known = math.isfinite(more.low)
     lost = Estimate(
-        value=value / probe.gained,
-        low=(value - reach) / probe.gained,
-        high=(value + reach) / probe.gained,
-        n=num,
-        method="paired t, held out",
+        value=more.value / probe.gained,
+        low=more.low / probe.gained if known else math.nan,
+        high=more.high / probe.gained if known else math.nan,
+        n=more.n,
+        method="paired t, held out" if known else "no interval: too few groups",
     )
-    unsafe = _harms(with_N, probe.losses_N) and lost.value > LEAST_LOST
+    unsafe = probe.is_harmed(with_N) and lost.value > LEAST_LOST
     right, turned, move = _turned(probe, views_ND, sample, task)
     example = _look_alike(probe, views_ND, more_N, sample) if unsafe else None
     return Verdict(
