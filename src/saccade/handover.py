@@ -69,16 +69,20 @@ def keep_model(
         "tested": table is not None,
         "weights": ledger.facts["model"]["weights"],
     }
+    place = next(net.parameters()).device  # it may go on learning there
     net.to("cpu")
-    bundle.save(
-        folder,
-        net,
-        task=lesson.task,
-        preprocess=lesson.cache.preprocess,
-        provenance=provenance,
-        golden=_golden(lesson, net, part="train" if table is None else "test"),
-        trust=trust,
-    )
+    try:
+        bundle.save(
+            folder,
+            net,
+            task=lesson.task,
+            preprocess=lesson.cache.preprocess,
+            provenance=provenance,
+            golden=_golden(lesson, net, part="train" if table is None else "test"),
+            trust=trust,
+        )
+    finally:
+        net.to(place)
     write_text(folder / "README.md", _card(ledger, lesson, metrics or {}))
 
 

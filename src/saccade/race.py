@@ -1,6 +1,7 @@
 """The choice of the backbone: several are probed on a sample of the training part, one stays."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from saccade.training.runner import Runner, plan_sample
 SHARE = 0.25
 """Share of what is left of a budget that a race may take: choosing is worth less than learning."""
 END_SECONDS = 8.0  # of a run, whatever the size: converting, tables, report
+SETTLED = {"race", "augmentation"}  # events
 FEWEST = 100  # pictures of a probe; fewer tell networks apart too seldom
 
 
@@ -77,10 +79,15 @@ def race(
     return winner.entrant, dataclasses.replace(lesson, recipe=recipe, cache=cache)
 
 
-def num_race_events(path: Path) -> int:
-    """Return how many events of a history are of its race, which comes before all learning."""
-    events = read_history(path)[:1] if path.exists() else []
-    return sum(event.get("event") == "race" for event in events)
+def num_settled_events(path: Path) -> int:
+    """Return how many events of a history tell what was settled before all learning.
+
+    The race and the check of the augmentation: what they decided is in recipe.toml, so a run that
+    goes on does not come by them again.
+    """
+    events = read_history(path) if path.exists() else []
+    settled = itertools.takewhile(lambda own: own.get("event") in SETTLED, events)
+    return len(list(settled))
 
 
 class _Race:

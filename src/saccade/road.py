@@ -25,7 +25,7 @@ from saccade.lesson import Lesson, findings_as_json, split_facts, write_split
 from saccade.models import network, weights
 from saccade.models.candidates import Field, gather
 from saccade.models.inference import predict_logits
-from saccade.race import num_race_events, race
+from saccade.race import num_settled_events, race
 from saccade.rejoined import rejoined
 from saccade.report import write_report
 from saccade.run import Ledger, file_hashes
@@ -194,7 +194,7 @@ class Road:
     def _learn(self) -> Learned:
         checkpoint = _checkpoint(self.folder)
         past = self.folder / "history.jsonl"
-        keep = checkpoint.counters["events"] if checkpoint else num_race_events(past)
+        keep = checkpoint.counters["events"] if checkpoint else num_settled_events(past)
         with self.ledger.timed("learn"), Interrupts() as interrupts:
             learned = learn(
                 self.net,
@@ -220,6 +220,8 @@ class Road:
                 resume=checkpoint,
             )
         self.stopped_by = interrupts.signal_name
+        if interrupts.asked_to_stop():  # also where it came too late for learning to hear it
+            return replace(learned, interrupted=True)
         return learned
 
     def _material(self) -> Material:
@@ -248,6 +250,7 @@ class Road:
                 where=f"{lesson.catalog.place}, by {self.net.name}",
                 fix="go on where it was begun (machine, packages), or begin a new run",
             )
+        self.ledger.facts["split"]["fingerprint"] = lesson.fingerprint
         return self._material()
 
     def _note_parts(self, notes: Iterable[str]) -> None:

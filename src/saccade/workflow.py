@@ -113,14 +113,14 @@ def _go(
         prepared, lesson = _look_and_prepare(recipe, data, stack, ledger, progress, deadline)
         lesson = _shortened(lesson, prepared, data, stack, budget, progress)
         _check_same(lesson, before)
-        _open(ledger, lesson, progress)
+        parts = before.facts.get("split", {}).get("fingerprint", "") if before else ""
+        _open(ledger, lesson, progress, parts_before=parts)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
             from saccade.road import Road, raced  # noqa: PLC0415 - loaded beside the scan
 
             if prepared.field.is_race:
                 lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
-            parts = before.facts.get("split", {}).get("fingerprint", "") if before else ""
             Road(ledger, lesson, prepared, progress, budget, parts_before=parts).go()
         except BaseException as error:
             _close_early(ledger, error)
@@ -217,7 +217,7 @@ def _check_same(lesson: Lesson, before: Run | None) -> None:
         )
 
 
-def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
+def _open(ledger: Ledger, lesson: Lesson, progress: Progress, *, parts_before: str) -> None:
     """Create the run folder, once it is known that the data can be learned from."""
     findings = audit.look(
         lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
@@ -232,6 +232,7 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress) -> None:
     ledger.facts["split"] = {
         **split_facts(lesson),  # other ones where features move a picture
         "fingerprint_as_drawn": lesson.fingerprint,
+        **({"fingerprint": parts_before} if parts_before else {}),  # until features are known again
     }
     ledger.write("running")
     write_recipe(ledger.folder / "recipe.toml", lesson.recipe)

@@ -182,7 +182,7 @@ def test_a_run_moves_them_says_so_and_can_be_resumed_and_believed(
         weights=str(weights),
         img_size=PX,
         group="auto",
-        unfreeze="0",
+        rungs=("1:2:1",),
         seed=3,
     )
     whole = saccade.train(photos, recipe, output=tmp_path / "whole")

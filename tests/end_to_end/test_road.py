@@ -273,6 +273,23 @@ def test_a_stop_before_anything_was_learned_keeps_no_model(
     assert saccade.open_run(tmp_path / "run").state == "interrupted"
 
 
+def test_a_signal_that_comes_when_learning_is_over_is_heard_too(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = road.learn
+
+    def late(*args: object, **kwargs: object) -> Learned:
+        learned = honest(*args, **kwargs)
+        signal.raise_signal(signal.SIGINT)
+        return learned
+
+    monkeypatch.setattr(road, "learn", late)
+    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(4,), epochs=1)
+    with pytest.raises(InterruptedRun, match="Stopped by SIGINT; the best model so far is kept"):
+        saccade.train(image_folder(3, 14), recipe, output=tmp_path / "run")
+    assert (tmp_path / "run" / "model").exists()
+
+
 def wait_for(what: Callable[[], bool], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():

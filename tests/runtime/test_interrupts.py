@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from saccade.runtime.interrupts import Interrupts
+from saccade.runtime.interrupts import Interrupts, raise_on_hangup
 
 
 class Closed:
@@ -49,3 +49,19 @@ def test_a_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ended == []
         signal.raise_signal(signal.SIGINT)
     assert ended == [6]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_our_parent_ignores_is_not_heard(number: signal.Signals) -> None:
+    """As nohup does with the hang-up, and a shell's script with Ctrl-C in the background."""
+    before = {own: signal.getsignal(own) for own in (number, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(number, signal.SIG_IGN)
+    try:
+        raise_on_hangup()
+        with Interrupts() as interrupts:
+            signal.raise_signal(number)
+            assert not interrupts.asked_to_stop()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        for own, handler in before.items():
+            signal.signal(own, handler)

@@ -8,7 +8,7 @@ import torch
 from tests.training.conftest import SMALL, surroundings
 
 from saccade.models.network import Network
-from saccade.runtime.errors import ResourceError
+from saccade.runtime.errors import ResourceError, UsageError
 from saccade.training import fit as fit_module
 from saccade.training import step as step_module
 from saccade.training.checkpoint import read_checkpoint
@@ -204,6 +204,49 @@ def test_one_bad_step_goes_back_and_on_at_a_tenth_of_the_rate(
         "learning rate."
     )
     assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
+
+
+def test_bad_numbers_for_the_second_time_end_learning_with_the_best_epoch(
+    lesson_for, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that had learned well was once an error, and nothing of it was kept."""
+    net, material = lesson_for(SMALL)
+    around = surroundings()
+    loss, calls = step_module.training_loss, iter(range(10**6))
+
+    def poisoned(*args: object, **kwargs: object) -> torch.Tensor:
+        value = loss(*args, **kwargs)
+        return value * math.nan if next(calls) >= 7 else value  # from the second epoch on
+
+    monkeypatch.setattr(step_module, "training_loss", poisoned)
+    fitted = fit(net, material, recipe=SMALL, pretrained=False, surroundings=around)
+    epochs = [event for event in around.history.events if event["event"] == "epoch"]
+    assert (fitted.best_epoch, len(epochs), fitted.interrupted) == (1, 1, False)
+    notes = [event["sentence"] for event in around.history.events if event["event"] == "note"]
+    assert notes[-1].endswith("at a tenth of the rate too; the best one is kept.")
+    assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
+
+
+def test_where_time_is_up_the_best_epoch_so_far_is_kept(lesson_for) -> None:
+    net, material = lesson_for(SMALL)
+    around = surroundings()
+    fitted = fit(net, material, recipe=SMALL, pretrained=False, surroundings=around, seconds=-1)
+    (epoch,) = (event for event in around.history.events if event["event"] == "epoch")
+    assert (fitted.epochs, fitted.interrupted) == (1, False)
+    assert math.isfinite(epoch["validation_loss"])
+    note = around.history.events[-1]["sentence"]
+    assert note == "Learning ended in epoch 1: its time was up; the best epoch so far is kept."
+
+
+def test_a_single_picture_a_step_is_refused_where_batchnorm_learns(lesson_for) -> None:
+    recipe = SMALL.replace(batch_size=1)
+    net, material = lesson_for(recipe)
+    with pytest.raises(UsageError) as caught:
+        fit(net, material, recipe=recipe, pretrained=False, surroundings=surroundings())
+    assert caught.value.code == "SACCADE-E238"
+    bare = recipe.replace(batch_norm=False, epochs=1)
+    net, material = lesson_for(bare)
+    fit(net, material, recipe=bare, pretrained=False, surroundings=surroundings())
 
 
 def test_without_the_guard_a_bad_step_spoils_the_weights_negative_control(

@@ -417,3 +417,13 @@ def test_the_solved_head_is_written_into_the_network(lessons: Lessons) -> None:
     learn.set_head(network, Head(weight_KD=weight, bias_K=bias, penalty=1.0, candidates=()))
     assert torch.equal(network.classifier.weight, torch.from_numpy(weight))
     assert torch.equal(network.classifier.bias, torch.from_numpy(bias))
+
+
+def test_a_name_with_a_line_end_of_its_own_does_not_cut_the_history(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.jsonl")
+    history.add("race", name="a\u2028b\x85c")
+    history.add("head")
+    assert [event["event"] for event in History(tmp_path / "history.jsonl").events] == [
+        "race",
+        "head",
+    ]

@@ -97,3 +97,18 @@ def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("epochs: 3")
     with pytest.raises(UsageError, match="is not TOML"):
         read_recipe(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    "data", ["bilder 📷", "𠮷野/写真", 'a "b" \\ c', "a\x7fb\tc\nd", "größe\x85"]
+)
+def test_any_name_that_unicode_holds_is_read_back(tmp_path: Path, data: str) -> None:
+    """JSON writes a camera as two halves of a character, which TOML refuses."""
+    write_recipe(tmp_path / "recipe.toml", Recipe(data=data, exclude=(data,)))
+    found = read_recipe(tmp_path / "recipe.toml")
+    assert (found.data, found.exclude) == (data, (data,))
+
+
+def test_a_name_that_is_no_unicode_can_be_written_and_the_rest_is_read(tmp_path: Path) -> None:
+    write_recipe(tmp_path / "recipe.toml", Recipe(data="pictures\udcff", epochs=3))
+    assert read_recipe(tmp_path / "recipe.toml").epochs == 3

@@ -231,7 +231,7 @@ def test_without_the_guard_a_want_of_memory_ends_the_run_negative_control(
 ) -> None:
     updater, rows = updater_for()
     holding(updater.network, 16, MemoryError())
-    monkeypatch.setattr(step_module, "_is_out_of_memory", lambda _error: False)
+    monkeypatch.setattr(step_module, "is_out_of_memory", lambda _error: False)
     with pytest.raises(MemoryError):
         updater(rows, epoch=1, step=0)
 

@@ -49,6 +49,7 @@ def open_torch(asked: OfCanvas, *, device: str, exact: bool, fuse: bool) -> Engi
         notes=notes,
         relative_error=error,
         seconds_to_open=time.perf_counter() - begun,
+        shares_weights=network is asked,
     )
 
 

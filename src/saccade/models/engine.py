@@ -36,6 +36,7 @@ class Engine:
     notes: tuple[str, ...]  # sentences for the user: what was not possible, and why
     relative_error: float  # see `relative_error`, on noise, against torch in fp32
     seconds_to_open: float
+    shares_weights: bool = False  # with the network it was opened for: it learns as that does
 
     def __call__(self, canvases_BHWC: np.ndarray) -> np.ndarray:
         """Return float32 (B, …), an answer for each canvas, uint8 (B, canvas, canvas, 3)."""

@@ -16,7 +16,7 @@ MAX_BYTES = 1_000_000_000  # of those used last: seventy MobileNetV2, or one VGG
 
 def key_of(key: str, **facts: object) -> str:
     """Return a file name for what `key` names, converted by these versions from these facts."""
-    facts |= {name: metadata.version(name) for name in ("saccade", "torch", "openvino")}
+    facts |= {name: metadata.version(name) for name in ("saccade", "torch", "timm", "openvino")}
     return hashlib.sha256(json.dumps([key, facts], sort_keys=True).encode()).hexdigest()
 
 

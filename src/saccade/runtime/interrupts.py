@@ -26,7 +26,7 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         for name in _SIGNALS:
             number = getattr(signal, name, None)
-            if number is not None:
+            if number is not None and is_heard(number):
                 try:
                     self._before[number] = signal.signal(number, self._hear)
                 except ValueError:  # not the main thread
@@ -35,7 +35,8 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            if handler is not None:  # else it was not set from Python, and cannot be put back
+                signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_name:
@@ -53,5 +54,11 @@ def raise_on_hangup() -> None:
         raise KeyboardInterrupt
 
     for name in ("SIGTERM", "SIGHUP"):
-        if number := getattr(signal, name, None):
+        number = getattr(signal, name, None)
+        if number is not None and is_heard(number):
             signal.signal(number, end)
+
+
+def is_heard(number: int) -> bool:
+    """Return whether a signal is to be heard: not where who began us said so, as nohup does."""
+    return signal.getsignal(number) is not signal.SIG_IGN

@@ -13,6 +13,14 @@ LossOf = Callable[[Tensor, slice], Tensor]
 have in the batch's mean loss; all shares add up to it."""
 
 
+def statistics_move(network: nn.Module) -> bool:
+    """Return whether a BatchNorm would take its statistics from the batch, as it is now."""
+    return any(
+        layer.training and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - the only common parent
+        for layer in network.modules()
+    )
+
+
 class Gradients:
     """Computes gradients of one network, frozen as it is now.
 
@@ -50,11 +58,7 @@ class Gradients:
 
     def _look(self, few: Tensor) -> tuple[Pair, ...]:
         """Return the norms to fold; where any moves its statistics, running it to see would too."""
-        moving = any(
-            layer.training and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - the only common parent
-            for layer in self.network.modules()
-        )
-        if self.device != "cpu" or moving:
+        if self.device != "cpu" or statistics_move(self.network):
             return ()
         was_training = self.network.training
         self.network.eval()  # without dropout, which would make two answers differ

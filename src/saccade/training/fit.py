@@ -22,7 +22,7 @@ from saccade.training.material import Material
 from saccade.training.objective import Judgement, judge
 from saccade.training.optimizer import make_optimizer, set_rate
 from saccade.training.recipe import Recipe
-from saccade.training.schedule import rate_factor
+from saccade.training.schedule import epochs_of, rate_factor, steps_of
 from saccade.training.step import Updater
 
 OUT_OF_TIME = "its time was up"
@@ -84,7 +84,6 @@ class Rung:
     start: State  # the weights to return to, kept in each checkpoint
     counters: dict[str, Any]  # where on the ladder it is, kept in each checkpoint
     gives_up: Callable[[int, Judgement], str]  # asked after each epoch: why it ends; "" = goes on
-    seconds: float = math.inf  # ends the rung unfinished
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +101,7 @@ class _Standing:
     best: Judgement | None = None
     best_state: State = field(default_factory=dict)
     failed: str = ""  # why a rung ended early; not kept, for it is not gone on with
+    ended: str = ""  # why learning ended before its epochs did, with the best of them; not kept
 
     @property
     def mean_loss(self) -> float:
@@ -109,7 +109,7 @@ class _Standing:
         return self.loss_sum / max(self.pictures, 1)
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
     network: Network,
     material: Material,
     *,
@@ -119,6 +119,7 @@ def fit(
     inputs: Inputs | None = None,
     resume: Checkpoint | None = None,
     rung: Rung | None = None,
+    seconds: float = math.inf,
 ) -> Fitted:
     """Train whatever of the network is not frozen; leave the best epoch's weights in it.
 
@@ -136,12 +137,16 @@ def fit(
         inputs: what the network is given; None = the pictures.
         resume: where a fit with the same arguments stopped.
         rung: as a part of a ladder: no patience, and the last epoch is kept.
+        seconds: after which it ends: a rung unfinished, else as if that epoch were over.
 
     Raises:
-        ResourceError: loss or gradients were not finite even after the rate was cut (E440).
+        ResourceError: loss or gradients were not finite even after the rate was cut, and no epoch
+            was finished before (E440).
+        UsageError: a single picture a step, with BatchNorms whose statistics move (E238).
     """
     inputs = inputs or Pictures(material.cache, recipe, device=surroundings.device)
     loop = _Loop(network, material, recipe, pretrained, surroundings, inputs, rung)
+    loop.deadline = time.monotonic() + seconds
     standing = loop.begin(resume)
     epochs = epochs_of(recipe, pretrained=pretrained, steps_per_epoch=loop.steps_per_epoch)
     patience = recipe.patience or (5 if pretrained else max(10, epochs // 3))
@@ -151,11 +156,15 @@ def fit(
     surroundings.progress.advance((standing.epoch - 1) * len(material.train_rows))
     interrupted = False
     with inputs.opened():
-        while standing.epoch <= epochs and standing.stale < patience and not standing.failed:
+        while standing.epoch <= epochs and standing.stale < patience:
+            if standing.failed or standing.ended:
+                break
             interrupted = not loop.run_epoch(standing, total_steps=epochs * loop.steps_per_epoch)
             if interrupted:
                 break
     loop.end(standing, interrupted=interrupted)
+    if standing.ended:
+        surroundings.note(f"Learning ended in epoch {standing.epoch - 1}: {standing.ended}.")
     return Fitted(
         best_epoch=standing.best_epoch,
         judgement=standing.best,
@@ -163,19 +172,6 @@ def fit(
         interrupted=interrupted,
         failed=standing.failed,
     )
-
-
-def epochs_of(recipe: Recipe, *, pretrained: bool, steps_per_epoch: int) -> int:
-    """Return the number of epochs, as given or by default.
-
-    From scratch a few pictures make few steps an epoch, and 30 epochs of two steps teach nothing.
-
-    >>> epochs_of(Recipe(), pretrained=False, steps_per_epoch=2)
-    200
-    """
-    if recipe.epochs or pretrained:
-        return recipe.epochs or 10
-    return min(max(30, math.ceil(600 / steps_per_epoch)), 200)
 
 
 class _Loop:
@@ -195,9 +191,8 @@ class _Loop:
         self.recipe, self.pretrained = recipe, pretrained
         self.around, self.device = surroundings, surroundings.device
         self.num = len(material.train_rows)
-        self._begun = self._kept_at = time.monotonic()
-        # Equal shares instead of a small last batch, whose BatchNorm statistics would be wild.
-        self.steps_per_epoch = math.ceil(self.num / recipe.batch_size)
+        self._kept_at, self.deadline = time.monotonic(), math.inf
+        self.steps_per_epoch = steps_of(self.num, recipe.batch_size)
         network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(network, recipe, pretrained=pretrained)
         self.inputs = inputs
@@ -245,7 +240,11 @@ class _Loop:
                 return True
             if standing.cut < 1:
                 self.network.load_state_dict(good[0])
-                raise error.as_user_error() from None
+                if not (standing.best_epoch or self.pretrained):
+                    raise error.as_user_error() from None
+                standing.ended = f"{error.what} at a tenth of the rate too; the best one is kept"
+                standing.epoch += 1
+                return True
             self._roll_back(standing, good, at, error)
             return True
         if standing.failed:
@@ -281,8 +280,11 @@ class _Loop:
             if self.around.asked_to_stop():
                 self._keep(standing)
                 return False
-            if self.rung is not None and time.monotonic() - self._begun > self.rung.seconds:
-                standing.failed = OUT_OF_TIME
+            if time.monotonic() > self.deadline:
+                if self.rung is not None:
+                    standing.failed = OUT_OF_TIME
+                else:
+                    standing.ended = f"{OUT_OF_TIME}; the best epoch so far is kept"
                 break
         return True
 
@@ -322,13 +324,13 @@ class _Loop:
             score_name=judgement.name,
             num_validation=len(self.material.validation_rows),
             lr=self.optimizer.param_groups[0]["lr"],
-            images_per_second=self.num / seconds,
+            images_per_second=standing.pictures / seconds,
             seconds=seconds,
             best=better,
             **({"rung": self.rung.counters["ladder_number"]} if self.rung else {}),
         )
         best = better and self.rung is None
-        line = _epoch_line(standing, judgement, better=best, rate=self.num / seconds)
+        line = _epoch_line(standing, judgement, better=best, rate=standing.pictures / seconds)
         self.around.progress.say(line)
         mean = {name: norm / self.steps_per_epoch for name, norm in standing.norms.items()}
         self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)

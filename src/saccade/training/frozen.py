@@ -192,7 +192,7 @@ class FrozenStages:
         None where the engine shares its weights with the network, `depth` stages of which learned.
         """
         first = self._passes[0]
-        if depth and first.engine.name == "torch fp32":
+        if depth and first.engine.shares_weights:
             return None
         return lambda canvases_BHWC: first.at(0, first.engine(canvases_BHWC)).reshape(
             len(canvases_BHWC), -1

@@ -55,7 +55,7 @@ class History:
 def read_history(path: Path) -> list[Event]:
     """Return the events of a history file, without a last line that is not whole."""
     events: list[Event] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n"):
         try:
             events.append(json.loads(line))
         except json.JSONDecodeError:

@@ -33,6 +33,7 @@ from saccade.training.plan import (
     work_of,
 )
 from saccade.training.recipe import NO_RUNG, Recipe
+from saccade.training.schedule import steps_of
 
 SECONDS_TO_PRICE = 3.0
 """Of a budget that must be left for a rung to be timed at all: that alone takes about two."""
@@ -130,6 +131,7 @@ def climb(
                 f"The rung {rung_name(planned.num_last, len(network.stages))} is left out: more "
                 "stages than that have learned already."
             )
+            standing.planned = (*standing.planned[: standing.number], str(planned))
             standing.number += 1
             continue
         if _ends(standing, planned, network, material, surroundings):
@@ -279,7 +281,7 @@ class _Climber:
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
         step = seconds_a_step(self.network, inputs, rows)
         num = len(self.material.train_rows)
-        steps = math.ceil(num / self.recipe.batch_size)
+        steps = steps_of(num, self.recipe.batch_size)
         judging = step / len(rows) * len(self.material.validation_rows) * 0.5
         costs = Costs(
             view=self.frozen.seconds_a_view(wanted.num_last),
@@ -297,7 +299,8 @@ class _Climber:
         resume: Checkpoint | None,
         before: np.ndarray,
     ) -> Fitted:
-        hopeless = 2 * loss_of_knowing_nothing(self.material.task)
+        # Numbers far out can make the head's own loss larger than that of knowing nothing.
+        hopeless = 2 * max(loss_of_knowing_nothing(self.material.task), float(before.mean()))
 
         def gives_up(epoch: int, judged: Judgement) -> str:
             if not judged.loss <= hopeless:  # or it is no number
@@ -320,8 +323,8 @@ class _Climber:
                 start=start,
                 counters=dict(standing.counters),
                 gives_up=gives_up,
-                seconds=self.around.budget.left - self.reserve,
             ),
+            seconds=self.around.budget.left - self.reserve,
         )
 
     def _losses(self, inputs: Inputs) -> np.ndarray:

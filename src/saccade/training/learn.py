@@ -10,9 +10,11 @@ import torch
 
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
+from saccade.training.epochs import planned_epochs
 from saccade.training.fit import Fitted, Surroundings, fit
 from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
+from saccade.training.inputs import Pictures
 from saccade.training.ladder import climb
 from saccade.training.material import Material
 from saccade.training.objective import class_weights_of, judge
@@ -66,7 +68,7 @@ def learn(
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
         recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
-        return _from_scratch(network, material, recipe, surroundings, resume)
+        return _from_scratch(network, material, recipe, surroundings, resume, reserve)
     tried = _depths(recipe, len(network.stages))
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
@@ -91,7 +93,7 @@ def learn(
         return _learned(frozen, depth=climbed.depth, interrupted=climbed.interrupted)
     if not tried:
         return _learned(frozen, depth=0, interrupted=False)
-    found = _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume)
+    found = _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume, reserve)
     if found is None or found.interrupted:
         known = found is not None or resume is None  # a checkpoint is loaded by the fit
         return Learned(num_stages=tried[0], interrupted=True, knows_something=known)
@@ -104,17 +106,32 @@ def _from_scratch(
     recipe: Recipe,
     surroundings: Surroundings,
     resume: Checkpoint | None,
+    reserve: float,
 ) -> Learned:
     last = len(network.stages)
     count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
     network.set_stage_trainable(count)
+    inputs = Pictures(material.cache, recipe, device=surroundings.device)
+    network.to(surroundings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = planned_epochs(
+        network,
+        material,
+        recipe,
+        surroundings,
+        inputs,
+        pretrained=False,
+        reserve=reserve,
+        goes_on=resume is not None,
+    )
     fitted = fit(
         network,
         material,
-        recipe=recipe,
+        recipe=plan.recipe,
         pretrained=False,
         surroundings=surroundings,
+        inputs=inputs,
         resume=resume,
+        seconds=plan.seconds,
     )
     return Learned(
         num_stages=count, interrupted=fitted.interrupted, knows_something=fitted.best_epoch > 0
@@ -155,6 +172,7 @@ def _fine_tune(
     recipe: Recipe,
     surroundings: Surroundings,
     resume: Checkpoint | None,
+    reserve: float,
 ) -> Fitted | None:
     """Train the last stages as asked for; None if asked to stop before it began."""
     network.set_stage_trainable(depth)
@@ -163,14 +181,26 @@ def _fine_tune(
     inputs = frozen.inputs(views)
     if inputs is None:
         return None
+    reserve += frozen.seconds_to_answer(depth)
+    plan = planned_epochs(
+        network,
+        material,
+        recipe,
+        surroundings,
+        inputs,
+        pretrained=True,
+        reserve=reserve,
+        goes_on=resume is not None,
+    )
     return fit(
         network,
         material,
-        recipe=recipe,
+        recipe=plan.recipe,
         pretrained=True,
         surroundings=surroundings,
         inputs=inputs,
         resume=resume,
+        seconds=plan.seconds,
     )
 
 

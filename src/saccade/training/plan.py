@@ -12,6 +12,7 @@ from saccade.models.network import Network
 from saccade.training.backward import Gradients
 from saccade.training.inputs import Inputs
 from saccade.training.recipe import NO_RUNG, Recipe
+from saccade.training.step import is_out_of_memory
 
 EPOCHS = 4
 """Epochs of a rung with its own rate schedule; six of the last two stages gain no more."""
@@ -241,17 +242,25 @@ def fitted_to(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung 
 def seconds_a_step(network: Network, inputs: Inputs, rows: np.ndarray, *, steps: int = 2) -> float:
     """Return the seconds of a forward and a backward pass on `rows`, after one to warm up.
 
-    Nothing is updated: the caller's weights, statistics and gradients are as before.
+    Nothing is updated: the caller's weights, statistics and gradients are as before. What memory
+    does not hold at once is computed in pieces, as a step would be.
     """
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.train()
-    taken = []
+    taken: list[float] = []
+    pieces = 1
     gradients = Gradients(network, device=next(network.parameters()).device.type)
     with inputs.opened():
-        for number in range(steps + 1):
+        while len(taken) <= steps:
             begun = time.perf_counter()
-            given = inputs.batch(rows, epoch=0, step=number)
-            gradients(given, lambda logits, _place: logits.square().sum() / len(rows))
+            given = inputs.batch(rows, epoch=0, step=len(taken))
+            try:
+                gradients(given, lambda logits, _: logits.square().sum() / len(rows), pieces=pieces)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or pieces >= len(rows):
+                    raise
+                pieces, taken = 2 * pieces, []
+                continue
             taken.append(time.perf_counter() - begun)
     network.zero_grad(set_to_none=True)
     network.load_state_dict(before)

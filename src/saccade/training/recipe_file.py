@@ -239,5 +239,7 @@ def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value)  # a basic TOML string has JSON's escapes
+        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        # A basic TOML string has JSON's escapes, none for halves of characters, and one for DEL.
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -9,9 +9,9 @@ from saccade.data.sealed import Answers
 from saccade.data.task import Task
 from saccade.models import late_dynamo
 from saccade.models.network import Network
-from saccade.runtime.errors import ResourceError
+from saccade.runtime.errors import ResourceError, UsageError
 from saccade.runtime.seeds import generator
-from saccade.training.backward import Gradients
+from saccade.training.backward import Gradients, statistics_move
 from saccade.training.gradients import NotFinite, blame
 from saccade.training.history import History
 from saccade.training.inputs import Inputs
@@ -56,14 +56,22 @@ class Updater:
 
         Raises:
             NotFinite: loss or gradients are not finite; nothing was updated.
-            ResourceError: a single picture does not fit into memory (E404).
+            ResourceError: a single picture (two, for BatchNorm) does not fit into memory (E404).
+            UsageError: a single picture, and BatchNorms that want more (E238).
         """
+        if len(rows) == 1 and statistics_move(self.network):
+            raise UsageError(
+                "A step of a single picture gives BatchNorm no statistics to learn from.",
+                code="238",
+                where=f"{self.network.name}, --batch-size {self.recipe.batch_size}",
+                fix="choose --batch-size 2 or more, or --statistics frozen if it is pretrained",
+            )
         value = None
         while value is None:
             try:
                 value = self._gradients(rows, epoch=epoch, step=step)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._halve(len(rows), error)
         norm = total_norm(self.network.parameters())
@@ -108,7 +116,8 @@ class Updater:
         return float(weights[part.long()].sum() / weights[whole.long()].sum())
 
     def _halve(self, num_rows: int, error: BaseException) -> None:
-        if self.pieces >= num_rows:
+        most = num_rows // 2 if statistics_move(self.network) else num_rows
+        if self.pieces >= most:
             raise ResourceError(
                 "The memory does not hold one training step of a single picture.",
                 code="404",
@@ -116,7 +125,7 @@ class Updater:
                 fix="choose a smaller --img-size or --model, fewer stages with --unfreeze, "
                 "or close other programs",
             ) from error
-        self.pieces = min(self.pieces * 2, num_rows)
+        self.pieces = min(self.pieces * 2, most)
         sentence = (
             f"Memory does not hold {num_rows} pictures at once; each step is now computed in "
             f"{self.pieces} pieces and updated from once, as before."
@@ -127,7 +136,8 @@ class Updater:
             torch.cuda.empty_cache()
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, here or on an accelerator."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
         text in str(error).lower() for text in ("can't allocate memory", "out of memory")
     )
