@@ -227,6 +227,7 @@ def data_facts(catalog: Catalog, task: Task, findings: Sequence[Finding]) -> dic
         "num_used": len(catalog),
         "task": dataclasses.asdict(task),
         "classes": list(task.classes),
+        "label_columns": list(catalog.label_columns),  # in the order of the marks in split.csv
         "skipped": [
             {**dataclasses.asdict(own), "path": encode_name(own.path)} for own in catalog.skipped
         ],

@@ -64,7 +64,8 @@ def read_rivals(places: Sequence[str | Path], *, group: str = "") -> list[Rival]
             for own in rivals
         ]
     task = known or _common_task([rival.table for rival in rivals])
-    return [_with_task(rival, task, first=rivals[0].name) for rival in rivals]
+    giver = next((own.name for own in rivals if own.table.task == task), rivals[0].name)
+    return [_with_task(rival, task, giver=giver) for rival in rivals]
 
 
 def _of_run(run: Run) -> Rival:
@@ -108,26 +109,30 @@ def _test_part(table: Predictions, where: str) -> Predictions:
 def _common_task(tables: Sequence[Predictions]) -> Task:
     """Return one task for tables that say nothing of theirs but their cells.
 
-    A class that one of them never met and never answered is a class all the same.
+    The first that has scores says what the classes are. Without any, a class that one of them
+    never met and never answered is a class all the same.
     """
     first = tables[0].task
-    if first.kind not in ONE_ANSWER or any(table.scored for table in tables):
+    if first.kind not in ONE_ANSWER:
         return first
+    scored = [own.task for own in tables if own.scored and own.task.kind in ONE_ANSWER]
+    if scored:
+        return scored[0]
     names = tuple(sorted({name for table in tables for name in table.task.classes}))
     return dataclasses.replace(
         first, kind="multiclass" if len(names) != 2 else "binary", classes=names
     )
 
 
-def _with_task(rival: Rival, task: Task, *, first: str) -> Rival:
-    """Return the rival with its answers in the form of a task.
+def _with_task(rival: Rival, task: Task, *, giver: str) -> Rival:
+    """Return the rival with its answers in the form of a task, which `giver` has.
 
     Raises:
         DataError: it answers another question (E381).
     """
     own = rival.table.task
     if own.kind != task.kind and not {own.kind, task.kind} <= ONE_ANSWER:
-        raise _other(rival.name, f"its task is {own.kind}, and that of {first} is {task.kind}")
+        raise _other(rival.name, f"its task is {own.kind}, and that of {giver} is {task.kind}")
     if own.kind == "regression" or own.classes == task.classes:
         return dataclasses.replace(rival, table=dataclasses.replace(rival.table, task=task))
     missing = sorted(set(task.classes) - set(own.classes))
@@ -135,7 +140,7 @@ def _with_task(rival: Rival, task: Task, *, first: str) -> Rival:
     if unknown or (missing and rival.table.scored):
         found = [f"it lacks {listed(map(encode_name, missing))}"] if missing else []
         found += [f"only it has {listed(map(encode_name, unknown))}"] if unknown else []
-        raise _other(rival.name, f"its classes are not those of {first}: {'; '.join(found)}")
+        raise _other(rival.name, f"its classes are not those of {giver}: {'; '.join(found)}")
     return dataclasses.replace(rival, table=_renumbered(rival.table, task))
 
 

@@ -149,8 +149,9 @@ def _aligned(rivals: Sequence[Rival]) -> list[Rival]:
         _check_same(rivals[0], rival, keys[0], own)
     found = []
     for rival, own in zip(rivals, keys, strict=True):
-        order = sorted(range(len(own)), key=lambda row: (own[row], rival.table.paths[row]))
-        found.append(rival.take(order))
+        # The label too: copies of one picture may have labels that contradict each other.
+        ranks = list(zip(own, rival.table.truths, rival.table.paths, strict=True))
+        found.append(rival.take(sorted(range(len(own)), key=ranks.__getitem__)))
     return found
 
 
@@ -173,16 +174,15 @@ def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequenc
             "network has a say in these), or ask both models about one folder: saccade eval RUN "
             "FOLDER --output a.csv",
         )
-    labels = dict(zip(keys, first.table.truths, strict=True))
-    differing = [
-        row
-        for row, (key, label) in enumerate(zip(others, other.table.truths, strict=True))
-        if labels[key] != label
-    ]
+    known = Counter(zip(keys, first.table.truths, strict=True))
+    labelled = list(zip(others, other.table.truths, strict=True))
+    differing = Counter(labelled) - known
     if differing:
-        named = [other.table.paths[row] for row in differing]
+        named = [
+            path for path, own in zip(other.table.paths, labelled, strict=True) if own in differing
+        ]
         raise DataError(
-            f"{len(differing)} of {len(keys)} test pictures have another label in {other.name} "
+            f"{differing.total()} of {len(keys)} test pictures have another label in {other.name} "
             f"than in {first.name}.",
             code="380",
             where=listed(map(encode_name, named)),

@@ -1,12 +1,13 @@
 """The checks of a run's files, table, split and pictures; they need no network."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from saccade.data.decode import Unreadable
-from saccade.data.labels import as_number
+from saccade.data.labels import as_number, marked, pieces_of
 from saccade.data.listing import list_data
 from saccade.data.manifests import ColumnNames
 from saccade.data.split import PARTS
@@ -88,26 +89,47 @@ def labels_are_the_truth(papers: Papers) -> str:
     labels = {row.path: row.label for row in papers.split}
     if table.truth is None:
         raise Failed("predictions.csv has no true labels")
-    if task.kind == "multilabel" and not task.separator:
-        raise NotChecked("the labels come from several columns, which split.csv does not name")
+    columns = papers.facts.get("data", {}).get("label_columns") or ()
+    if not columns and _from_unknown_columns(labels.values(), task):
+        raise NotChecked("the labels come from several columns, which run.json does not name")
 
     wrong = [
         path
         for path, truth in zip(table.paths, table.truth, strict=True)
-        if path in labels and not _agree(labels[path], truth, task)
+        if path in labels and not _agree(labels[path], truth, task, columns)
     ]
     if wrong:
         raise Failed(f"the truth in predictions.csv is not the label in split.csv: {_names(wrong)}")
     return f"the truth of all {len(table)} pictures is their label in split.csv"
 
 
-def _agree(label: str, truth: Any, task: Task) -> bool:  # noqa: ANN401 - a row of the truth
+def _from_unknown_columns(labels: Iterable[str], task: Task) -> bool:
+    """Say whether the cells are marks of 0/1 columns, in a run that wrote down no columns."""
+    if task.kind == "multilabel":
+        return not task.separator
+    marks = re.compile(r"[01](\|[01])+")
+    return bool(task.classes) and all(
+        label not in task.classes and marks.fullmatch(label) for label in labels
+    )
+
+
+def _agree(
+    label: str,
+    truth: Any,  # noqa: ANN401 - a row of the truth
+    task: Task,
+    columns: Sequence[str],
+) -> bool:
     if task.kind == "regression":
         return as_number(label) == float(truth)
     if task.kind == "multilabel":
-        names = {name.strip() for name in label.split(task.separator)} - {""}
-        return names == {name for name, own in zip(task.classes, truth, strict=True) if own}
-    return label == task.classes[int(truth)]
+        true = {name for name, own in zip(task.classes, truth, strict=True) if own}
+    else:
+        true = {task.classes[int(truth)]}
+    if columns:
+        return set(marked(label, columns)) == true
+    if task.kind == "multilabel":
+        return set(pieces_of(label, task.separator)) == true
+    return {label} == true
 
 
 def nothing_is_in_two_parts(papers: Papers) -> str:

@@ -75,6 +75,35 @@ def test_a_class_called_train_with_folders_in_it_is_a_class_among_others(photos:
     assert parts_and_labels(root) == {("", "train"): 2, ("", "car"): 2}
 
 
+def test_a_flat_test_part_beside_classes_for_training_has_no_labels(photos: Photos) -> None:
+    root = photos({"Train/cat": 2, "Train/dog": 1, "test": 2, "val": 0})
+    found = listing(root)
+    assert parts_and_labels(root) == {("train", "cat"): 2, ("train", "dog"): 1}
+    assert found.layout == "2 class folders under Train/"
+    assert [(own.path, own.reason, own.sentence) for own in found.skipped] == [
+        (f"test/{n}.png", "outside", "lies beside the class folders, so it has no label")
+        for n in range(2)
+    ]
+
+
+@pytest.mark.parametrize("below", ["", "train/"])
+def test_classes_that_are_all_called_like_parts_are_refused(photos: Photos, below: str) -> None:
+    root = photos({f"{below}train": 2, f"{below}Test": 2})
+    with pytest.raises(DataError) as caught:
+        listing(root)
+    assert str(caught.value) == (
+        "All 2 classes are called like parts of a split, not like what pictures show: Test, "
+        "train.\n"
+        f"  where: {root}\n"
+        "  fix:   put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
+        "folders if they are classes"
+    )
+
+
+def test_one_class_may_be_called_like_a_part(photos: Photos) -> None:
+    assert parts_and_labels(photos({"train": 2})) == {("", "train"): 2}
+
+
 def test_train_alone_holds_the_classes(photos: Photos) -> None:
     assert parts_and_labels(photos({"train/a": 1, "train/b": 1})) == {
         ("train", "a"): 1,

@@ -79,6 +79,14 @@ def test_windows_paths_and_absolute_paths_are_found(photos: Photos) -> None:
     assert scan(path).paths == ("pool/0.png", "pool/1.png")
 
 
+def test_windows_paths_that_look_like_escapes_are_found(photos: Photos) -> None:
+    root = photos({"img/xray": 1, "data/users": 1})
+    path = table(root, "file,label\nimg\\xray\\0.png,a\ndata\\users\\0.png,b\n")
+    assert scan(path).paths == ("data/users/0.png", "img/xray/0.png")
+    path = table(root, "file,label\nimg\\xray\\1.png,a\n")
+    assert message(path).startswith("1 of 1 rows name a file that is not there: ")
+
+
 @pytest.fixture
 def parquet(photos: Photos) -> Callable[[Mapping[str, list[Any]], Mapping[str, Any]], Path]:
     pyarrow = pytest.importorskip("pyarrow")

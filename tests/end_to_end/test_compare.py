@@ -213,16 +213,20 @@ def test_other_test_pictures_are_refused_with_how_many_and_which(runs: Path) -> 
     )
 
 
-def edited(source: Path, target: Path, change: Callable[[dict[str, str]], None]) -> Path:
-    with source.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        change(row)
+def written(target: Path, rows: list[dict[str, str]]) -> Path:
     with target.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
     return target
+
+
+def edited(source: Path, target: Path, change: Callable[[dict[str, str]], None]) -> Path:
+    with source.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        change(row)
+    return written(target, rows)
 
 
 def test_other_labels_of_the_same_pictures_are_refused(runs: Path, tmp_path: Path) -> None:
@@ -241,6 +245,42 @@ def test_other_labels_of_the_same_pictures_are_refused(runs: Path, tmp_path: Pat
         f"{runs / 'little'}.",
         f"  where: {changed[0]}, {changed[1]}",
     ]
+
+
+def test_copies_whose_labels_contradict_are_compared_with_themselves(
+    runs: Path, tmp_path: Path
+) -> None:
+    """Two test pictures of one content, one labelled rightly: whichever comes first."""
+    with (runs / "much" / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
+    rows[-1]["hash"] = rows[0]["hash"]
+    assert rows[-1]["truth"] != rows[0]["truth"]
+    renamed = [{**row, "file": f"{99 - number}.png"} for number, row in enumerate(rows)]
+    written(tmp_path / "a.csv", rows)
+    written(tmp_path / "b.csv", renamed)
+    for other in ("a.csv", "b.csv"):
+        one = saccade.compare([tmp_path / "a.csv", tmp_path / other]).standings[1].difference
+        assert one is not None
+        assert (one.value, one.p) == (0, 1)
+    renamed[0]["truth"] = renamed[-1]["truth"]
+    written(tmp_path / "b.csv", renamed)
+    done = cli("compare", "a.csv", "b.csv", cwd=tmp_path)
+    assert "SACCADE-E380: 1 of 24 test pictures have another label in b.csv" in done.stderr
+
+
+def test_a_table_of_answers_and_one_of_scores_with_more_classes_agree_in_either_order(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "plain.csv").write_text("truth,prediction\nx,x\ny,y\nx,y\n")
+    scores = "truth,score:w,score:x,score:y\nx,0,1,0\ny,0,0,1\nx,0,1,0\n"
+    (tmp_path / "scored.csv").write_text(scores)
+    (tmp_path / "more.csv").write_text("truth,prediction\nx,x\ny,y\nx,v\n")
+    for order, more in ((("plain", "scored"), 1), (("scored", "plain"), -1)):
+        found = saccade.compare([tmp_path / f"{name}.csv" for name in order])
+        assert found.standings[1].difference.more == more
+    for order in (("more.csv", "scored.csv"), ("scored.csv", "more.csv")):
+        done = cli("compare", *order, cwd=tmp_path)
+        assert "more.csv does not: its classes are not those of scored.csv:" in done.stderr
 
 
 def test_other_classes_are_refused_by_name(runs: Path, tmp_path: Path) -> None:

@@ -489,6 +489,34 @@ def test_other_tasks_and_groups_are_verified_too(
     assert said(verdict, "leaks").endswith("; 12 groups kept whole")
 
 
+@pytest.mark.parametrize(
+    ("kind", "names"), [("binary", "ba"), ("multiclass", "cab"), ("multilabel", "cab")]
+)
+def test_labels_from_columns_of_marks_are_verified_and_without_their_names_not_blamed(
+    made: Path, tmp_path: Path, kind: str, names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road, "STUDIES", ())
+    lines = [f"file,{','.join(names)}"]
+    for label in range(len(names)):
+        for number in range(20):
+            marks = [int(place == label) for place in range(len(names))]
+            if kind == "multilabel" and number % 2:
+                marks[0] = 1
+            place = made / "pictures" / f"class{label}" / f"{number:03}.png"
+            lines.append(",".join([str(place), *map(str, marks)]))
+    (tmp_path / "data.csv").write_text("\n".join(lines) + "\n")
+    run = saccade.train(tmp_path / "data.csv", QUICK.replace(epochs=1), output=tmp_path / "run")
+    assert (run.task.kind, run.task.classes) == (kind, tuple(sorted(names)))
+    verdict = saccade.verify(run.folder)
+    assert {own.name: own.sentence for own in verdict.checks if own.outcome != HELD} == {}
+    edit_json(run.folder / "run.json", lambda own: own["data"].pop("label_columns"))
+    old = saccade.verify(run.folder)
+    assert {own.name: own.outcome for own in old.checks if own.outcome != HELD} == {
+        "labels": UNKNOWN
+    }
+    assert said(old, "labels").endswith("from several columns, which run.json does not name")
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_a_temperature_fitted_again_on_calibrated_scores_is_1(kind: str) -> None:
     rng = np.random.default_rng(0)

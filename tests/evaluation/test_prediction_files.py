@@ -106,6 +106,14 @@ def test_the_file_itself_says_what_its_task_is(
     assert (back.task.kind, back.task.classes) == (table.task.kind, table.task.classes)
 
 
+def test_whole_numbers_in_a_table_of_ours_are_a_quantity_where_they_are_written_so(
+    make_table: Make, tmp_path: Path
+) -> None:
+    table = make_table("regression", [1, 2], [[3.0], [2.0]])
+    table.write_csv(tmp_path / "p.csv")
+    assert same(read_csv(tmp_path / "p.csv"), table)
+
+
 def test_multilabel_tables_whose_labels_stand_alone_are_known_by_their_scores(
     make_table: Make, tmp_path: Path
 ) -> None:
@@ -156,12 +164,35 @@ class TestTablesOfOthers:
             ("\n".join(f"{i},{i + 1}" for i in range(30)), "regression"),
             ("nan,inf\ninf,nan", "binary"),
             ("a|b,a\nb,b", "multilabel"),
+            ("1,1.0\n0,0.0", "binary"),
+            ("1,1.5\n0,0.0", "regression"),
+            ("\n".join(f"{i},{i}.0" for i in range(15)), "multiclass"),
         ],
     )
     def test_the_cells_say_what_kind_of_answer_it_is(
         self, tmp_path: Path, cells: str, kind: str
     ) -> None:
         assert self.read(tmp_path, f"truth,prediction\n{cells}\n").task.kind == kind
+
+    def test_the_space_around_cells_is_no_part_of_a_name(self, tmp_path: Path) -> None:
+        table = self.read(tmp_path, "file, truth, prediction\n a.png, cat, cat\nb.png,dog ,dog\n")
+        assert (table.paths, table.task.classes) == (("a.png", "b.png"), ("cat", "dog"))
+        assert table.truths == table.prediction == ("cat", "dog")
+        table = self.read(tmp_path, "truth, score: cat, score:dog \ncat, 0.5, 0.5\n")
+        assert (table.task.classes, table.truths) == (("cat", "dog"), ("cat",))
+        table = self.read(tmp_path, "truth,prediction\ncat | dog,dog\ncat,cat|dog\n")
+        assert table.task.classes == ("cat", "dog")
+
+    def test_a_whole_number_is_one_class_however_it_is_written(self, tmp_path: Path) -> None:
+        text = "truth,prediction\n1,1.0\n0,0.0\n01,1\n"
+        table = self.read(tmp_path, text)
+        assert (table.task.classes, table.truths) == (("0", "01", "1"), ("1", "0", "01"))
+        assert table.prediction == ("1", "0", "1")
+        known = Task(kind="binary", classes=("0", "1"))
+        back = self.read(tmp_path, text.replace("01", "1"), task=known)  # type: ignore[arg-type]
+        assert back.prediction == back.truths == ("1", "0", "1")
+        table = self.read(tmp_path, "truth,prediction\n1.0,a\na,1.0\n")
+        assert table.task.classes == ("1.0", "a")
 
     def test_the_kind_can_be_said(self, tmp_path: Path) -> None:
         table = self.read(tmp_path, "truth,prediction\n1,2\n3,4\n", kind="regression")
@@ -264,6 +295,13 @@ WRONG = [
         "such as 'a' where the scores say 'b'.\n"
         "  where: {path}, line 3\n"
         "  fix:   leave out the column prediction, or the score columns to judge the answers alone",
+    ),
+    (
+        "truth,prediction,score:a,score:b\na,a,0.9,0.1\n,b,0.2,0.8\n",
+        "556",
+        "1 of 2 rows have no truth.\n"
+        "  where: {path}, line 3\n"
+        "  fix:   fill in the column truth, or leave these rows out",
     ),
     (
         "truth,prediction\na,a\n,b\nb,b\n",

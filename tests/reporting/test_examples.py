@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from saccade.data.task import Task
+from saccade.data.task import Kind, Task
 from saccade.evaluation.intervals import wilson
 from saccade.reporting.examples import MAX_CLASSES, galleries, labels_of
 from saccade.reporting.facts import ResultFacts
@@ -41,10 +42,17 @@ def test_a_picture_with_two_labels_stands_for_both() -> None:
     assert [p.name for p in cat.pictures] == [p.name for p in dog.pictures] == ["a"]
 
 
-def test_columns_of_zero_and_one_name_their_labels() -> None:
-    task = Task(kind="multilabel", classes=("cat", "dog"))
-    assert labels_of("0|1", task) == ("dog",)
-    assert labels_of("0|0", task) == ()
+@pytest.mark.parametrize("kind", ["multilabel", "binary"])
+def test_columns_of_zero_and_one_name_their_labels_in_the_tables_order(kind: Kind) -> None:
+    task = Task(kind=kind, classes=("cat", "dog"))
+    columns = ("dog", "cat")
+    assert labels_of("0|1", task, columns) == ("cat",)
+    assert labels_of("0|0", task, columns) == ()
+    known = {"task": task, "album": album(), "results": ResultFacts()}
+    cat, dog = galleries([row("a", "1|0"), row("b", "0|1")], columns=columns, **known)
+    assert [p.name for p in cat.pictures] == ["b"]
+    assert [p.name for p in dog.pictures] == ["a"]
+    assert galleries([row("a", "1|0")], **known) == ()  # as old runs, which name no columns
 
 
 def test_a_regression_shows_the_range_of_its_target() -> None:

@@ -188,10 +188,14 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
 
     Pictures in folders within a class folder belong to that class.
     Folders named train, val and test (and their other spellings) are taken for parts when they
-    hold folders themselves; the class is then the first folder below them.
+    hold folders themselves (see `part_folders`); the class is then the first folder below them.
+
+    Classes that are all called like parts are an error and no finding: what would be learned is
+    how the parts differ, and a score of that looks like one of the pictures' content.
 
     Raises:
-        DataError: the folder is empty (E302) or has no class folders (E303).
+        DataError: the folder is empty (E302), has no class folders (E303), or its classes are
+            all called like parts (E318).
     """
     place = str(root)
     if not found.files:
@@ -208,9 +212,13 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     candidates, skipped = _with_labels(found.files, parts)
     if not candidates:
         raise _no_classes(place, found)
+    labels = {candidate.label for candidate in candidates}
+    if len(labels) > 1 and all(label.casefold() in PART_SPELLINGS for label in labels):
+        raise _classes_like_parts(place, labels)
+    with_labels = {candidate.path.split("/", 1)[0] for candidate in candidates} & parts.keys()
     return Listing(
         place=place,
-        layout=_layout({candidate.label for candidate in candidates}, parts),
+        layout=_layout(labels, with_labels),
         source=FolderSource(place=place),
         candidates=tuple(candidates),
         skipped=tuple(sorted(found.skipped + skipped, key=lambda own: own.path)),
@@ -239,15 +247,20 @@ def part_folders(found: Walk) -> dict[str, str]:
     """Return the top folders that are parts, each with "train", "validation" or "test".
 
     A class may be called "train": so they count only when each of them holds folders, and there
-    are two of them or nothing else.
+    are two of them or nothing else. Where all top folders have names of parts, one for training
+    that holds folders is enough: a test part whose pictures lie flat has no labels, as contests
+    give it out.
     """
     top = [folder for folder in found.folders if "/" not in folder]
     with_folders = {folder.split("/", 1)[0] for folder in found.folders if "/" in folder}
-    named = {
+    spelled = {
         folder: PART_SPELLINGS[folder.casefold()]
         for folder in top
-        if folder.casefold() in PART_SPELLINGS and folder in with_folders
+        if folder.casefold() in PART_SPELLINGS
     }
+    named = {folder: part for folder, part in spelled.items() if folder in with_folders}
+    if len(spelled) == len(top) and "train" in named.values():
+        return spelled
     several = len(set(named.values())) > 1 and "train" in named.values()
     return named if several or len(named) == len(top) else {}
 
@@ -271,7 +284,7 @@ def _with_labels(
     return candidates, skipped
 
 
-def _layout(labels: set[str], parts: dict[str, str]) -> str:
+def _layout(labels: set[str], parts: set[str]) -> str:
     count = f"{len(labels)} class folder{'s' if len(labels) != 1 else ''}"
     if not parts:
         return count
@@ -312,6 +325,17 @@ def _empty(place: str, found: Walk) -> DataError:
         code="302",
         where=encode_name(place) + (f" ({seen})" if seen else ""),
         fix="put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
+    )
+
+
+def _classes_like_parts(place: str, labels: set[str]) -> DataError:
+    return DataError(
+        f"All {len(labels)} classes are called like parts of a split, not like what pictures "
+        f"show: {listed(map(encode_name, sorted(labels)))}.",
+        code="318",
+        where=encode_name(place),
+        fix="put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
+        "folders if they are classes",
     )
 
 

@@ -100,6 +100,16 @@ def find_separator(labels: Sequence[str]) -> str:
     return ""
 
 
+def marked(cell: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns whose mark is 1, of a cell that holds the marks of several.
+
+    >>> marked("1|0|1", ("dog", "cat", "fox"))
+    ('dog', 'fox')
+    """
+    marks = cell.split("|")
+    return tuple(name for name, mark in zip(columns, marks, strict=False) if mark == "1")
+
+
 def pieces_of(cell: str, separator: str) -> tuple[str, ...]:
     """Return the labels in one cell, without the space around them, each once.
 

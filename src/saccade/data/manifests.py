@@ -1,5 +1,6 @@
 """What a table, or a folder with a metadata table, holds: candidates with labels and parts."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ def _file_key(cell: str, base: Path) -> str | None:
     Tried as written, without the space around it, with Windows' backslashes turned, and as
     saccade writes names that a table cannot hold.
     """
-    for text in dict.fromkeys((cell, cell.strip(), cell.replace("\\", "/"), decode_name(cell))):
+    for text in _spellings(cell):
         try:
             if not text or not (base / text).is_file():
                 continue
@@ -195,6 +196,13 @@ def _file_key(cell: str, base: Path) -> str | None:
             path = path.relative_to(base.resolve())
         return path.as_posix()
     return None
+
+
+def _spellings(cell: str) -> Iterable[str]:
+    found = [cell, cell.strip(), cell.replace("\\", "/")]
+    with contextlib.suppress(ValueError):  # a backslash that begins no escape of ours
+        found.append(decode_name(cell))
+    return dict.fromkeys(found)
 
 
 def _candidates(table: Table, columns: Columns, keys: Sequence[str]) -> list[Candidate]:

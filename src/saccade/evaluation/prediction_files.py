@@ -19,6 +19,7 @@ from saccade.runtime.errors import listed, nearest
 from saccade.runtime.store import encode_name
 
 _MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
+_WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*")
 _SUM_TOLERANCE = 0.01  # probabilities written with two decimals may miss 1 by this much
 
 
@@ -63,7 +64,10 @@ def _task(table: RawTable, kind: Kind | None) -> Task:
     classes = table.classes
     if not classes:
         split = table.labels if kind == "multilabel" else (lambda cell: [table.name(cell)])
-        classes = tuple(sorted({name for cell in answers if cell for name in split(cell)}))
+        names = {name for cell in answers if cell for name in split(cell)}
+        if not table.ours and all(map(_whole, names)):
+            names = set(map(_without_fraction, names))
+        classes = tuple(sorted(names))
     if kind == "multilabel":
         return Task(kind=kind, classes=classes, separator=LABEL_SEPARATOR, why="several labels")
     kind = "binary" if len(classes) == 2 else "multiclass"
@@ -73,7 +77,7 @@ def _task(table: RawTable, kind: Kind | None) -> Task:
 def _kind(table: RawTable, answers: list[str]) -> Kind:
     if table.classes:
         return "multilabel" if _several_labels(table, answers) else "multiclass"
-    if _quantities([cell for cell in answers if cell]):
+    if _quantities([cell for cell in answers if cell], ours=table.ours):
         return "regression"
     return "multilabel" if any(len(table.labels(c)) > 1 for c in answers) else "multiclass"
 
@@ -83,7 +87,7 @@ def _several_labels(table: RawTable, answers: list[str]) -> bool:
     known = set(table.classes)
     truth = table.columns.get("truth", [])
     if any(truth) or "truth" not in table.columns or table.ours:
-        for cell in answers:
+        for cell in answers if table.ours else filter(None, answers):
             if table.name(cell) not in known and set(table.labels(cell)) <= known:
                 return True
     scores = _numbers(table)
@@ -96,12 +100,26 @@ def _several_labels(table: RawTable, answers: list[str]) -> bool:
     )
 
 
-def _quantities(cells: Sequence[str]) -> bool:
-    """Whether the cells are values of a quantity and not names of classes."""
+def _quantities(cells: Sequence[str], *, ours: bool) -> bool:
+    """Whether the cells are values of a quantity and not names of classes.
+
+    We write 1.0 for a quantity and 1 for a class; others may write either for both.
+    """
     if not cells or not all(_finite(cell) for cell in cells):
         return False
-    whole = all(re.fullmatch(r"\s*[+-]?\d+\s*", cell) for cell in cells)
-    return not whole or len(set(cells)) > _MOST_NUMERIC_CLASSES
+    if ours and any("." in cell for cell in cells):
+        return True
+    return not all(map(_whole, cells)) or len(set(map(float, cells))) > _MOST_NUMERIC_CLASSES
+
+
+def _whole(cell: str) -> bool:
+    return _WHOLE.fullmatch(cell) is not None
+
+
+def _without_fraction(cell: str) -> str:
+    """Return a whole number as 1 where it is written 1.0, as pandas does beside empty cells."""
+    found = _WHOLE.fullmatch(cell)
+    return found.group(1) if found else cell
 
 
 def _finite(cell: str) -> bool:
@@ -171,7 +189,8 @@ def _answers(table: RawTable, column: str, task: Task) -> np.ndarray:
 def _indices(table: RawTable, names: Iterable[str], row: int, task: Task, column: str) -> list[int]:
     places = {name: index for index, name in enumerate(task.classes)}
     found = []
-    for name in names:
+    for own in names:
+        name = own if own in places or table.ours else _without_fraction(own)
         if name not in places:
             near = nearest(name, task.classes) or task.classes
             raise table.wrong(

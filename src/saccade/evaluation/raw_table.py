@@ -41,7 +41,7 @@ class RawTable:
             label = match.group() if match else text[position:]
             parts.append(label)
             position += len(label) + 1
-        return [self.name(p if self.ours else p.replace("\\|", "|")) for p in parts]
+        return [self.name(p if self.ours else p.replace("\\|", "|").strip()) for p in parts]
 
     def wrong(self, message: str, *, code: str, row: int | None = None, fix: str) -> ArtefactError:
         """Return the error that points at this file, and at the line of a row."""
@@ -104,10 +104,13 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
 
 
 def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int]) -> RawTable:
-    header = [c if c.startswith(SCORE_PREFIX) else c.strip() for c in header]
-    ours = set(OURS) <= set(header)
+    ours = set(OURS) <= {column.strip() for column in header}
     if ours:
+        header = [c if c.startswith(SCORE_PREFIX) else c.strip() for c in header]
         header = [_decoded_score(column, path) for column in header]
+    else:  # the space after a comma is no part of a name
+        header = [_without_space(column) for column in header]
+        rows = [[cell.strip() for cell in row] for row in rows]
     doubled = sorted({column for column in header if header.count(column) > 1})
     if doubled:
         raise ArtefactError(
@@ -144,6 +147,13 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
         lines=lines,
         ours=ours,
     )
+
+
+def _without_space(column: str) -> str:
+    column = column.strip()
+    if not column.startswith(SCORE_PREFIX):
+        return column
+    return SCORE_PREFIX + column.removeprefix(SCORE_PREFIX).strip()
 
 
 def _decoded_score(column: str, path: Path) -> str:

@@ -74,7 +74,7 @@ def collect(
     shown = preview_galleries(preview, album)
     with parsing(run_folder / "trust.json"):
         studies = studies_of(trust, album)
-    examples = galleries(rows, task=task, album=album, results=results)
+    examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
         name=run_folder.resolve().name,
         folder=_spoken(run_folder),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.data.labels import marked, pieces_of
 from saccade.data.task import Task
 from saccade.reporting.facts import Gallery, ResultFacts
 from saccade.reporting.folder import SplitRow
@@ -17,9 +18,18 @@ MAX_EACH = 8
 
 
 def galleries(
-    rows: Sequence[SplitRow], *, task: Task, album: Album, results: ResultFacts
+    rows: Sequence[SplitRow],
+    *,
+    task: Task,
+    album: Album,
+    results: ResultFacts,
+    columns: Sequence[str] = (),
 ) -> tuple[Gallery, ...]:
     """Return the example pictures, all from the training part (or from all where it is empty).
+
+    `columns` are those whose marks the labels are, in the table's order; () = the labels are
+    names. Where no label names a class, as in old runs that wrote down no columns, there are
+    no examples.
 
     With more than 60 classes those with the lowest recall in the judged part are shown, for
     they are the ones to look at; without results, the first by name.
@@ -32,28 +42,26 @@ def galleries(
     each = max(1, min(MAX_EACH, MAX_PICTURES // max(min(len(task.classes), MAX_CLASSES), 1)))
     made = []
     for name in _chosen(task, results):
-        own = [row for row in known if name in labels_of(row.label, task)]
+        own = [row for row in known if name in labels_of(row.label, task, columns)]
         kept = spread(own, each)
         note = f"{len(kept)} of {plural(len(own), 'picture')} in {known[0].part}"
         pictures = tuple(album.picture(row.path) for row in kept)
         made.append(Gallery(caption=name, note=note, pictures=pictures))
-    return tuple(made)
+    return tuple(made) if any(own.pictures for own in made) else ()
 
 
-def labels_of(label: str, task: Task) -> tuple[str, ...]:
+def labels_of(label: str, task: Task, columns: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the classes that a cell of split.csv names.
 
-    >>> labels_of("1|0|1", Task(kind="multilabel", classes=("cat", "dog", "fox")))
-    ('cat', 'fox')
+    >>> task = Task(kind="multilabel", classes=("cat", "dog", "fox"))
+    >>> labels_of("1|0|0", task, columns=("dog", "cat", "fox"))
+    ('dog',)
     """
-    if task.kind != "multilabel":
-        return (label,)
-    if task.separator:
-        return tuple(part.strip() for part in label.split(task.separator) if part.strip())
-    cells = label.split("|")
-    if len(cells) == len(task.classes) and set(cells) <= {"0", "1", "0.0", "1.0"}:
-        return tuple(n for n, cell in zip(task.classes, cells, strict=True) if float(cell))
-    return tuple(cells)
+    if columns:
+        return marked(label, columns)
+    if task.kind == "multilabel" and task.separator:
+        return pieces_of(label, task.separator)
+    return (label,)
 
 
 def _chosen(task: Task, results: ResultFacts) -> list[str]:

@@ -43,6 +43,7 @@ class DataFacts:
     layout: str = ""
     num_files: int = 0
     num_used: int = 0
+    label_columns: tuple[str, ...] = ()  # whose marks the labels are; () = the labels are names
     skipped: tuple[Skipped, ...] = ()
     findings: tuple[Finding, ...] = ()
     fingerprint: str = ""

@@ -61,7 +61,9 @@ def facts_of_look(
         model=ModelFacts(),
         learning=LearningFacts(),
         results=results,
-        examples=galleries(rows, task=task, album=album, results=results),
+        examples=galleries(
+            rows, task=task, album=album, results=results, columns=data.label_columns
+        ),
         checks=checks(task, data=data, split=split, results=results, rows=rows, predictions=None),
         studies=studies,
         left_out=left_out(trust),

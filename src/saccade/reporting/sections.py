@@ -67,6 +67,7 @@ def data_of(data: Mapping[str, Any]) -> DataFacts:
         layout=str(data.get("layout", "")),
         num_files=int(data.get("num_files", 0)),
         num_used=int(data.get("num_used", 0)),
+        label_columns=tuple(map(str, data.get("label_columns", ()))),
         skipped=skipped,
         findings=tuple(sorted(findings, key=lambda f: order.get(f.severity, 2))),
         fingerprint=str(data.get("fingerprint", "")),
