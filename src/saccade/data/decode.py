@@ -185,7 +185,11 @@ def decoders() -> dict[str, str]:
 
 
 def resize(
-    pixels_HWC: NDArray[np.uint8], *, size_hw: tuple[int, int], interpolation: str
+    pixels_HWC: NDArray[np.uint8],
+    *,
+    size_hw: tuple[int, int],
+    interpolation: str,
+    box: tuple[float, float, float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the picture at another size, with Pillow's antialiased filters.
 
@@ -193,12 +197,13 @@ def resize(
         pixels_HWC: uint8 RGB.
         size_hw: height and width wanted, in pixels.
         interpolation: nearest, bilinear, bicubic or lanczos.
+        box: left, top, right and bottom of the piece that is wanted; None: all of it.
     """
     height, width = size_hw
-    if pixels_HWC.shape[:2] == (height, width):
+    if box is None and pixels_HWC.shape[:2] == (height, width):
         return pixels_HWC
     image = Image.fromarray(pixels_HWC)
-    return np.asarray(image.resize((width, height), _RESAMPLE[interpolation]))
+    return np.asarray(image.resize((width, height), _RESAMPLE[interpolation], box=box))
 
 
 def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:
