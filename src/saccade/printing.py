@@ -57,8 +57,8 @@ def as_csv(
 ) -> str:
     r"""Return the answers as CSV: file, label, score, what was asked for, a column a class, error.
 
-    `unknown` and `unsure` are yes or no; `labels` are joined by `|`, and a `|` inside a name is
-    written `\|`, as in predictions.csv.
+    `unknown` and `unsure` are yes or no; several labels are joined by `|`, and a `|` inside a
+    name is written `\|`, as in predictions.csv. Without classes the answers are numbers.
     """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -68,7 +68,9 @@ def as_csv(
         scores = [repr(answer.scores[name]) if answer.scores else "" for name in classes]
         score = "" if answer.error else repr(answer.score)
         cells = ["" if answer.error else _cell(answer, mark) for mark in marks]
-        label = encode_name(answer.label)
+        label = encode_name(answer.label) if classes else answer.label
+        if answer.several is not None:
+            label = _joined(answer.several)
         table.writerow([encode_name(answer.path), label, score, *cells, *scores, answer.error])
     return out.getvalue()
 
@@ -78,9 +80,12 @@ def _cell(answer: "Prediction", mark: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        escaped = [encode_name(name).replace("|", "\\|") for name in value]
-        return "|".join(escaped)
+        return _joined(value)
     return repr(value)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "|".join(encode_name(name).replace("|", "\\|") for name in names)
 
 
 def as_json_lines(answers: "Sequence[Prediction]", marks: Sequence[str] = ()) -> str:
