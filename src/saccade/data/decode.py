@@ -6,7 +6,8 @@ What a picture looks like is defined by Pillow; plain JPEGs come to the same pix
 Every picture takes this one way, in scan, cache, prediction and report:
 
 * formats: JPEG, PNG, WebP, BMP, GIF, TIFF, recognised by their first bytes, never by the name;
-* at most 64 megapixels, known from the header before anything is unpacked;
+* at most 64 megapixels, and a million pixels a side, known from the header before anything is
+  unpacked;
 * turned as EXIF says; the first frame or page of several;
 * 16 bits scaled to 8 (65535 becomes 255), never clipped; gray and palette become RGB;
 * transparency laid on white;
@@ -86,7 +87,7 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
-RULES = 1
+RULES = 2
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
 MAX_APART = 3  # of 255, between two decoders of one picture (RELIABILITY A7); a mean of
