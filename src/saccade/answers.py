@@ -32,6 +32,7 @@ class Prediction:
     labels: tuple[str, ...] = ()  # classes that hold the truth as often as asked for, best first
     low: float = math.nan  # regression: the values that hold the truth as often as asked for
     high: float = math.nan
+    several: tuple[str, ...] | None = None  # multi-label: what `label` joins, one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,7 @@ def answers_of(
                 labels=() if sets_NK is None else _names(task, sets_NK[row], judged_NK[row]),
                 low=low,
                 high=high,
+                several=_chosen(table, row),
             )
         )
     return found
@@ -190,6 +192,13 @@ def answers_of(
 def _names(task: Task, set_K: np.ndarray, scores_K: np.ndarray) -> tuple[str, ...]:
     order = np.argsort(-scores_K, kind="stable")
     return tuple(task.classes[place] for place in order if set_K[place])
+
+
+def _chosen(table: Predictions, row: int) -> tuple[str, ...] | None:
+    """Return the labels of a row one by one; None where each row has one answer."""
+    if table.task.kind != "multilabel":
+        return None
+    return tuple(table.task.classes[place] for place in np.flatnonzero(table.predicted[row]))
 
 
 def _stretch(table: Predictions, row: int, limits: Limits) -> tuple[float, float]:

@@ -23,9 +23,11 @@ from saccade.flags import (
 from saccade.runtime.errors import UsageError
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import Progress, choose_progress
-from saccade.runtime.store import encode_name, json_text
+from saccade.runtime.store import json_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from saccade.data.catalog import Catalog
     from saccade.evaluation.predictions import Predictions
 
@@ -193,7 +195,7 @@ def evaluate(
 
         grouping.check_named(group, has_columns=data is not None)
         if data is None:
-            table = read_csv(Path(model))
+            table, truth = read_csv(Path(model)), None
             groups = grouping.named_by(group, table.paths) if group else None
         else:
             columns = {
@@ -202,9 +204,9 @@ def evaluate(
                 "group_column": grouping.column_of(group, column=""),
             }
             with choose_progress(quiet=quiet or as_json) as progress:
-                table, catalog = _asked_of(model, data, columns=columns, progress=progress)
+                table, catalog, truth = _asked_of(model, data, columns=columns, progress=progress)
             groups = grouping.groups_of(catalog, group)
-        metrics = measure(table, groups=groups)
+        metrics = measure(table, groups=groups, training_truth=truth, whole=data is None)
         if output is not None:
             table.write_csv(_new_file(output))
         if as_json:
@@ -216,22 +218,19 @@ def evaluate(
 
 def _asked_of(
     model: str, data: str, *, columns: dict[str, str], progress: Progress
-) -> tuple["Predictions", "Catalog"]:
-    """Return what a model says of labelled pictures, and tell what was left out or known to it."""
-    from saccade.model import load
+) -> tuple["Predictions", "Catalog", "np.ndarray | None"]:
+    """Return what a model says of labelled pictures, and the truth of those that taught it.
 
-    table, catalog = load(model).predict_table(
-        data, labelled=True, progress=progress, columns=columns
-    )
-    for own in catalog.skipped:
-        typer.echo(f"left out: {encode_name(own.path)}: {own.sentence}", err=True)
-    if seen := sum(part != "test" for part in table.parts):
-        typer.echo(
-            f"warning: {seen} of {len(table)} pictures taught or chose this model (by "
-            "content); they are counted as train and validation, not as test",
-            err=True,
-        )
-    return table, catalog
+    What was left out of them, or was known to the model, is told.
+    """
+    from saccade.model import load
+    from saccade.printing import eval_told
+
+    asked = load(model)
+    table, catalog = asked.predict_table(data, labelled=True, progress=progress, columns=columns)
+    for line in eval_told(table, catalog, asked.taught):
+        typer.echo(line, err=True)
+    return table, catalog, asked.training_truth()
 
 
 def _new_file(output: str, *, flag: str = "--output") -> Path:

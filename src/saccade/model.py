@@ -16,6 +16,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
 from saccade.evaluation.model_trust import ModelTrust, scores_of
+from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
@@ -39,8 +40,10 @@ class Model:
         *,
         device_name: str = "cpu",
         taught: Mapping[str, str] | None = None,
+        run_table: Path | None = None,
     ) -> None:
         self.bundle = bundle
+        self._run_table = run_table  # the predictions of the run that made it
         self.taught = taught or {}  # content hash -> part, of what taught or chose the model
         self.task: Task = bundle.task
         self._device = device_name
@@ -50,6 +53,16 @@ class Model:
         """Whether its run came to the test; False for the model of a run that was stopped."""
         provenance = self.bundle.config.get("saccade", {}).get("provenance", {})
         return bool(provenance.get("tested", True))
+
+    def training_truth(self) -> np.ndarray | None:
+        """Return the true answers of the pictures that taught it; None without its run.
+
+        Raises:
+            ArtefactError: the run's table of predictions cannot be read (E554-E567).
+        """
+        if self._run_table is None:
+            return None
+        return read_csv(self._run_table, task=self.task).rows("train").truth
 
     @property
     def trust(self) -> ModelTrust | None:
@@ -138,8 +151,8 @@ class Model:
         Scores are calibrated, as those of the run's own table are.
 
         Pictures that taught or chose the model, known by their content where it was loaded from
-        its run, are in the part that they had then; all others are in "test", unless the data
-        give parts of their own.
+        its run, are in the part that they had then, and all others in "test", whatever folder
+        they lie in. Without its run, pictures are in the parts that the data give, else in "test".
 
         Args:
             data: as in `scan`.
@@ -167,13 +180,14 @@ class Model:
         return replace(table, truth=truth), catalog
 
     def _table(self, catalog: Catalog, scores_NK: np.ndarray) -> Predictions:
+        given = [""] * len(catalog) if self.taught else catalog.parts
         return Predictions(
             task=self.task,
             paths=catalog.paths,
             hashes=catalog.hashes,
             parts=tuple(
                 self.taught.get(content, part or "test")
-                for content, part in zip(catalog.hashes, catalog.parts, strict=True)
+                for content, part in zip(catalog.hashes, given, strict=True)
             ),
             truth=None,
             scores=scores_NK,
@@ -241,18 +255,23 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     """
     path = Path(folder)
     machine.keep_pages()
-    inner = path / "model"
+    inner, real = path / "model", path.resolve()
+    table = _run_table(real) or _run_table(real.parent)
     return Model(
         load_bundle(inner if (inner / "config.json").is_file() else path),
         device_name=device.choose_device(device_name),
-        taught=_taught(path) or _taught(path.parent),
+        taught=None if table is None else _taught(table),
+        run_table=table,
     )
 
 
-def _taught(run_folder: Path) -> dict[str, str]:
-    """Return the part of every picture that taught or chose, by content; empty if unknown."""
-    path = run_folder / "predictions.csv"
-    if not path.is_file() or not (run_folder / "run.json").is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
+def _run_table(folder: Path) -> Path | None:
+    """Return the table of predictions of a run folder; None if there is none, or it is no run."""
+    path = folder / "predictions.csv"
+    return path if path.is_file() and (folder / "run.json").is_file() else None
+
+
+def _taught(table: Path) -> dict[str, str]:
+    """Return the part of every picture that taught or chose, by content."""
+    with table.open(encoding="utf-8", newline="") as file:
         return {row["hash"]: row["part"] for row in csv.DictReader(file) if row["part"] != "test"}

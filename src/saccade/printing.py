@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from saccade.runtime.store import encode_name, json_text, write_text
 
 if TYPE_CHECKING:
     from saccade.answers import Prediction
+    from saccade.data.catalog import Catalog
+    from saccade.evaluation.predictions import Predictions
 
 MARKS = ("unknown", "unsure", "labels", "low", "high")
 
@@ -57,8 +59,8 @@ def as_csv(
 ) -> str:
     r"""Return the answers as CSV: file, label, score, what was asked for, a column a class, error.
 
-    `unknown` and `unsure` are yes or no; `labels` are joined by `|`, and a `|` inside a name is
-    written `\|`, as in predictions.csv.
+    `unknown` and `unsure` are yes or no; several labels are joined by `|`, and a `|` inside a
+    name is written `\|`, as in predictions.csv. Without classes the answers are numbers.
     """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -68,7 +70,9 @@ def as_csv(
         scores = [repr(answer.scores[name]) if answer.scores else "" for name in classes]
         score = "" if answer.error else repr(answer.score)
         cells = ["" if answer.error else _cell(answer, mark) for mark in marks]
-        label = encode_name(answer.label)
+        label = encode_name(answer.label) if classes else answer.label
+        if answer.several is not None:
+            label = _joined(answer.several)
         table.writerow([encode_name(answer.path), label, score, *cells, *scores, answer.error])
     return out.getvalue()
 
@@ -78,9 +82,12 @@ def _cell(answer: "Prediction", mark: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        escaped = [encode_name(name).replace("|", "\\|") for name in value]
-        return "|".join(escaped)
+        return _joined(value)
     return repr(value)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "|".join(encode_name(name).replace("|", "\\|") for name in names)
 
 
 def as_json_lines(answers: "Sequence[Prediction]", marks: Sequence[str] = ()) -> str:
@@ -123,6 +130,29 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         )
     lost = (answer for answer in answers if answer.error)
     return [*told, *(f"not read: {encode_name(one.path)}: {one.error}" for one in lost)]
+
+
+def eval_told(table: "Predictions", catalog: "Catalog", taught: Mapping[str, str]) -> Iterator[str]:
+    """Yield what was left out of an evaluation, and what the model knew of it before.
+
+    Args:
+        table: what the model says of the pictures.
+        catalog: of these pictures.
+        taught: by content, what taught or chose the model; empty: nobody knows.
+    """
+    for own in catalog.skipped:
+        yield f"left out: {encode_name(own.path)}: {own.sentence}"
+    if seen := sum(content in taught for content in table.hashes):
+        yield (
+            f"warning: {seen} of {len(table)} pictures taught or chose this model (by content); "
+            "they are counted as train and validation, not as test"
+        )
+    if not taught:
+        parts = "they are in the parts that the data give" if any(catalog.parts) else "all are test"
+        yield (
+            "note: the run of this model is not here, so that nobody knows which of these "
+            f"pictures taught it; {parts}"
+        )
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:

@@ -89,6 +89,14 @@ def test_a_bomb_is_refused_from_its_header(name: str) -> None:
     assert caught.value.sentence.endswith("megapixels")
 
 
+def test_a_picture_of_more_than_a_million_pixels_a_side_is_refused() -> None:
+    with pytest.raises(Unreadable) as caught:
+        decode(encode_png(np.zeros((1, 1_000_001, 3), np.uint8)))
+    assert caught.value.reason == "too-large"
+    assert caught.value.sentence == "1000001 × 1 pixels: a side is longer than 1000000"
+    assert decode(encode_png(np.zeros((1_000_000, 1, 3), np.uint8))).pixels_HWC.shape[1] == 1
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_without_the_pixel_cap_a_bomb_reaches_the_decoder_negative_control(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -131,6 +131,24 @@ def test_pictures_without_names_of_their_own_are_called_by_their_rows(
     assert scan(path).paths == ("row-1", "row-2", "row-3")
 
 
+def test_bytes_in_a_struct_without_paths_are_called_by_their_rows(
+    parquet: Callable[..., Path], make_picture: Callable[..., bytes]
+) -> None:
+    images = [{"bytes": make_picture(n)} for n in range(3)]
+    path = parquet({"image": images, "label": ["a", "b", "a"]}, {})
+    assert labels(scan(path)) == {"row-1": "a", "row-2": "b", "row-3": "a"}
+
+
+def test_a_row_that_has_left_a_parquet_file_is_gone(
+    parquet: Callable[..., Path], make_picture: Callable[..., bytes]
+) -> None:
+    catalog = scan(parquet({"image": [make_picture(0)], "label": ["a"]}, {}))
+    with pytest.raises(DataError) as caught:
+        catalog.source.read("row-2")
+    assert caught.value.code == "SACCADE-E316"
+    assert "its row is no longer in the table (row-2)" in str(caught.value)
+
+
 def test_a_parquet_file_of_bare_bytes_is_read(
     parquet: Callable[..., Path], make_picture: Callable[..., bytes]
 ) -> None:

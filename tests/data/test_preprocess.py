@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.data import preprocess as preprocessing
 from saccade.data.preprocess import Preprocess
 
 SIZES = [
@@ -114,3 +115,25 @@ def test_padding_keeps_the_whole_picture_between_bars_of_the_mean_colour() -> No
     assert (canvas[:2] == [128, 102, 76]).all()  # 255 times 0.5, 0.4, 0.3, rounded
     assert (canvas[2:6] == 0).all()
     assert (canvas[6:] == [128, 102, 76]).all()
+
+
+def test_of_a_very_long_picture_only_what_is_seen_is_resized() -> None:
+    preprocess = preprocess_of((56, 0.875, "bicubic", "crop"))
+    for shape in ((1, 1_000_000, 3), (1_000_000, 1, 3), (1, 60_000_000, 3)):
+        pixels = np.full(shape, 90, np.uint8)
+        assert (preprocess.to_canvas(pixels) == np.full((64, 64, 3), 90)).all()
+
+
+@pytest.mark.parametrize("choice", CHOICES[:5], ids=str)
+def test_what_is_seen_of_a_long_picture_is_what_resizing_it_whole_would_give(
+    choice: tuple[int, float, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preprocess = preprocess_of(choice)
+    for height, width in ((9, 301), (300, 7), (40, 60), (2, 999)):
+        pixels = noise(height, width) // 2 + 64  # no white and no black for rounding to meet
+        whole = preprocess.to_canvas(pixels).astype(int)
+        with monkeypatch.context() as patch:
+            patch.setattr(preprocessing, "MAX_PIXELS", 0)
+            seen = preprocess.to_canvas(pixels).astype(int)
+        assert seen.shape == whole.shape
+        assert np.abs(seen - whole).max() <= 2

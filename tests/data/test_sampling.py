@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,10 @@ def test_after_the_deadline_no_more_than_a_split_needs_is_looked_at() -> None:
     assert late.is_over(2 * FEWEST_A_STRATUM, 2)
     assert not late.is_over(2 * FEWEST_A_STRATUM - 1, 2)
     assert not Limit().is_over(10**9, 2)
+
+
+def test_numbers_are_one_stratum_so_that_a_deadline_ends_the_look() -> None:
+    own = listing({f"{n / 10}": 1 for n in range(200)}, groups=5)
+    _, num_strata = drawn_order(replace(own, label_name="age"), seed=0)
+    assert num_strata == 1
+    assert drawn_order(own, seed=0)[1] == 200  # folders are classes, whatever they are called

@@ -14,6 +14,8 @@ import pytest
 
 from saccade.data import decode as door
 from saccade.data.decode import Decoded
+from saccade.data.pixel_store import PixelStore
+from saccade.data.preprocess import Preprocess
 from saccade.data.scan import scan
 from saccade.runtime.errors import DataError
 from saccade.runtime.progress import Progress
@@ -318,6 +320,23 @@ def test_listing_and_cataloguing_grow_in_step_with_the_rows(
 
     seconds(1_000)
     assert seconds(100_000) < 30 * max(seconds(10_000), 0.02)
+
+
+def test_a_picture_for_which_there_is_no_memory_is_left_out_and_the_others_are_looked_at(
+    photos: Photos, make_picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def canvas(own: Preprocess, pixels_HWC: np.ndarray) -> np.ndarray:
+        if pixels_HWC.shape[1] == 500:
+            raise MemoryError
+        return np.zeros((own.canvas_px, own.canvas_px, 3), np.uint8)
+
+    monkeypatch.setattr(Preprocess, "to_canvas", canvas)
+    root = photos({"cat": 2, "dog": 2})
+    (root / "cat" / "long.png").write_bytes(make_picture(9, width=500, height=1))
+    with PixelStore(Preprocess(size_px=8)) as pixels:
+        catalog = scan(root, pixels=pixels)
+    assert len(catalog) == 4
+    assert [(own.path, own.reason) for own in catalog.skipped] == [("cat/long.png", "memory")]
 
 
 def test_looking_needs_neither_torch_nor_pyarrow() -> None:

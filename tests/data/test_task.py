@@ -1,5 +1,6 @@
 """What is to be learned, chosen from the labels alone."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -202,6 +203,41 @@ def test_labels_of_several_columns_cannot_be_a_class_or_a_number() -> None:
         with pytest.raises(DataError) as caught:
             choose_task(own, requested=requested)
         assert caught.value.code == "SACCADE-E354"
+
+
+def test_labels_learned_from_columns_are_found_in_the_cells_of_one_column() -> None:
+    learned = choose_task(catalog(["1|1", "0|1"], columns=("a", "b")))
+    assert (learned.kind, learned.separator) == ("multilabel", "")
+    assert targets(catalog(["b", "a;b", ""]), learned).tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert targets(catalog(["b", "a"], column=""), learned).tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("cell", ["0|0|0", "0|1|1"])
+def test_a_row_of_marks_that_is_not_one_class_is_an_error(cell: str) -> None:
+    learned = Task(kind="multiclass", classes=("a", "b", "c"))
+    own = catalog(["0|1|0", cell, "1|0|0"], columns=("a", "b", "c"))
+    with pytest.raises(DataError) as caught:
+        targets(own, learned)
+    assert caught.value.code == "SACCADE-E354"
+    assert str(caught.value) == (
+        "A multiclass model needs exactly one label a picture; 1 of 3 have none or several: "
+        "1.jpg.\n"
+        "  where: photos, columns a, b, c\n"
+        "  fix:   mark one column of each row with 1, or leave these rows out"
+    )
+
+
+def test_a_class_whose_name_is_not_text_is_refused_and_named() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    told = message([name, "tea"], column="")
+    assert told == (
+        "Names of classes must be UTF-8 text, for they are written into the run and the model; "
+        "met 'caf\\xe9'.\n"
+        "  where: photos (0.jpg)\n"
+        "  fix:   rename this folder, in UTF-8"
+    )
+    assert "photos, column 'label'" in message([name, "tea"])
+    assert "caf\\xe9" in message([f"{name};tea", "tea"], column="tags")
 
 
 def test_no_labels_at_all_is_an_error() -> None:

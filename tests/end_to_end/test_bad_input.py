@@ -248,3 +248,14 @@ def test_looking_and_counting_load_no_torch(image_folder: ImageFolder, words: li
         capture_output=True, text=True, check=True, cwd=folder.parent,
     )  # fmt: skip
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("verb", ["train", "check"])
+def test_a_class_folder_whose_name_is_not_text(image_folder: ImageFolder, verb: str) -> None:
+    folder = image_folder(3, 6)
+    (folder / "class1").rename(folder / os.fsdecode(b"caf\xe9"))
+    words = QUICK if verb == "train" else ["--quiet"]
+    code, told = refused(verb, folder, *words, cwd=folder.parent)
+    assert (code, (folder.parent / "runs").exists()) == (3, False)
+    assert "E362: Names of classes must be UTF-8 text" in told
+    assert r"pictures (caf\xe9/000.png)" in told

@@ -16,13 +16,14 @@ from tests.conftest import shape_picture
 from typer.testing import CliRunner
 
 import saccade
-from saccade.answers import Prediction
+from saccade.answers import Limits, Prediction, answers_of
 from saccade.cli import app
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.split import make_split
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.evaluation.model_trust import fit_trust
+from saccade.evaluation.predictions import Predictions
 from saccade.model import Model
 from saccade.models import bundle, network
 from saccade.models.inference import extract_features, predict_logits
@@ -264,6 +265,25 @@ def test_hostile_names_in_sets_can_be_told_apart() -> None:
     )
     text = as_csv([answer], ["a|b", "c"], ["labels"])
     assert text.splitlines()[1] == "'=a.png,a|b,0.5,a\\|b|c,0.5,0.5,"
+
+
+def test_hostile_names_of_several_labels_can_be_told_apart() -> None:
+    task = Task(kind="multilabel", classes=("=sum", "a|b", "c"))
+    scores_NK = np.array([[0.9, 0.8, 0.7], [0.1, 0.2, 0.3]])
+    table = Predictions(
+        task=task, paths=("0", "1"), hashes=("", ""), parts=("", ""), truth=None, scores=scores_NK
+    )
+    text = as_csv(answers_of(table, Limits(), judged_NK=scores_NK), task.classes)
+    assert [line.split(",")[1] for line in text.splitlines()] == ["label", r"'=sum|a\|b|c", ""]
+
+
+def test_values_below_zero_are_written_as_numbers() -> None:
+    task = Task(kind="regression", classes=())
+    table = Predictions(
+        task=task, paths=("-1",), hashes=("",), parts=("",), truth=None, scores=np.array([[-1.5]])
+    )
+    found = answers_of(table, Limits(reach=1.0), judged_NK=table.scores)
+    assert as_csv(found, (), ["low", "high"]).splitlines()[1] == "'-1,-1.5,-1.5,-2.5,-0.5,"
 
 
 def test_without_its_threshold_noise_is_named_negative_control(made: Path) -> None:

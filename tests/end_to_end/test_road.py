@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,63 @@ def test_eval_of_new_pictures_is_a_test(trained: Path, image_folder) -> None:
     assert list(metrics) == ["test"]
     assert metrics["test"]["accuracy"]["n"] == 15
     assert "warning" not in done.stderr
+
+
+def judged(*words: object, cwd: Path) -> tuple[dict[str, int], dict, str]:
+    """Return the pictures of each part, all metrics, and what was told beside them."""
+    done = cli("eval", *words, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)
+    counted = {part: numbers["accuracy"]["n"] for part, numbers in metrics.items()}
+    return counted, metrics, done.stderr
+
+
+def test_eval_knows_what_taught_a_model_from_whatever_folder_it_is_named(
+    trained: Path, tmp_path: Path
+) -> None:
+    run = trained / "runs" / "pictures"
+    (tmp_path / "link").symlink_to(run / "model", target_is_directory=True)
+    for model, cwd in ((".", run / "model"), (tmp_path / "link", tmp_path)):
+        counted, _, told = judged(model, trained / "pictures", cwd=cwd)
+        assert counted == {"train": 30, "validation": 6, "test": 6}
+        assert "warning: 36 of 42 pictures taught or chose this model" in told
+
+
+def test_eval_judges_what_did_not_teach_the_model_whatever_folder_it_lies_in(
+    trained: Path, image_folder
+) -> None:
+    folder = image_folder(3, 4, side=20, name="new/train")
+    image_folder(3, 2, side=24, name="new/val")
+    counted, _, told = judged("runs/pictures", folder.parent, cwd=trained)
+    assert (counted, told) == ({"test": 18}, "")
+
+
+def test_the_most_frequent_class_is_that_of_the_run_not_of_the_few_pictures_met_again(
+    trained: Path, image_folder
+) -> None:
+    run = trained / "runs" / "pictures"
+    rows = csv.DictReader((run / "predictions.csv").read_text().splitlines())
+    known = next(row for row in rows if (row["part"], row["truth"]) == ("train", "class2"))
+    folder = image_folder(3, 5, side=20)
+    shutil.copy(trained / "pictures" / known["file"], folder / "class2" / "known.png")
+    counted, metrics, told = judged(run, folder, cwd=trained)
+    assert (counted, "warning: 1 of 16" in told) == ({"train": 1, "test": 15}, True)
+    usual = metrics["test"]["majority_accuracy"]["method"]
+    assert usual.endswith("; always answering 'class0'")  # the first of three classes of ten
+
+
+def test_a_model_without_its_run_keeps_the_parts_of_the_data_and_says_what_it_does_not_know(
+    trained: Path, tmp_path: Path, image_folder
+) -> None:
+    shutil.copytree(trained / "runs" / "pictures" / "model", tmp_path / "alone")
+    folder = image_folder(3, 4, side=20, name="new/train")
+    image_folder(3, 2, side=24, name="new/val")
+    counted, metrics, told = judged("alone", folder.parent, cwd=tmp_path)
+    assert counted == {"train": 12, "validation": 6}
+    assert "note: the run of this model is not here, so that nobody knows" in told
+    assert "warning" not in told
+    usual = metrics["validation"]["majority_accuracy"]["method"]
+    assert usual.endswith("(the most frequent of this part itself)")
 
 
 def test_eval_of_a_table_needs_no_model_and_no_pictures(trained: Path) -> None:

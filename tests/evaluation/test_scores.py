@@ -136,6 +136,18 @@ class TestBaselines:
         told = evaluate(flowers, training_truth=np.array([1, 1, 0]))["test"]["majority_accuracy"]
         assert (told.value, told.method) == (2 / 8, "wilson; always answering 'rose'")
 
+    def test_a_few_training_rows_are_no_training_part(self, make_table: Make) -> None:
+        table = make_table(
+            "binary",
+            [0, 1, 1],
+            [[0.2, 0.8]] * 3,
+            classes=("daisy", "rose"),
+            parts=["train", "test", "test"],
+        )
+        one = evaluate(table, whole=False)["test"]["majority_accuracy"]
+        assert one.value == 1.0
+        assert one.method.endswith("'rose' (the most frequent of this part itself)")
+
     def test_labels_are_compared_with_the_most_frequent_set(self, make_table: Make) -> None:
         table = make_table(
             "multilabel", [[1, 1], [1, 1], [0, 0]], [[0.9, 0.1]] * 3, classes=("sea", "sky")

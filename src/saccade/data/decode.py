@@ -6,7 +6,8 @@ What a picture looks like is defined by Pillow; plain JPEGs come to the same pix
 Every picture takes this one way, in scan, cache, prediction and report:
 
 * formats: JPEG, PNG, WebP, BMP, GIF, TIFF, recognised by their first bytes, never by the name;
-* at most 64 megapixels, known from the header before anything is unpacked;
+* at most 64 megapixels, and a million pixels a side, known from the header before anything is
+  unpacked;
 * turned as EXIF says; the first frame or page of several;
 * 16 bits scaled to 8 (65535 becomes 255), never clipped; gray and palette become RGB;
 * transparency laid on white;
@@ -86,7 +87,7 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
-RULES = 1
+RULES = 2
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
 MAX_APART = 3  # of 255, between two decoders of one picture (RELIABILITY A7); a mean of
@@ -185,7 +186,11 @@ def decoders() -> dict[str, str]:
 
 
 def resize(
-    pixels_HWC: NDArray[np.uint8], *, size_hw: tuple[int, int], interpolation: str
+    pixels_HWC: NDArray[np.uint8],
+    *,
+    size_hw: tuple[int, int],
+    interpolation: str,
+    box: tuple[float, float, float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Return the picture at another size, with Pillow's antialiased filters.
 
@@ -193,12 +198,13 @@ def resize(
         pixels_HWC: uint8 RGB.
         size_hw: height and width wanted, in pixels.
         interpolation: nearest, bilinear, bicubic or lanczos.
+        box: left, top, right and bottom of the piece that is wanted; None: all of it.
     """
     height, width = size_hw
-    if pixels_HWC.shape[:2] == (height, width):
+    if box is None and pixels_HWC.shape[:2] == (height, width):
         return pixels_HWC
     image = Image.fromarray(pixels_HWC)
-    return np.asarray(image.resize((width, height), _RESAMPLE[interpolation]))
+    return np.asarray(image.resize((width, height), _RESAMPLE[interpolation], box=box))
 
 
 def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:

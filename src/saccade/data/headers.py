@@ -6,6 +6,7 @@ import zlib
 from saccade.runtime.errors import DataError
 
 MAX_PIXELS = 64_000_000  # about 450 MB while it is unpacked
+MAX_SIDE = 1_000_000  # pixels; Pillow takes 32 bytes and more for each to make it smaller
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 FORMATS_TEXT = "JPEG, PNG, WebP, BMP, GIF and TIFF"
 
@@ -137,10 +138,10 @@ def _check_bmp(content: bytes) -> None:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a picture of no pixels, or of more than MAX_PIXELS.
+    """Refuse a picture of no pixels, of more than MAX_PIXELS, or of more than MAX_SIDE a side.
 
     Raises:
-        Unreadable: either.
+        Unreadable: any of them.
     """
     if width < 1 or height < 1:
         raise Unreadable("unreadable", f"its header says {width} × {height} pixels")
@@ -148,6 +149,10 @@ def check_size(width: int, height: int) -> None:
         raise Unreadable(
             "too-large",
             f"{width} × {height} pixels is more than {MAX_PIXELS // 10**6} megapixels",
+        )
+    if max(width, height) > MAX_SIDE:
+        raise Unreadable(
+            "too-large", f"{width} × {height} pixels: a side is longer than {MAX_SIDE}"
         )
 
 

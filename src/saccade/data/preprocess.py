@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data import decode
+from saccade.data.headers import MAX_PIXELS
 
 Fit = Literal["crop", "pad", "squash"]
 
@@ -107,8 +108,16 @@ class Preprocess:
             size_hw = (canvas, int(canvas * width / height))
         else:
             size_hw = (int(canvas * height / width), canvas)
-        resized = decode.resize(pixels_HWC, size_hw=size_hw, interpolation=self.interpolation)
         top, left = (self._crop_offset(side) for side in size_hw)
+        if math.prod(size_hw) > MAX_PIXELS:  # far longer than wide: only what is seen is resized
+            down, across = height / size_hw[0], width / size_hw[1]
+            box = (left * across, top * down, (left + canvas) * across, (top + canvas) * down)
+            size_hw, top, left = (canvas, canvas), 0, 0
+        else:
+            box = None
+        resized = decode.resize(
+            pixels_HWC, size_hw=size_hw, interpolation=self.interpolation, box=box
+        )
         return resized[top : top + canvas, left : left + canvas]
 
     def _crop_offset(self, side_px: int) -> int:

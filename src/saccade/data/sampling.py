@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from saccade.data.catalog import Listing
+from saccade.data.labels import looks_like_quantity
 from saccade.runtime.seeds import generator
 
 FEWEST_A_STRATUM = 12
@@ -37,13 +38,18 @@ def drawn_order(listing: Listing, seed: int) -> tuple[list[int], int]:
     """Return all positions in an order of which every beginning is like the whole, and the strata.
 
     Each label in each given part is shuffled by itself and spread evenly over the order, so that
-    n pictures hold n/N of each; a group's pictures follow one another.
+    n pictures hold n/N of each; a group's pictures follow one another. Numbers of a quantity are
+    no classes: those of a part are one stratum.
     """
+    texts = [own.label for own in listing.candidates if own.label.strip()]
+    column = listing.label_name
+    is_quantity = bool(column) and looks_like_quantity(texts, column=column)
     units: defaultdict[tuple[str, str], defaultdict[str, list[int]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for position, own in enumerate(listing.candidates):
-        units[own.part, own.label][own.group or f"\0{position}"].append(position)
+        label = "" if is_quantity else own.label
+        units[own.part, label][own.group or f"\0{position}"].append(position)
     places: list[tuple[float, int, int]] = []
     for number, stratum in enumerate(sorted(units)):
         groups = list(units[stratum].values())

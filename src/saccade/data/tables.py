@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
-from saccade.data.folders import FolderSource
+from saccade.data.folders import FolderSource, gone
 from saccade.data.headers import Unreadable
 from saccade.data.labels import LIST_SEPARATOR
 from saccade.runtime.errors import DataError, listed
@@ -187,7 +187,8 @@ def _read_parquet(path: Path) -> Table:
         if kind in {"binary", "large_binary"}:
             pictures[own.name] = [""] * file.metadata.num_rows
         elif kind.startswith("struct<") and "bytes: " in kind:
-            names = _column(file, own.name, "path") if "path: " in kind else [None] * len(schema)
+            named = "path: " in kind
+            names = _column(file, own.name, "path") if named else [""] * file.metadata.num_rows
             pictures[own.name] = cell_texts(names)
         elif not kind.startswith(("struct<", "map<", "list<element: struct")):
             cells[own.name] = _named(_column(file, own.name), class_names.get(own.name))
@@ -258,8 +259,14 @@ class ParquetSource:
         return str(self.path)
 
     def read(self, key: str) -> bytes:
-        """Return the bytes of one picture; a cell with a path but no bytes leads to that file."""
-        row = self.rows[key]
+        """Return the bytes of one picture; a cell with a path but no bytes leads to that file.
+
+        Raises:
+            DataError: the table has no such row any more (E316), or no picture in it (E320).
+        """
+        row = self.rows.get(key)
+        if row is None:
+            raise gone(self.path, f"its row is no longer in the table ({encode_name(key)})")
         group = bisect_right(self._first_rows, row) - 1
         with self._lock:
             column = self._group(group)

@@ -93,7 +93,7 @@ def choose_task(catalog: Catalog, *, requested: str = "auto") -> Task:
         requested: auto, binary, multiclass, multilabel or regression.
 
     Raises:
-        DataError: the labels do not fit (E350-E354).
+        DataError: the labels do not fit (E350-E354), or are not UTF-8 text (E362).
         UsageError: there is no such task (E260).
     """
     if requested not in ("auto", *KINDS):
@@ -103,6 +103,7 @@ def choose_task(catalog: Catalog, *, requested: str = "auto") -> Task:
             where="--task",
             fix=f"choose auto, {', '.join(KINDS)}",
         )
+    _check_text(catalog)
     if catalog.label_columns:
         return _from_columns(catalog, requested)
     kind, separator, why = _kind(catalog, requested)
@@ -122,7 +123,8 @@ def targets(catalog: Catalog, task: Task) -> NDArray[np.int64 | np.uint8 | np.fl
     The catalogue may be another one than the task was chosen from, as in `saccade eval`.
 
     Raises:
-        DataError: a label is not among the task's classes (E359), or not a number (E353).
+        DataError: a label is not among the task's classes (E359), or not a number (E353), or a
+            row is not of exactly one class (E354).
     """
     if task.kind == "regression":
         _check_no_empty(catalog)
@@ -277,13 +279,54 @@ def _from_columns(catalog: Catalog, requested: str) -> Task:
 def _names_per_row(catalog: Catalog, task: Task) -> list[tuple[str, ...]]:
     if catalog.label_columns:
         columns = catalog.label_columns
-        return [
+        rows = [
             tuple(name for name, mark in zip(columns, label.split("|"), strict=True) if mark == "1")
             for label in catalog.labels
         ]
+        if task.kind != "multilabel":
+            _check_one_each(catalog, task, rows)
+        return rows
     if task.kind == "multilabel":
-        return [pieces_of(label, task.separator) for label in catalog.labels]
+        # learned from 0/1 columns, it says nothing of how other tables write their cells
+        separator = task.separator or find_separator(catalog.labels) or LIST_SEPARATOR
+        return [pieces_of(label, separator) for label in catalog.labels]
     return [(label,) for label in catalog.labels]
+
+
+def _check_one_each(catalog: Catalog, task: Task, rows: list[tuple[str, ...]]) -> None:
+    wrong = [path for path, names in zip(catalog.paths, rows, strict=True) if len(names) != 1]
+    if wrong:
+        raise DataError(
+            f"A {task.kind} model needs exactly one label a picture; {len(wrong)} of {len(rows)} "
+            f"have none or several: {listed(map(encode_name, wrong))}.",
+            code="354",
+            where=f"{encode_name(catalog.place)}, columns "
+            f"{listed(map(encode_name, catalog.label_columns))}",
+            fix="mark one column of each row with 1, or leave these rows out",
+        )
+
+
+def _check_text(catalog: Catalog) -> None:
+    """Refuse names that no file can hold as text: bytes of a folder's name that are not UTF-8."""
+    for name, path in zip(catalog.labels, catalog.paths, strict=True):
+        if not _is_text(name):
+            column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+            what = "label" if column else "folder"
+            raise DataError(
+                "Names of classes must be UTF-8 text, for they are written into the run and the "
+                f"model; met '{encode_name(name)}'.",
+                code="362",
+                where=f"{encode_name(catalog.place)}{column} ({encode_name(path)})",
+                fix=f"rename this {what}, in UTF-8",
+            )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:

@@ -20,7 +20,10 @@ def unpack(content: bytes, pixels: PixelStore | None) -> tuple[Facts, np.ndarray
         return Facts(reason=error.reason, sentence=error.sentence), None
     height, width = decoded.pixels_HWC.shape[:2]
     facts = Facts(width_px=width, height_px=height, format=decoded.format, notes=decoded.notes)
-    return facts, pixels.canvas(decoded.pixels_HWC) if pixels else None
+    try:
+        return facts, pixels.canvas(decoded.pixels_HWC) if pixels else None
+    except MemoryError:
+        return Facts(reason="memory", sentence="there is not enough memory to resize it"), None
 
 
 def fill(

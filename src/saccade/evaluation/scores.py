@@ -24,6 +24,7 @@ def evaluate(
     seed: int = 0,
     groups: Sequence[str] | None = None,
     training_truth: np.ndarray | None = None,
+    whole: bool = True,
 ) -> Metrics:
     """Return every metric of every part in the table, by part and name.
 
@@ -39,8 +40,10 @@ def evaluate(
         groups: a name a row; rows with the same name (a patient, a video) are resampled
             together and counted as dependent. Empty names stand alone. None: all independent.
         training_truth: the truth of the training part, for the baselines, where the table has
-            no rows of it. Without either, the part itself says what is most frequent, and the
-            baseline's method says so.
+            no rows of it, or only some. Without either, the part itself says what is most
+            frequent, and the baseline's method says so.
+        whole: whether the table's rows of the training part are all that taught the model; if
+            not, no baseline rests on them.
 
     Raises:
         ArtefactError: E557, no true labels are known.
@@ -54,7 +57,7 @@ def evaluate(
             fix="add the true labels, or use predict instead of eval",
         )
     names = grouping(groups, num_rows=len(predictions)).index if groups is not None else None
-    if training_truth is None and "train" in predictions.parts:
+    if training_truth is None and whole and "train" in predictions.parts:
         training_truth = predictions.rows("train").truth
     metrics: Metrics = {}
     for part in sorted(set(predictions.parts), key=_place):
