@@ -1,6 +1,7 @@
 """Folders of small pictures that several rooms test with."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks a hub unless it brings its own
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job, or nohup
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ImageFolder = Callable[..., Path]
 

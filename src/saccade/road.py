@@ -1,18 +1,15 @@
 """From a lesson to a tested model: learn, test, keep, report; the part of the road with torch."""
 
-import time
 from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from saccade.answerer import Answerer
 from saccade.data import audit
 from saccade.data.cache_folder import cache_folder
-from saccade.data.preprocess import Preprocess
 from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
@@ -22,10 +19,9 @@ from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
 from saccade.lesson import Lesson, findings_as_json, split_facts, write_split
-from saccade.models import network, weights
-from saccade.models.candidates import Field, gather
-from saccade.models.inference import predict_logits
-from saccade.race import num_settled_events, race
+from saccade.models import network
+from saccade.preparing import SECONDS_A_PICTURE, SECONDS_TO_END, Prepared
+from saccade.race import num_settled_events
 from saccade.rejoined import rejoined
 from saccade.report import write_report
 from saccade.run import Ledger, file_hashes
@@ -37,7 +33,7 @@ from saccade.runtime.progress import Progress
 from saccade.runtime.store import sha256, write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
 from saccade.training.fit import Surroundings
-from saccade.training.frozen import SECONDS_TO_CONVERT, Asked
+from saccade.training.frozen import Asked
 from saccade.training.history import History, read_history
 from saccade.training.learn import Learned, learn
 from saccade.training.material import Material
@@ -46,88 +42,7 @@ from saccade.training.recipe_file import write_recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 
-SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
-SECONDS_A_PICTURE = 1e-3  # head, tables and report
 SHARE_FOR_STUDIES = 0.1  # of a budget, at most; studies that take longer are left out by name
-FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
-PROBES = 8  # pictures to measure on
-FEWEST = 100  # pictures that are used whatever the budget
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What is known of the network before a picture is seen."""
-
-    device: str
-    field: Field  # the networks to choose from; one where there is nothing to choose
-    fetched: weights.Weights | None  # of the first of them, as is
-    preprocess: Preprocess
-
-
-def prepare(recipe: Recipe) -> Prepared:
-    """Return device, networks, weights and preprocessing that a recipe asks for.
-
-    Raises:
-        SaccadeError: an unknown device or network, or weights that cannot be had.
-    """
-    fit: Any = recipe.fit
-    device_name = device.choose_device(recipe.device)
-    field = gather(recipe.model, weights=recipe.weights)
-    first = field.entrants[0]
-    return Prepared(
-        device=device_name,
-        field=field,
-        fetched=first.weights,
-        preprocess=network.preprocess_for(first.name, img_size=recipe.img_size, fit=fit),
-    )
-
-
-def raced(
-    lesson: Lesson,
-    prepared: Prepared,
-    ledger: Ledger,
-    progress: Progress,
-    budget: Budget,
-    stack: ExitStack,
-) -> tuple[Lesson, Prepared]:
-    """Return lesson and network after the race that decides which network it is."""
-    with ledger.timed("race"):
-        winner, lesson = race(
-            prepared.field,
-            lesson,
-            device_name=prepared.device,
-            folder=ledger.folder,
-            budget=budget,
-            progress=progress,
-            stack=stack,
-        )
-    return lesson, replace(prepared, fetched=winner.weights, preprocess=lesson.cache.preprocess)
-
-
-def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
-    """Return how many pictures there is time for: to ask the network once, and to end the run.
-
-    Measured on a few of them with torch. All of them without a budget, or from scratch, where the
-    epochs are what takes time.
-    """
-    num = len(lesson.catalog)
-    if not budget.limited or prepared.fetched is None or num <= FEWEST:
-        return num
-    net, _ = network.build(
-        prepared.field.entrants[0].name,
-        task=lesson.task,
-        recipe=lesson.recipe,
-        weights=prepared.fetched,
-        img_size=lesson.recipe.img_size,
-    )
-    rows, taken = list(range(PROBES)), []
-    for _ in range(2):  # the first one is slower, for it is the first
-        begun = time.perf_counter()
-        predict_logits(net, lesson.cache, rows, device=prepared.device)
-        taken.append(time.perf_counter() - begun)
-    left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
-    possible = int(left / (taken[-1] / PROBES * FASTER + SECONDS_A_PICTURE))
-    return min(num, max(possible, FEWEST))
 
 
 class Road:

@@ -35,7 +35,7 @@ GRACE = 0.1
 """Share of that time that is left to look at what is decoded already."""
 
 if TYPE_CHECKING:
-    from saccade.road import Prepared
+    from saccade.preparing import Prepared
 
 
 def train(
@@ -117,7 +117,8 @@ def _go(
         _open(ledger, lesson, progress, parts_before=parts)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
-            from saccade.road import Road, raced  # noqa: PLC0415 - loaded beside the scan
+            from saccade.preparing import raced  # noqa: PLC0415 - loaded beside the scan
+            from saccade.road import Road  # noqa: PLC0415
 
             if prepared.field.is_race:
                 lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
@@ -148,9 +149,9 @@ def _look_and_prepare(
         ledger.timed("load"),
         decoding_beside(recipe, wanted, deadline=deadline, progress=progress),
     ):
-        from saccade import road  # noqa: PLC0415 - torch and timm, which take seconds
+        from saccade import preparing, road  # noqa: F401, PLC0415 - torch and timm, which take seconds
 
-        prepared = road.prepare(recipe)
+        prepared = preparing.prepare(recipe)
     # What is decoded by now is quickly looked at, whatever the time.
     deadline = max(deadline, time.monotonic() + GRACE * (deadline - ledger.begun))
     with ledger.timed("scan"):
@@ -170,9 +171,9 @@ def _shortened(
     progress: Progress,
 ) -> Lesson:
     """Return the lesson with as many pictures as the network has time to be asked about."""
-    from saccade import road  # noqa: PLC0415 - loaded by now
+    from saccade import preparing  # noqa: PLC0415 - loaded by now
 
-    num = road.affordable(lesson, prepared, budget)
+    num = preparing.affordable(lesson, prepared, budget)
     if num >= len(lesson.catalog):
         return lesson
     if isinstance(data, Catalog):

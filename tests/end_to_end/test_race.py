@@ -12,7 +12,7 @@ from PIL import Image
 
 import saccade
 from saccade import race as races
-from saccade import road
+from saccade import preparing, road
 from saccade.data.task import Task
 from saccade.models import candidates, network, tensors
 from saccade.models.candidates import Candidate
@@ -161,7 +161,7 @@ def test_the_recipe_trains_the_same_network_again_without_a_race(
 ) -> None:
     recipe = read_recipe(raced[0] / "recipe.toml")
     assert recipe.model == "test_resnet"
-    monkeypatch.setattr(road, "race", lambda *_, **__: pytest.fail("a race"))
+    monkeypatch.setattr(preparing, "race", lambda *_, **__: pytest.fail("a race"))
     saccade.train(pictures, recipe, output=tmp_path / "again")
     assert "race" not in {event["event"] for event in events(tmp_path / "again")}
     first, second = ((f / "predictions.csv").read_bytes() for f in (raced[0], tmp_path / "again"))
@@ -228,7 +228,7 @@ def test_auto_with_one_network_at_hand_is_no_race(
 ) -> None:
     (tmp_path / "one").mkdir()
     shutil.copy(weights / "test_resnet.safetensors", tmp_path / "one")
-    monkeypatch.setattr(road, "race", lambda *_, **__: pytest.fail("a race"))
+    monkeypatch.setattr(preparing, "race", lambda *_, **__: pytest.fail("a race"))
     recipe = asked(tmp_path / "one", model="auto")
     saccade.train(pictures, recipe, output=tmp_path / "run")
     assert read_recipe(tmp_path / "run" / "recipe.toml").model == "test_resnet"
@@ -298,7 +298,7 @@ def test_after_the_race_a_stopped_run_goes_on_without_a_second_one(
             saccade.train(pictures, asked(weights), output=folder)
     assert saccade.open_run(folder).state == "interrupted"
     before = race_of(folder)
-    monkeypatch.setattr(road, "race", lambda *_, **__: pytest.fail("a second race"))
+    monkeypatch.setattr(preparing, "race", lambda *_, **__: pytest.fail("a second race"))
     resume(folder)
     assert race_of(folder) == before
     first, second = ((f / "predictions.csv").read_bytes() for f in (raced[0], folder))

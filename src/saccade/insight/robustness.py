@@ -145,7 +145,7 @@ def planned(rate: float, *, num: int, compares: bool) -> Plan:
 
     >>> planned(1000.0, num=150, compares=True).num, planned(200.0, num=150, compares=False).num
     (150, 40)
-    >>> planned(25.0, num=150, compares=False).left_out[:2]
+    >>> planned(32.0, num=150, compares=False).left_out[:2]
     ('the milder strengths', 'contrast')
     """
     for conditions, left_out in _candidates(compares):

@@ -1,0 +1,101 @@
+"""What is settled before the road begins: the network, and how many pictures there is time for."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saccade.data.preprocess import Preprocess
+from saccade.lesson import Lesson
+from saccade.models import network, weights
+from saccade.models.candidates import Field, gather
+from saccade.models.inference import predict_logits
+from saccade.race import race
+from saccade.run import Ledger
+from saccade.runtime import device
+from saccade.runtime.budget import Budget
+from saccade.runtime.progress import Progress
+from saccade.training.frozen import SECONDS_TO_CONVERT
+from saccade.training.recipe import Recipe
+
+SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
+SECONDS_A_PICTURE = 1e-3  # head, tables and report
+FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
+PROBES = 8  # pictures to measure on
+FEWEST = 100  # pictures that are used whatever the budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is known of the network before a picture is seen."""
+
+    device: str
+    field: Field  # the networks to choose from; one where there is nothing to choose
+    fetched: weights.Weights | None  # of the first of them, as is
+    preprocess: Preprocess
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Return device, networks, weights and preprocessing that a recipe asks for.
+
+    Raises:
+        SaccadeError: an unknown device or network, or weights that cannot be had.
+    """
+    fit: Any = recipe.fit
+    device_name = device.choose_device(recipe.device)
+    field = gather(recipe.model, weights=recipe.weights)
+    first = field.entrants[0]
+    return Prepared(
+        device=device_name,
+        field=field,
+        fetched=first.weights,
+        preprocess=network.preprocess_for(first.name, img_size=recipe.img_size, fit=fit),
+    )
+
+
+def raced(
+    lesson: Lesson,
+    prepared: Prepared,
+    ledger: Ledger,
+    progress: Progress,
+    budget: Budget,
+    stack: ExitStack,
+) -> tuple[Lesson, Prepared]:
+    """Return lesson and network after the race that decides which network it is."""
+    with ledger.timed("race"):
+        winner, lesson = race(
+            prepared.field,
+            lesson,
+            device_name=prepared.device,
+            folder=ledger.folder,
+            budget=budget,
+            progress=progress,
+            stack=stack,
+        )
+    return lesson, replace(prepared, fetched=winner.weights, preprocess=lesson.cache.preprocess)
+
+
+def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
+    """Return how many pictures there is time for: to ask the network once, and to end the run.
+
+    Measured on a few of them with torch. All of them without a budget, or from scratch, where the
+    epochs are what takes time.
+    """
+    num = len(lesson.catalog)
+    if not budget.limited or prepared.fetched is None or num <= FEWEST:
+        return num
+    net, _ = network.build(
+        prepared.field.entrants[0].name,
+        task=lesson.task,
+        recipe=lesson.recipe,
+        weights=prepared.fetched,
+        img_size=lesson.recipe.img_size,
+    )
+    rows, taken = list(range(PROBES)), []
+    for _ in range(2):  # the first one is slower, for it is the first
+        begun = time.perf_counter()
+        predict_logits(net, lesson.cache, rows, device=prepared.device)
+        taken.append(time.perf_counter() - begun)
+    left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
+    possible = int(left / (taken[-1] / PROBES * FASTER + SECONDS_A_PICTURE))
+    return min(num, max(possible, FEWEST))
