@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import saccade
-from saccade import race as races
 from saccade import preparing, road
+from saccade import race as races
 from saccade.data.task import Task
 from saccade.models import candidates, network, tensors
 from saccade.models.candidates import Candidate

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.signals import arrive
 from typer.testing import CliRunner
 
 import saccade
@@ -338,7 +339,7 @@ def test_a_signal_that_comes_when_learning_is_over_is_heard_too(
 
     def late(*args: object, **kwargs: object) -> Learned:
         learned = honest(*args, **kwargs)
-        signal.raise_signal(signal.SIGINT)
+        arrive(signal.SIGINT)
         return learned
 
     monkeypatch.setattr(road, "learn", late)

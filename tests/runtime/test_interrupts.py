@@ -5,6 +5,7 @@ import signal
 import sys
 
 import pytest
+from tests.signals import arrive
 
 from saccade.runtime.interrupts import Interrupts, raise_on_hangup
 
@@ -25,7 +26,7 @@ def test_a_signal_asks_to_stop_and_is_answered(
 ) -> None:
     with Interrupts() as interrupts:
         assert not interrupts.asked_to_stop()
-        signal.raise_signal(getattr(signal, name))
+        arrive(getattr(signal, name))
         assert interrupts.asked_to_stop()
     assert interrupts.signal_name == name
     assert "Stopping after this step" in capsys.readouterr().err
@@ -37,7 +38,7 @@ def test_a_closed_terminal_cannot_be_told_and_is_heard_all_the_same(
     """The handler runs between two lines of training: an error in it would end the run there."""
     monkeypatch.setattr(sys, "stderr", Closed())
     with Interrupts() as interrupts:
-        signal.raise_signal(signal.SIGHUP)
+        arrive(signal.SIGHUP)
         assert interrupts.asked_to_stop()
 
 
@@ -45,9 +46,9 @@ def test_a_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
     with Interrupts():
-        signal.raise_signal(signal.SIGINT)
+        arrive(signal.SIGINT)
         assert ended == []
-        signal.raise_signal(signal.SIGINT)
+        arrive(signal.SIGINT)
     assert ended == [6]
 
 
@@ -59,7 +60,7 @@ def test_a_signal_that_our_parent_ignores_is_not_heard(number: signal.Signals) -
     try:
         raise_on_hangup()
         with Interrupts() as interrupts:
-            signal.raise_signal(number)
+            arrive(number)
             assert not interrupts.asked_to_stop()
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
