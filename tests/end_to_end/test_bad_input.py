@@ -201,7 +201,7 @@ def can_unshare() -> bool:
 
 
 @pytest.mark.skipif(not can_unshare(), reason="needs user namespaces")
-@pytest.mark.parametrize("full", ["cache", "output"])
+@pytest.mark.parametrize("full", [pytest.param("cache", marks=pytest.mark.slow), "output"])
 def test_no_space_left(image_folder: ImageFolder, tmp_path: Path, full: str) -> None:
     folder = image_folder(2, 12, side=64)
     saccade = f"{sys.executable} -m saccade train {folder} --model cnn --epochs 1"

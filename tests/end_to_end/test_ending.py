@@ -42,6 +42,7 @@ def test_what_is_printed_into_a_file_is_complete(tmp_path: Path, watched: dict[s
     assert set(names) <= words
 
 
+@pytest.mark.slow
 def test_an_error_keeps_its_exit_code_and_its_message(watched: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "saccade", "models", "resnet5O", "--layers"],

@@ -156,6 +156,7 @@ def test_the_report_shows_the_race(raced: tuple[Path, list[str]]) -> None:
     assert "surely worse than test_resnet" in page
 
 
+@pytest.mark.slow
 def test_the_recipe_trains_the_same_network_again_without_a_race(
     raced: tuple[Path, list[str]], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +169,7 @@ def test_the_recipe_trains_the_same_network_again_without_a_race(
     assert first == second  # the canvases are the winner's, which differ from those of the scan
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_choice_by_the_same_scores(
     raced: tuple[Path, list[str]], pictures: Path, weights: Path, tmp_path: Path
 ) -> None:
@@ -219,6 +221,7 @@ def test_auto_races_what_is_at_hand(
     assert read_recipe(tmp_path / "run" / "recipe.toml").model == "test_resnet"
 
 
+@pytest.mark.slow
 def test_auto_with_one_network_at_hand_is_no_race(
     pictures: Path,
     weights: Path,
@@ -235,6 +238,7 @@ def test_auto_with_one_network_at_hand_is_no_race(
     assert "race" not in {event["event"] for event in events(tmp_path / "run")}
 
 
+@pytest.mark.slow
 def test_auto_leaves_out_weights_of_another_network_and_says_so(
     pictures: Path, weights: Path, tmp_path: Path, short_list: None
 ) -> None:
@@ -305,6 +309,7 @@ def test_after_the_race_a_stopped_run_goes_on_without_a_second_one(
     assert first == second
 
 
+@pytest.mark.slow
 def test_within_the_race_a_stopped_run_races_again(
     pictures: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +350,7 @@ def test_a_network_too_slow_for_the_budget_is_left_out_and_the_reason_told(
     assert read_recipe(tmp_path / "run" / "recipe.toml").model == "test_efficientnet"
 
 
+@pytest.mark.slow
 def test_a_budget_that_has_time_for_both_races_both(
     pictures: Path, weights: Path, tmp_path: Path
 ) -> None:

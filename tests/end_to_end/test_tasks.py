@@ -49,7 +49,7 @@ def test_a_table_of_numbers_trains_a_regression_in_the_users_unit(tmp_path: Path
     assert float(answer.label) == answer.score
 
 
-@pytest.mark.parametrize("form", ["cells", "columns"])
+@pytest.mark.parametrize("form", ["cells", pytest.param("columns", marks=pytest.mark.slow)])
 def test_several_labels_a_picture_train(tmp_path: Path, form: str) -> None:
     """Labels are the direction and the width of stripes: two questions, one picture."""
     names = write_pictures(tmp_path, 72)

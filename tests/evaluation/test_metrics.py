@@ -47,7 +47,7 @@ def class_tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(class_tables())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_single_label_metrics_agree_with_scikit_learn(
     make_table: Make, table: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -166,7 +166,7 @@ def label_tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(label_tables())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_multilabel_metrics_agree_with_scikit_learn(
     make_table: Make, table: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -203,7 +203,7 @@ def test_multilabel_metrics_agree_with_scikit_learn(
     st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=1, max_size=30),
     st.floats(0.01, 100),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_regression_metrics_agree_with_scikit_learn(
     make_table: Make, pairs: list[tuple[int, int]], unit: float
 ) -> None:

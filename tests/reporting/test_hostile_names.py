@@ -174,7 +174,11 @@ def test_hostile_names_run_nothing_and_ask_nobody(
 @needs_browser
 @pytest.mark.parametrize(
     ("escaping", "policy", "harmed"),
-    [(True, False, False), (False, True, False), (False, False, True)],
+    [
+        pytest.param(True, False, False, marks=pytest.mark.slow),
+        pytest.param(False, True, False, marks=pytest.mark.slow),
+        (False, False, True),
+    ],
     ids=["escaping alone is enough", "the policy alone is enough", "without both it fires"],
 )
 def test_hostile_names_negative_control(

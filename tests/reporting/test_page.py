@@ -197,6 +197,7 @@ def test_ten_thousand_pictures_fit_into_five_megabytes(run_of: RunOf, tmp_path: 
     assert any("left out to keep the page small" in gap for gap in facts.gaps)
 
 
+@pytest.mark.slow
 def test_the_size_negative_control(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MAX_PAGE_PICTURE_BYTES", 10**9)
     run = run_of(classes=tuple(f"species {k}" for k in range(60)), num_pictures=600)
@@ -230,6 +231,7 @@ def thousand_classes(facts: Facts, *, num: int) -> Facts:
     )
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_with_the_full_weight_of_pictures_fit_too(run_of: RunOf) -> None:
     facts = thousand_classes(collect(run_of(), picture=gray), num=1000)
     html = render(facts)

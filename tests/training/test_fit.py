@@ -25,7 +25,7 @@ def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor])
     assert different == []
 
 
-@pytest.mark.parametrize("opt", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("opt", ["sgd", pytest.param("adam", marks=pytest.mark.slow), "adamw"])
 def test_every_optimiser_learns_the_stripes(lesson_for, opt: str) -> None:
     lr = 0.05 if opt == "sgd" else 3e-3
     recipe = SMALL.replace(opt=opt, epochs=8, lr=lr)

@@ -138,8 +138,10 @@ def question(asked: list[Question], wanted: Callable[[Question], bool], *, which
 @pytest.mark.parametrize(
     ("wanted", "which"),
     [
-        (lambda q: q.after == "augmentation", 0),  # while the head's features are computed
-        (lambda q: q.after == "head", 2),  # while views are computed
+        # while the head's features are computed
+        pytest.param(lambda q: q.after == "augmentation", 0, marks=pytest.mark.slow),
+        # while views are computed
+        pytest.param(lambda q: q.after == "head", 2, marks=pytest.mark.slow),
         (lambda q: q.rungs == 1 and q.epochs == 1, 3),  # within the second epoch of a rung
         (lambda q: q.rungs == 1, -1),  # after the last step of a rung
     ],
@@ -176,6 +178,7 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(
     assert_same(found, whole.run)
 
 
+@pytest.mark.slow
 def test_killed_after_a_rung_below_the_first_pass_it_ends_as_one_that_was_not(
     lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
