@@ -186,3 +186,13 @@ def test_classes_and_files_with_hostile_names_are_only_text(page: Callable[..., 
     html = page(found)
     assert "<script" not in html
     assert "\u202e" not in html
+
+
+def test_what_too_few_groups_cannot_tell_is_not_called_safe() -> None:
+    found = copy.deepcopy(FOUND)
+    for own in found["families"]:
+        if own["verdict"]:
+            own["verdict"]["lost"] |= {"low": None, "high": None}
+    assert not any(text.startswith("None of") for text in sentences(found))
+    rows = view(found, ALBUM)["rows"]
+    assert "cannot be told: too few groups of pictures" in {row["verdict"] for row in rows}

@@ -132,6 +132,8 @@ def test_a_ladder_of_errors_speaks_of_less() -> None:
     )
     rows = view(found, ALBUM)["rows"]
     assert rows[0]["what"] == "always the mean of the training part"
+    assert rows[0]["title"] == "mean"
+    assert "the most frequent answer" not in " ".join(sentences(found))
 
 
 def test_left_out_rungs_are_named_with_the_reason() -> None:

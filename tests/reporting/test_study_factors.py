@@ -129,8 +129,8 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
         "0.339 to 1.407), 2 rungs of the ladder (1 kept), 2 networks and 12 epochs of adamw, rates "
         "from 0.001 down to 1e-05; chosen on 680 training pictures by cross-validation and 120 "
         "validation pictures, never by the test part.",
-        "Domain-specific features": "Learning helped in 'last stage' (gain +0.087, p = 0.002, n = "
-        "120 validation pictures). It was undone in 'all' (gain −0.010, p = 0.600, n = 120 "
+        "Domain-specific features": "The ladder kept 'last stage' (gain +0.087, p = 0.002, n = "
+        "120 validation pictures). It undid 'all' (gain −0.010, p = 0.600, n = 120 "
         "validation pictures). On the test part the network that ships has +0.055 [−0.010, +0.100] "
         "accuracy beside its frozen features (p = 0.090, n = 200), which is not shown to be a "
         "change.",
@@ -176,3 +176,22 @@ def test_the_page_shows_a_list_of_definitions_and_hostile_names_are_only_text(
     assert html.index('id="help"') < at < html.index('id="made"')
     assert html[at : html.index("</dl>", at)].count("<dt>") == 6
     assert "<script" not in html
+
+
+def test_a_validation_part_that_is_easier_is_no_chance() -> None:
+    study = copy.deepcopy(FOUND)
+    study["measured"]["overfitting"]["gap"] = estimate(-0.1, -0.14, -0.06)
+    study["measured"]["overfitting"]["stages"] = []
+    assert texts(study)["Overfitting"].endswith(
+        "[−0.140, −0.060]: the validation part is the easier one, so the two differ in more than "
+        "chance."
+    )
+
+
+def test_what_chose_nothing_is_not_said_to_have_chosen() -> None:
+    """From scratch there is no penalty to cross-validate, and there may be no validation part."""
+    study = copy.deepcopy(FOUND)
+    study["measured"]["tuning"] |= {
+        "penalties": 0, "rungs": 0, "networks": 0, "num_validation": 0, "rates": [1e-3, 1e-3],
+    }  # fmt: skip
+    assert texts(study)["Hyper-parameters"] == "Tried: 12 epochs of adamw, rate 0.001."

@@ -135,6 +135,14 @@ def test_an_error_is_said_to_fall() -> None:
     assert "lower is better" in curve_chart(found)
 
 
+def test_whether_an_error_has_levelled_off_does_not_depend_on_its_unit() -> None:
+    """In metres, with an error of 2 mm, half of it is much; 1 mm was once called nothing."""
+    halved = gains((0.0005, 0.0004, 0.0006), (0.0008, 0.0007, 0.0009), (0.001, 0.0009, 0.0011))
+    now = estimate(0.002, 0.0018, 0.0022)
+    found = changed(score_name="mae", classes=[], now=now, gains=halved)
+    assert "levelled off" not in sentences(found)[1]
+
+
 def test_the_drawing_has_a_point_for_each_size_a_band_and_the_run() -> None:
     chart = curve_chart(FOUND)
     assert chart.count("<circle") == 3

@@ -247,3 +247,15 @@ def test_the_curve_is_read_out_in_its_place() -> None:
         "0.855 where all are answered"
     ) in drawn
     assert "0.95 promised" in drawn
+
+
+def test_a_threshold_that_no_test_picture_passes_is_said_to_be_unmeasured() -> None:
+    """The page was once not written at all then."""
+    nothing = {"value": None, "low": None, "high": None, "n": 0, "method": "undefined: no pictures"}
+    promise = {**LIMITS["answers"]["promises"][0], "measured": nothing}
+    found = study_limits.view(
+        changed(LIMITS, answers=changed(LIMITS["answers"], promises=[promise])), ALBUM
+    )
+    assert found["answers"].endswith(
+        "are marked as unsure: all of the test part, so that nothing was measured."
+    )

@@ -176,3 +176,20 @@ def test_a_file_with_a_hostile_name_is_only_text(page: Callable[..., str]) -> No
     html = page(changed(shown=hostile))
     assert "<script" not in html
     assert "\u202e" not in html
+
+
+def test_where_there_is_no_interval_nothing_is_called_harmless() -> None:
+    one = point(0.1, 0.5)
+    bare = {"low": None, "high": None, "n": 40, "method": "no interval: one group"}
+    one["final"] = {
+        "score": {"value": 9.0, **bare},
+        "change": {"value": 6.0, **bare},
+        "changed": None,
+    }
+    blur = {"name": "noise", "unit": "range", "neutral": 0.0, "points": [one]}
+    plain = {"final": {"value": 3.0, **bare}}
+    found = changed(score_name="mae", disturbances=[blur], plain=plain)
+    (said,) = sentences(found)
+    assert "Not seen to do harm" not in said
+    assert "Whether it is chance cannot be told of noise 10 % of the range (+6.000" in said
+    assert 'class="range"' not in curve(blur, found, top=9.0)

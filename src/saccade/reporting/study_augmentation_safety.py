@@ -58,8 +58,8 @@ def sentences(study: Study) -> tuple[str, ...]:
         )
     unsafe = [own for own in families if _unsafe(own)]
     found = [_said(own) for own in unsafe]
-    if not unsafe:
-        judged = [own for own in families if own["verdict"]]
+    judged = [own for own in families if own["verdict"] and _is_known(own)]
+    if judged and not unsafe:
         found.append(
             f"None of {plural(len(judged), 'augmentation')} is seen to spoil what is to be learned "
             f"here: what small pictures tell about the classes is not lost where their views are "
@@ -123,11 +123,17 @@ def _verdict(own: Family, study: Study) -> str:
         if own["left_out"]:
             return "left out: it spoils what is to be learned"
         return "spoils what is to be learned" + (", and was used" if own["used"] else "; off")
+    if own["verdict"]["lost"]["low"] is None:
+        return "cannot be told: too few groups of pictures"
     helps = estimate_of(own["verdict"]["lost"]).high < 0
     said = "safe, and it helps even small pictures" if helps else "safe"
     if _weak(own):
         said += "; the network is weak here"
     return said if own["used"] else f"{said}; off"
+
+
+def _is_known(own: Family) -> bool:
+    return own["verdict"]["lost"]["low"] is not None
 
 
 def _unsafe(own: Family) -> bool:

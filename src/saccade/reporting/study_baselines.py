@@ -21,8 +21,8 @@ TITLES = {
 WHAT = {
     "majority": "always the most frequent answer of the training part",
     "properties": "a head on size, brightness, sharpness, border and the like",
-    "mlp": "from scratch, on pictures of 32 px",
-    "cnn": "convolutions from scratch, on the same pictures of 32 px",
+    "mlp": "from scratch, on pictures of 24 px",
+    "cnn": "convolutions from scratch, on the same pictures of 24 px",
     "frozen": "the pretrained network as it came, with a solved head",
     "final": "the network that ships",
 }
@@ -87,7 +87,14 @@ def _verdict(study: Study) -> str:
     verb = "is better than" if own["better"] else "is not shown to be better than"
     if own["worse"]:
         verb = "is worse than"
-    return f"{NOUNS[last].capitalize()} {verb} {NOUNS[first]}: {numbers}."
+    noun = _noun(last, study)
+    return f"{noun[0].upper()}{noun[1:]} {verb} {_noun(first, study)}: {numbers}."
+
+
+def _noun(name: str, study: Study) -> str:
+    if name == "majority" and study["kind"] == "regression":
+        return "the mean of the training part"
+    return NOUNS[name]
 
 
 def _brought(own: Comparison, what: str, study: Study) -> str:
@@ -117,7 +124,7 @@ def _simple(study: Study) -> str:
     if share < 0.5:
         return ""
     return (
-        f"Trivial properties alone go {share:.0%} of the way from {NOUNS[names[0]]} to "
+        f"Trivial properties alone go {share:.0%} of the way from {_noun(names[0], study)} to "
         f"{NOUNS[names[-1]]}: what the network says may rest on them."
     )
 
@@ -156,7 +163,7 @@ def _row(own: Mapping[str, Any], study: Study) -> dict[str, Any]:
     if own.get("num_taught"):
         what += f" of {plural(own['num_taught'], 'training picture')}"
     return {
-        "title": TITLES[own["name"]],
+        "title": "mean" if what.startswith(ALWAYS_THE_MEAN) else TITLES[own["name"]],
         "what": what,
         "score": estimate_of(own["score"]),
         "difference": estimate_of(before["difference"]) if before else None,

@@ -108,9 +108,13 @@ def _overfitting(own: Found) -> str:
         f"{name[0].upper()}{name[1:]} is {told(own['train'])} on the training part and "
         f"{told(own['validation'])} on the validation part ({n}), a gap of {told_change(gap)}"
     )
-    lower = own["score_name"] == "mae"
-    beyond = gap["high"] is not None and (gap["high"] < 0 if lower else gap["low"] > 0)
-    text += "." if beyond else "; that it is more than chance is not shown."
+    sign = -1 if own["score_name"] == "mae" else 1
+    known = gap["low"] is not None and gap["high"] is not None
+    ends = sorted(sign * gap[end] for end in ("low", "high")) if known else [0.0, 0.0]
+    if ends[1] < 0:
+        text += ": the validation part is the easier one, so the two differ in more than chance."
+    else:
+        text += "." if ends[0] > 0 else "; that it is more than chance is not shown."
     stages = [one for one in own["stages"] if one["train_loss"] is not None]
     if stages:
         text += f" Loss, training to validation: {joined_words([_stage(s) for s in stages])}."
@@ -139,12 +143,16 @@ def _tuning(own: Found) -> str:
     if own["epochs"]:
         rates = own["rates"]
         ends = f", rates from {max(rates):.2g} down to {min(rates):.2g}" if rates else ""
+        if rates and max(rates) == min(rates):
+            ends = f", rate {max(rates):.2g}"
         tried.append(f"{plural(own['epochs'], 'epoch')} of {own['opt']}{ends}")
-    return (
-        f"Tried: {joined_words(tried)}; chosen on {plural(own['num_train'], 'training picture')} "
-        f"by cross-validation and {plural(own['num_validation'], 'validation picture')}, never by "
-        "the test part."
-    )
+    by = []
+    if own["penalties"] or own["networks"]:
+        by.append(f"{plural(own['num_train'], 'training picture')} by cross-validation")
+    if own["num_validation"]:
+        by.append(plural(own["num_validation"], "validation picture"))
+    chosen = f"; chosen on {joined_words(by)}, never by the test part" if by else ""
+    return f"Tried: {joined_words(tried)}{chosen}."
 
 
 def _domain(own: Found) -> str:
@@ -152,9 +160,9 @@ def _domain(own: Found) -> str:
     undone = [one for one in own["rungs"] if not one["taken"]]
     text = []
     if kept:
-        text.append(f"Learning helped in {joined_words([_rung(one) for one in kept])}.")
+        text.append(f"The ladder kept {joined_words([_rung(one) for one in kept])}.")
     if undone:
-        text.append(f"It was undone in {joined_words([_rung(one) for one in undone])}.")
+        text.append(f"It undid {joined_words([_rung(one) for one in undone])}.")
     if own["rungs"] and not kept:
         text.append("The features stayed as they came.")
     apart = own["comparison"]

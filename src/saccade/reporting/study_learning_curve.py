@@ -72,10 +72,12 @@ def _promise(study: Study) -> str:
     each = joined_words([f"{told_change(own['gain'])} for {own['more']:,} more" for own in known])
     text = f"The curve promises {what} of {each}, in the proportions in which classes stand now"
     text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
-    last = known[-1]["gain"]
-    if last["high"] < CLEAR * 2:
+    last, clear = known[-1]["gain"], CLEAR
+    if study["score_name"] == "mae":  # in the target's unit: a share of what is wrong by now
+        clear *= study["now"]["value"]
+    if last["high"] < clear * 2:
         return f"{text}: it has levelled off, and more of the same pictures would hardly help."
-    if last["low"] < CLEAR:
+    if last["low"] < clear:
         return f"{text}: whether they would help is not clear."
     return f"{text}."
 

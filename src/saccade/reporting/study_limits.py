@@ -83,6 +83,11 @@ def _answered(study: Study) -> str:
             f"The highest accuracy that {study['num_fitted']:,} held-out pictures can promise is "
             f"{best:g} (saccade predict --min-accuracy {best:g}); the rest is marked as unsure."
         )
+    if own["measured"]["high"] is None:
+        return (
+            f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} "
+            "are marked as unsure: all of the test part, so that nothing was measured."
+        )
     return (
         f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} are "
         f"marked as unsure. Of the test part {told(own['share'])} is then answered, and of those "

@@ -1,6 +1,7 @@
 """How answers stand up to disturbed pictures, as the page says and draws it."""
 
 import base64
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,11 +75,15 @@ def _harm(study: Study) -> str:
         f"{told(study['plain']['final'])}."
     )
     worse = 1 if study["score_name"] == "mae" else -1
-    harms, unharmed, hidden = [], [], 0.0
+    harms, unharmed, unknown, hidden = [], [], [], 0.0
     for own in study["disturbances"]:
         point = max(own["points"], key=lambda point: worse * point["final"]["change"]["value"])
         change = estimate_of(point["final"]["change"])
-        if change.low > 0 if worse > 0 else change.high < 0:
+        if not math.isfinite(change.low):
+            unknown.append(
+                f"{_named(own, point['strength'])} ({told_change(point['final']['change'])})"
+            )
+        elif change.low > 0 if worse > 0 else change.high < 0:
             said = f"{_named(own, point['strength'])} ({told_change(point['final']['change'])})"
             harms.append((-worse * change.value, said))
         else:
@@ -90,6 +95,8 @@ def _harm(study: Study) -> str:
     if unharmed:
         text += f" Not seen to do harm: {joined_words(unharmed)}"
         text += f"; with {n:,} pictures a change of as much as {decimals(hidden)} could go unseen."
+    if unknown:
+        text += f" Whether it is chance cannot be told of {joined_words(unknown)}."
     return text
 
 
@@ -252,12 +259,13 @@ def curve(own: Mapping[str, Any], study: Study, *, top: float) -> Svg:
         x, said = across(place), _tick(own, strength)
         kind = "hollow" if strength == own["neutral"] else "point"
         label = f"{said}: {told(score.as_dict())}, n = {score.n:,}"
+        known = math.isfinite(score.low) and math.isfinite(score.high)
         parts.append(
             element(
                 "g",
                 {},
                 element("title", {}, label),
-                line(x, up(score.low), x, up(score.high), kind="range"),
+                *([line(x, up(score.low), x, up(score.high), kind="range")] if known else []),
                 element("circle", {"cx": x, "cy": up(score.value), "r": 4, "class": kind}),
             )
         )
@@ -272,7 +280,8 @@ def _top(study: Study) -> float:
         end
         for own in study["disturbances"]
         for point in own["points"]
-        if (end := point["final"]["score"]["high"]) is not None
+        for end in (point["final"]["score"]["high"], point["final"]["score"]["value"])
+        if end is not None
     ]
     return max(float(end) for end in [*ends, study["plain"]["final"]["value"] or 0.0, 1e-9])
 

@@ -83,12 +83,16 @@ def large(number: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage with one decimal.
+    """Return a share as a percentage with one decimal; not all, or none, where it is not.
 
-    >>> percent(0.934), percent(float("nan"))
-    ('93.4 %', '–')
+    >>> percent(0.934), percent(float("nan")), percent(0.9996), percent(1.0), percent(0.0004)
+    ('93.4 %', '–', '> 99.9 %', '100.0 %', '< 0.1 %')
     """
-    return f"{100 * share:.1f} %" if math.isfinite(share) else "–"
+    if not math.isfinite(share):
+        return "–"
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def duration(seconds: float) -> str:
