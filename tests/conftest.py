@@ -31,6 +31,17 @@ def shape_picture(label: int, number: int, *, side: int) -> np.ndarray:
     return np.repeat(np.clip(noisy, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
+def write_shapes(root: Path, num_classes: int, per_class: int, *, side: int) -> Path:
+    """Write root/class<label>/<number>.png of `shape_picture`, and return root."""
+    for label in range(num_classes):
+        folder = root / f"class{label}"
+        folder.mkdir(parents=True)
+        for number in range(per_class):
+            picture = shape_picture(label, number, side=side)
+            Image.fromarray(picture).save(folder / f"{number:03}.png")
+    return root
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> ImageFolder:
     """Return a function that writes root/<class>/<number>.png and returns root."""
@@ -38,14 +49,7 @@ def image_folder(tmp_path: Path) -> ImageFolder:
     def make(
         num_classes: int = 3, per_class: int = 12, *, side: int = 16, name: str = "pictures"
     ) -> Path:
-        root = tmp_path / name
-        for label in range(num_classes):
-            folder = root / f"class{label}"
-            folder.mkdir(parents=True)
-            for number in range(per_class):
-                picture = shape_picture(label, number, side=side)
-                Image.fromarray(picture).save(folder / f"{number:03}.png")
-        return root
+        return write_shapes(tmp_path / name, num_classes, per_class, side=side)
 
     return make
 

@@ -81,7 +81,7 @@ def _joined(lesson: Lesson, found: Neighbours) -> Lesson:
     ).reshape(-1, 2)
     groups = _grouped(lesson, with_pairs(lesson.twins, found.copies), scenes_P2)
     touched = {int(row) for row in np.concatenate([found.copies.pairs_P2, scenes_P2]).ravel()}
-    given = catalog.given_labels or catalog.labels  # a correction moves no picture
+    given = catalog.given_labels  # a correction moves no picture
     labels = given if lesson.task.kind in {"binary", "multiclass"} else ("",) * len(catalog)
     after = rejoin(split, groups, labels, touched=touched)
     kept = [after.groups[row] if own.startswith(SCENE) else "" for row, own in enumerate(groups)]

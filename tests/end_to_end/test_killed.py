@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from tests.conftest import shape_picture
+from tests.conftest import write_shapes
 
 import saccade
 from saccade.data.task import Task
@@ -56,11 +55,7 @@ tensors.write = careless
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with pictures/ and weights of a small network."""
     root = tmp_path_factory.mktemp("killed")
-    for label in range(3):
-        folder = root / "pictures" / f"class{label}"
-        folder.mkdir(parents=True)
-        for number in range(40):
-            Image.fromarray(shape_picture(label, number, side=PX)).save(folder / f"{number:03}.png")
+    write_shapes(root / "pictures", 3, 40, side=PX)
     net, _ = network.build("test_resnet", task=TASK, recipe=Recipe(seed=3), img_size=PX)
     tensors.write(root / "test_resnet.safetensors", net.body.state_dict())
     return root

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.conftest import write_shapes
 from tests.signals import arrive
 from typer.testing import CliRunner
 
@@ -44,15 +45,8 @@ def cli(*words: object, cwd: Path) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with pictures/ and runs/pictures, trained by the command line."""
-    from PIL import Image
-    from tests.conftest import shape_picture
-
     root = tmp_path_factory.mktemp("road")
-    for label in range(3):
-        (root / "pictures" / f"class{label}").mkdir(parents=True)
-        for number in range(14):
-            picture = Image.fromarray(shape_picture(label, number, side=16))
-            picture.save(root / "pictures" / f"class{label}" / f"{number:03}.png")
+    write_shapes(root / "pictures", 3, 14, side=16)
     (root / "pictures" / "class0" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     done = subprocess.run(  # the one that is run as a user's shell would
         [sys.executable, "-m", "saccade", "train", "pictures", *QUICK],

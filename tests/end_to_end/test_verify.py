@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from tests.conftest import shape_picture
+from tests.conftest import write_shapes
 from typer.testing import CliRunner
 
 import saccade
@@ -41,11 +40,7 @@ NAMES = [
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with pictures/ and run/."""
     root = tmp_path_factory.mktemp("verify")
-    for label in range(3):
-        folder = root / "pictures" / f"class{label}"
-        folder.mkdir(parents=True)
-        for number in range(20):
-            Image.fromarray(shape_picture(label, number, side=16)).save(folder / f"{number:03}.png")
+    write_shapes(root / "pictures", 3, 20, side=16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(road, "STUDIES", ())  # they take a second, and have tests of their own
         saccade.train(root / "pictures", QUICK, output=root / "run")

@@ -46,38 +46,27 @@ def class_tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.array(truth), (points + 1) / (points + 1).sum(axis=1, keepdims=True)
 
 
-@given(class_tables())
-@settings(max_examples=30, deadline=None)
-def test_single_label_metrics_agree_with_scikit_learn(
-    make_table: Make, table: tuple[np.ndarray, np.ndarray]
-) -> None:
-    check_against_scikit_learn(make_table, table)
+@pytest.mark.parametrize("cases", [30, pytest.param(200, marks=pytest.mark.slow)])  # row E5
+def test_single_label_metrics_agree_with_scikit_learn(make_table: Make, cases: int) -> None:
+    @given(class_tables())
+    @settings(max_examples=cases, deadline=None)
+    def agree(table: tuple[np.ndarray, np.ndarray]) -> None:
+        truth, scores = table
+        k = scores.shape[1]
+        predictions = make_table("binary" if k == 2 else "multiclass", truth, scores)
+        said = scores.argmax(axis=1)
+        found = evaluate(predictions)["test"]
+        assert close(found["accuracy"], sk.accuracy_score(truth, said))
+        for name, one in single_label_expectations(truth, said, k).items():
+            assert close(found[name], one), name
+        for name, one in ranking_expectations(truth, scores).items():
+            assert close(found[name], one), name
+        if k > 2 or len(truth) > 1:
+            assert close(found["log_loss"], sk.log_loss(truth, scores, labels=range(k)))
+        majority = np.bincount(truth).argmax()
+        assert close(found["majority_accuracy"], float((truth == majority).mean()))
 
-
-@pytest.mark.slow
-@given(class_tables())
-@settings(max_examples=200, deadline=None)
-def test_so_they_do_on_the_two_hundred_cases_of_row_e5(
-    make_table: Make, table: tuple[np.ndarray, np.ndarray]
-) -> None:
-    check_against_scikit_learn(make_table, table)
-
-
-def check_against_scikit_learn(make_table: Make, table: tuple[np.ndarray, np.ndarray]) -> None:
-    truth, scores = table
-    k = scores.shape[1]
-    predictions = make_table("binary" if k == 2 else "multiclass", truth, scores)
-    said = scores.argmax(axis=1)
-    found = evaluate(predictions)["test"]
-    assert close(found["accuracy"], sk.accuracy_score(truth, said))
-    for name, one in single_label_expectations(truth, said, k).items():
-        assert close(found[name], one), name
-    for name, one in ranking_expectations(truth, scores).items():
-        assert close(found[name], one), name
-    if k > 2 or len(truth) > 1:
-        assert close(found["log_loss"], sk.log_loss(truth, scores, labels=range(k)))
-    majority = np.bincount(truth).argmax()
-    assert close(found["majority_accuracy"], float((truth == majority).mean()))
+    agree()
 
 
 def single_label_expectations(truth: np.ndarray, said: np.ndarray, k: int) -> dict[str, float]:

@@ -76,13 +76,7 @@ def collect(
         studies = studies_of(trust, album)
     examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
-        name=run_folder.resolve().name,
-        folder=_spoken(run_folder),
-        state=str(run.get("state", "unknown")),
-        error=str(run.get("error") or ""),
-        has_model=(run_folder / "model" / "config.json").is_file(),
-        summary=str(run.get("summary") or ""),
-        version=str(run.get("saccade", "")),
+        **_of_run(run, run_folder),
         task=task,
         data=data,
         split=split,
@@ -96,14 +90,27 @@ def collect(
         ),
         advice=advise(task, data=data, split=split, learning=learning, results=results),
         recipe=settings(recipe),
-        versions=texts(run.get("versions")),
-        machine=texts(run.get("machine")),
-        seconds=tuple((str(k), number(v)) for k, v in section(run, "seconds").items()),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
         studies=studies,
         left_out=left_out(trust),
     )
+
+
+def _of_run(run: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
+    """Return what run.json and its folder say of the run as such, by fields of `Facts`."""
+    return {
+        "name": run_folder.resolve().name,
+        "folder": _spoken(run_folder),
+        "state": str(run.get("state", "unknown")),
+        "error": str(run.get("error") or ""),
+        "has_model": (run_folder / "model" / "config.json").is_file(),
+        "summary": str(run.get("summary") or ""),
+        "version": str(run.get("saccade", "")),
+        "versions": texts(run.get("versions")),
+        "machine": texts(run.get("machine")),
+        "seconds": tuple((str(k), number(v)) for k, v in section(run, "seconds").items()),
+    }
 
 
 def _learning(run_folder: Path) -> tuple[LearningFacts, str]:

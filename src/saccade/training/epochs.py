@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from saccade.models.network import Network
-from saccade.training.fit import Surroundings
+from saccade.training.checkpoint import Checkpoint
+from saccade.training.fit import Fitted, Surroundings, fit
 from saccade.training.inputs import Inputs
 from saccade.training.material import Material
 from saccade.training.plan import seconds_a_step
@@ -14,6 +15,40 @@ from saccade.training.schedule import epochs_of, steps_of
 
 ON_TOP = 1.3  # reading, updating and noting, beside forward and backward passes
 JUDGING = 0.5  # of a step's seconds a picture that is only asked about
+
+
+def fit_in_time(
+    network: Network,
+    material: Material,
+    recipe: Recipe,
+    around: Surroundings,
+    inputs: Inputs,
+    *,
+    pretrained: bool,
+    reserve: float,
+    resume: Checkpoint | None,
+) -> Fitted:
+    """Train as `fit` does, for as many epochs as the budget leaves time for (`planned_epochs`)."""
+    plan = planned_epochs(
+        network,
+        material,
+        recipe,
+        around,
+        inputs,
+        pretrained=pretrained,
+        reserve=reserve,
+        goes_on=resume is not None,
+    )
+    return fit(
+        network,
+        material,
+        recipe=plan.recipe,
+        pretrained=pretrained,
+        surroundings=around,
+        inputs=inputs,
+        resume=resume,
+        seconds=plan.seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

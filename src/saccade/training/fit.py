@@ -45,7 +45,7 @@ class Surroundings:
     weights_key: str = ""  # a hash of the pretrained weights; "" = converted anew each time
     started: float = field(default_factory=time.monotonic)  # when the run began
     on_look: Callable[[np.ndarray], Material] | None = None
-    """Given what the frozen network says of every picture, before a target is learned from; says
+    """Given what the frozen network says of every picture, before the network learns from any; says
     what there is to learn from now."""
     on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
     on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs`, once all is climbed
@@ -104,6 +104,11 @@ class _Standing:
     ended: str = ""  # why learning ended before its epochs did, with the best of them; not kept
 
     @property
+    def goes_on(self) -> bool:
+        """Whether nothing has ended it early."""
+        return not (self.failed or self.ended)
+
+    @property
     def mean_loss(self) -> float:
         """Of the pictures of this epoch that were learned from so far."""
         return self.loss_sum / max(self.pictures, 1)
@@ -134,7 +139,7 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
         recipe: rates, epochs, …
         pretrained: whether it knows something already.
         surroundings: who watches, and where checkpoints go.
-        inputs: what the network is given; None = the pictures.
+        inputs: what it is given; None = the pictures.
         resume: where a fit with the same arguments stopped.
         rung: as a part of a ladder: no patience, and the last epoch is kept.
         seconds: after which it ends: a rung unfinished, else as if that epoch were over.
@@ -145,8 +150,7 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
         UsageError: a single picture a step, with BatchNorms whose statistics move (E238).
     """
     inputs = inputs or Pictures(material.cache, recipe, device=surroundings.device)
-    loop = _Loop(network, material, recipe, pretrained, surroundings, inputs, rung)
-    loop.deadline = time.monotonic() + seconds
+    loop = _Loop(network, material, recipe, pretrained, surroundings, inputs, rung, seconds)
     standing = loop.begin(resume)
     epochs = epochs_of(recipe, pretrained=pretrained, steps_per_epoch=loop.steps_per_epoch)
     patience = recipe.patience or (5 if pretrained else max(10, epochs // 3))
@@ -156,9 +160,7 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
     surroundings.progress.advance((standing.epoch - 1) * len(material.train_rows))
     interrupted = False
     with inputs.opened():
-        while standing.epoch <= epochs and standing.stale < patience:
-            if standing.failed or standing.ended:
-                break
+        while standing.goes_on and standing.epoch <= epochs and standing.stale < patience:
             interrupted = not loop.run_epoch(standing, total_steps=epochs * loop.steps_per_epoch)
             if interrupted:
                 break
@@ -186,12 +188,14 @@ class _Loop:
         surroundings: Surroundings,
         inputs: Inputs,
         rung: Rung | None,
+        seconds: float,
     ) -> None:
         self.rung, self.network, self.material = rung, network, material
         self.recipe, self.pretrained = recipe, pretrained
         self.around, self.device = surroundings, surroundings.device
         self.num = len(material.train_rows)
-        self._kept_at, self.deadline = time.monotonic(), math.inf
+        self._kept_at = time.monotonic()
+        self._deadline = self._kept_at + seconds
         self.steps_per_epoch = steps_of(self.num, recipe.batch_size)
         network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(network, recipe, pretrained=pretrained)
@@ -280,7 +284,7 @@ class _Loop:
             if self.around.asked_to_stop():
                 self._keep(standing)
                 return False
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > self._deadline:
                 if self.rung is not None:
                     standing.failed = OUT_OF_TIME
                 else:

@@ -127,12 +127,7 @@ def climb(
         network.load_state_dict(resume.start or resume.network)
     while planned := next_rung(recipe, len(network.stages), standing):
         if planned.num_last < standing.depth:  # what is frozen for it has changed
-            surroundings.note(
-                f"The rung {rung_name(planned.num_last, len(network.stages))} is left out: more "
-                "stages than that have learned already."
-            )
-            standing.planned = (*standing.planned[: standing.number], str(planned))
-            standing.number += 1
+            _pass_over(standing, planned, network, surroundings)
             continue
         if _ends(standing, planned, network, material, surroundings):
             break
@@ -160,6 +155,18 @@ def _nothing_to_see(frozen: FrozenStages, material: Material, recipe: Recipe) ->
     if not losses.mean() <= recipe.tolerance:
         return ""
     return f"The head leaves the {len(rows)} validation pictures no loss that a rung could lower"
+
+
+def _pass_over(
+    standing: Climb, planned: PlannedRung, network: Network, around: Surroundings
+) -> None:
+    """Leave out a named rung of fewer stages than have learned, and say so."""
+    around.note(
+        f"The rung {rung_name(planned.num_last, len(network.stages))} is left out: more stages "
+        "than that have learned already."
+    )
+    standing.planned = (*standing.planned[: standing.number], str(planned))
+    standing.number += 1
 
 
 def _ends(

@@ -10,8 +10,8 @@ import torch
 
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.epochs import planned_epochs
-from saccade.training.fit import Fitted, Surroundings, fit
+from saccade.training.epochs import fit_in_time
+from saccade.training.fit import Fitted, Surroundings
 from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.inputs import Pictures
@@ -113,7 +113,7 @@ def _from_scratch(
     network.set_stage_trainable(count)
     inputs = Pictures(material.cache, recipe, device=surroundings.device)
     network.to(surroundings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = planned_epochs(
+    fitted = fit_in_time(
         network,
         material,
         recipe,
@@ -121,17 +121,7 @@ def _from_scratch(
         inputs,
         pretrained=False,
         reserve=reserve,
-        goes_on=resume is not None,
-    )
-    fitted = fit(
-        network,
-        material,
-        recipe=plan.recipe,
-        pretrained=False,
-        surroundings=surroundings,
-        inputs=inputs,
         resume=resume,
-        seconds=plan.seconds,
     )
     return Learned(
         num_stages=count, interrupted=fitted.interrupted, knows_something=fitted.best_epoch > 0
@@ -181,26 +171,15 @@ def _fine_tune(
     inputs = frozen.inputs(views)
     if inputs is None:
         return None
-    reserve += frozen.seconds_to_answer(depth)
-    plan = planned_epochs(
+    return fit_in_time(
         network,
         material,
         recipe,
         surroundings,
         inputs,
         pretrained=True,
-        reserve=reserve,
-        goes_on=resume is not None,
-    )
-    return fit(
-        network,
-        material,
-        recipe=plan.recipe,
-        pretrained=True,
-        surroundings=surroundings,
-        inputs=inputs,
+        reserve=reserve + frozen.seconds_to_answer(depth),
         resume=resume,
-        seconds=plan.seconds,
     )
 
 
