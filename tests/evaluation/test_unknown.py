@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.evaluation.populations import MULTICLASS, draw
+from tests.evaluation.populations import draw
 
+from saccade.data.sealed import Sealed
 from saccade.data.task import Task
 from saccade.evaluation import unknown as module
 from saccade.evaluation.held import Held, NotPromised
@@ -13,6 +14,7 @@ from saccade.evaluation.unknown import (
     MOST_AXES,
     MOST_PICTURES,
     Reference,
+    drawn_reference,
     evened,
     fit_reference,
     fit_unknown,
@@ -30,13 +32,8 @@ def features(n: int, *, seed: int = 0, width: int = 40, away: float = 0.0) -> np
 
 
 def reference(n: int = 300, *, width: int = 40, seed: int = 0) -> Reference:
-    return fit_reference(
-        features(n, width=width, seed=seed),
-        np.arange(n) % 5,
-        rows=range(10_000, 10_000 + n),
-        task=MULTICLASS,
-        seed=0,
-    )
+    known = features(n, width=width, seed=seed)
+    return fit_reference(known, rows=range(10_000, 10_000 + n))
 
 
 def held(n: int, *, part: str = "validation", first_row: int = 0) -> Held:
@@ -132,26 +129,15 @@ def test_what_taught_the_network_would_set_too_low_a_threshold_negative_control(
 
 
 def test_of_many_pictures_an_even_share_of_each_class_is_kept() -> None:
-    n = 3_000
-    targets = np.where(np.arange(n) < 300, 1, 0)
-    own = fit_reference(
-        features(n, width=8),
-        targets,
-        rows=range(n),
-        task=Task(kind="binary", classes=("no", "yes")),
-        seed=0,
-    )
-    assert own.near_SR.shape == (MOST_PICTURES, 8)
-    assert sum(row < 300 for row in own.taught_by) == 100
-    same = fit_reference(
-        features(n, width=8),
-        targets,
-        rows=range(n),
-        task=Task(kind="binary", classes=("no", "yes")),
-        seed=0,
-    )
-    pairs = zip(own.arrays().values(), same.arrays().values(), strict=True)
-    assert all((a == b).all() for a, b in pairs)
+    targets = np.where(np.arange(4_000) < 1_300, 1, 0)
+    task, rows = Task(kind="binary", classes=("no", "yes")), range(1_000, 4_000)
+    answers = Sealed(targets, rows=list(range(1_000)))
+    drawn = drawn_reference(rows, answers, task=task, seed=0)
+    assert len(set(drawn)) == MOST_PICTURES
+    assert set(drawn) <= set(rows)
+    assert sum(row < 1_300 for row in drawn) == 100
+    assert drawn == drawn_reference(rows, answers, task=task, seed=0)
+    assert drawn_reference(rows[:900], answers, task=task, seed=0) == list(rows[:900])
 
 
 def test_the_reference_of_a_common_network_is_smaller_than_a_megabyte() -> None:
@@ -162,7 +148,7 @@ def test_the_reference_of_a_common_network_is_smaller_than_a_megabyte() -> None:
 
 def test_features_that_are_all_the_same_are_near_themselves_only() -> None:
     same = np.ones((30, 6), np.float32)
-    own = fit_reference(same, np.arange(30) % 5, rows=range(30), task=MULTICLASS, seed=0)
+    own = fit_reference(same, rows=range(30))
     assert own.distances(same[:2]).tolist() == [0, 0]
     assert own.distances(4 * same[:2]) == pytest.approx(np.sqrt(6))
 

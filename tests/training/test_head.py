@@ -214,3 +214,19 @@ def test_too_few_pictures_to_choose_a_penalty_are_learned_all_the_same(
     said = (features @ head.weight_KD.T + head.bias_K)[:, 0] > 0
     np.testing.assert_array_equal(said, targets == 1)
     assert head.candidates == ((head.penalty, 0.0),)
+
+
+def test_features_that_may_be_lost_give_the_same_head_and_only_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(convex, "MOST_DOUBLE", 1_000)
+    rng = np.random.default_rng(0)
+    targets = np.arange(300) % 2
+    many = rng.standard_normal((300, 20), np.float32)
+    own, as_given = many.copy(), many.copy()
+    task = Task(kind="binary", classes=("no", "yes"))
+    kept = fit_head(many, targets, task=task, seed=0)
+    lost = fit_head(own, targets, task=task, seed=0, overwrite_features=True)
+    np.testing.assert_array_equal(lost.weight_KD, kept.weight_KD)
+    np.testing.assert_array_equal(many, as_given)
+    assert not np.array_equal(own, many)

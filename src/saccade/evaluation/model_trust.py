@@ -13,7 +13,7 @@ from saccade.evaluation.calibration import Calibration, fit_calibration
 from saccade.evaluation.conformal import Conformal, fit_conformal
 from saccade.evaluation.held import FITS, Held, NotPromised, hold
 from saccade.evaluation.selective import Promise, Selective, fit_selective, promise
-from saccade.evaluation.unknown import Unknown, fit_reference, fit_unknown
+from saccade.evaluation.unknown import Unknown, drawn_reference, fit_reference, fit_unknown
 
 ACCURACIES = (0.995, 0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
@@ -117,14 +117,12 @@ def fit_trust(
 def _unknown(
     held: Held, split: Split, features_ND: np.ndarray, targets: Answers, *, seed: int
 ) -> tuple[Unknown | None, str]:
-    rows = split.rows("train")
-    if not np.isfinite(features_ND).all():
+    rows = drawn_reference(split.rows("train"), targets, task=held.task, seed=seed)
+    if not np.isfinite(features_ND.min()) or not np.isfinite(features_ND.max()):
         return None, "some features of the network are no finite numbers"
     # Small matrices: threads that wait for a busy core cost far more than they save (docs/log.md).
     with threadpool_limits(1, user_api="blas"):
-        reference = fit_reference(
-            features_ND[rows], targets[rows], rows=rows, task=held.task, seed=seed
-        )
+        reference = fit_reference(features_ND[rows], rows=rows)
         try:
             return fit_unknown(reference, held, features_ND[list(held.rows)]), ""
         except NotPromised as no:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from saccade.data.sealed import Answers
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
 from saccade.evaluation.held import Held, NotPromised, check_may_fit, check_may_judge
@@ -110,22 +111,35 @@ def evened(features_ND: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(features) * np.sqrt(np.abs(features)))
 
 
-def fit_reference(
-    features_ND: np.ndarray, targets: np.ndarray, *, rows: Sequence[int], task: Task, seed: int
-) -> Reference:
-    """Return a reference made of training pictures; of many, an even share of each class.
+def drawn_reference(rows: Sequence[int], targets: Answers, *, task: Task, seed: int) -> list[int]:
+    """Return the training pictures that a reference is made of: all, or of many an even share.
 
     Args:
-        features_ND: of the training part, what the classifier is given.
-        targets: of the same pictures.
-        rows: which pictures of the catalogue they are.
+        rows: of the training part.
+        targets: of all pictures; only those of the rows are read.
         task: says what the classes are.
-        seed: decides which of many are kept.
+        seed: decides which of many.
     """
-    if len(features_ND) > MOST_PICTURES:
-        places = _sample(targets, task=task, seed=seed)
-        features_ND, rows = features_ND[places], [rows[place] for place in places]
-    even_SD = evened(features_ND)
+    if len(rows) <= MOST_PICTURES:
+        return list(rows)
+    share = MOST_PICTURES / len(rows)
+    dealt = stratify(
+        [[place] for place in range(len(rows))],
+        strata(task, targets[list(rows)]),
+        fractions={"rest": 1 - share, "kept": share},
+        rng=generator(seed, "reference"),
+    )
+    return [row for row, part in zip(rows, dealt, strict=True) if part == "kept"]
+
+
+def fit_reference(features_SD: np.ndarray, *, rows: Sequence[int]) -> Reference:
+    """Return a reference made of training pictures.
+
+    Args:
+        features_SD: what the classifier is given of each.
+        rows: which pictures of the catalogue they are.
+    """
+    even_SD = evened(features_SD)
     mean_D = even_SD.mean(axis=0).astype(np.float32)
     apart_SD = even_SD - mean_D
     axes_DR = _principal_axes(apart_SD).astype(np.float32)
@@ -138,17 +152,6 @@ def fit_reference(
         rest_S=rest_S.astype(np.float32),
         taught_by=frozenset(rows),
     )
-
-
-def _sample(targets: np.ndarray, *, task: Task, seed: int) -> list[int]:
-    share = MOST_PICTURES / len(targets)
-    dealt = stratify(
-        [[place] for place in range(len(targets))],
-        strata(task, targets),
-        fractions={"rest": 1 - share, "kept": share},
-        rng=generator(seed, "reference"),
-    )
-    return [place for place, part in enumerate(dealt) if part == "kept"]
 
 
 def _principal_axes(apart_SD: np.ndarray) -> np.ndarray:

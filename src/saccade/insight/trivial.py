@@ -90,7 +90,12 @@ def answers(
 ) -> np.ndarray:
     """Return scores of `rows`, as `Task.scores`, by a head that was fitted on `fit_rows`."""
     head = fit_head(
-        features_ND[fit_rows], targets[fit_rows], task=task, seed=seed, penalties=penalties
+        features_ND[fit_rows],
+        targets[fit_rows],
+        task=task,
+        seed=seed,
+        penalties=penalties,
+        overwrite_features=True,
     )
     scores: np.ndarray = task.scores(features_ND[rows] @ head.weight_KD.T + head.bias_K)
     return scores

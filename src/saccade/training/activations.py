@@ -40,7 +40,7 @@ class Activations:
         if missing := int((places < 0).sum()):  # -1 would be the last picture
             raise LookupError(f"activations of {missing} pictures are not held")
         found: np.ndarray = self.values[places]
-        return found.astype(np.float32)
+        return found.astype(np.float32, copy=False)
 
 
 def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to keep it

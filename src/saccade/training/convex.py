@@ -65,14 +65,15 @@ class Rotated:
         return self.axes_DR.T @ coefficients_DK, solution[1]
 
 
-def rotate(features_ND: np.ndarray) -> Rotated:
+def rotate(features_ND: np.ndarray, *, overwrite: bool = False) -> Rotated:
     """Return features (N, D) in the basis of their principal axes.
 
-    In float64, or beyond `MOST_DOUBLE` numbers in float32: no second copy is made of either.
+    In float64, or beyond `MOST_DOUBLE` numbers in float32. They take one copy of the features, or
+    with `overwrite` the place of those that are of that type already.
     """
     kind = np.float64 if features_ND.size <= MOST_DOUBLE else np.float32
     mean = features_ND.mean(axis=0, dtype=np.float64)
-    standard: np.ndarray = features_ND.astype(kind)
+    standard: np.ndarray = features_ND.astype(kind, copy=not overwrite)
     standard -= mean.astype(kind)
     scale = float(np.sqrt(np.einsum("nd,nd->", standard, standard) / max(standard.size, 1))) or 1.0
     standard /= kind(scale)

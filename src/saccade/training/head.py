@@ -53,6 +53,7 @@ def fit_head(
     seed: int,
     class_weights: np.ndarray | None = None,
     penalties: Sequence[float] = PENALTIES,
+    overwrite_features: bool = False,
 ) -> Head:
     """Return the head that generalises best among the penalties, fitted on all rows.
 
@@ -67,12 +68,14 @@ def fit_head(
         seed: decides the folds.
         class_weights: one weight a class (multi-class, binary), mean 1; None = all 1.
         penalties: λ to try, any order; with one, nothing is cross-validated.
+        overwrite_features: whether the features may be lost; spares a copy of many.
     """
     wanted_NK = wanted_outputs(targets, task)
     weights_N = row_weights(targets, class_weights)
     threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
     with threadpool_limits(threads, user_api="blas"):
-        return _fit(features_ND, targets, task, seed, wanted_NK, weights_N, penalties)
+        rotated = rotate(features_ND, overwrite=overwrite_features)
+        return _fit(rotated, targets, task, seed, wanted_NK, weights_N, penalties)
 
 
 def out_of_fold(
@@ -108,7 +111,7 @@ def out_of_fold(
 
 
 def _fit(
-    features_ND: np.ndarray,
+    rotated: Rotated,
     targets: np.ndarray,
     task: Task,
     seed: int,
@@ -116,7 +119,6 @@ def _fit(
     weights_N: np.ndarray,
     penalties: Sequence[float],
 ) -> Head:
-    rotated = rotate(features_ND)
     order = sorted(penalties, reverse=True)  # from stiff to loose: each starts from the last
     start = no_start(rotated, wanted_NK)
     best = min(order, key=lambda own: abs(math.log(own / UNCHOSEN)))

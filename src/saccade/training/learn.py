@@ -200,6 +200,7 @@ def _solve_head(
         task=material.task,
         seed=recipe.seed,
         class_weights=class_weights_of(targets, task=material.task, kind=recipe.class_weights),
+        overwrite_features=True,
     )
     set_head(network, head)
     rows = material.validation_rows
