@@ -9,7 +9,7 @@ import numpy as np
 from saccade.data.preprocess import Preprocess
 from saccade.data.shards import Damaged, Shard, map_canvases
 
-MAPPED_BYTES = 500_000_000  # of canvases at a time; more would count as memory of ours
+MAPPED_BYTES = 200_000_000  # of canvases at a time; what is mapped counts as memory of ours
 
 Rebuild = Callable[[Shard, np.ndarray, np.ndarray, str], tuple[Shard, np.ndarray]]
 """From a damaged shard, the rows in it, their slots and what is wrong, to a new shard and slots."""
