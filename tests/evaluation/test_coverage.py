@@ -14,7 +14,9 @@ import sklearn.metrics as sk
 from scipy.stats import norm
 
 from saccade.data.task import Kind, Task
+from saccade.evaluation.intervals import grouping
 from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.ranking import mean_estimate, roc_auc
 from saccade.evaluation.scores import evaluate
 
 LARGE = 400_000
@@ -228,6 +230,28 @@ def test_intervals_of_errors_cover_the_truth() -> None:
     true = {"mae": 0.5 * np.sqrt(2 / np.pi), "rmse": 0.5, "r2": 0.75}
     found = coverage(line, true, n=30, samples=150)
     assert {name: share for name, (share, _) in found.items() if share < 0.89} == {}
+
+
+# Every other group is of the class. A picture's score is its group's draw (spread `tau`), its own
+# (spread 1) and a signal: two pictures of different sides differ by a normal draw of variance
+# 2 (1 + tau²), which gives the signal for an area.
+@pytest.mark.parametrize(
+    ("area", "groups", "each", "tau"),
+    [(0.9, 4, 50, 3), (0.97, 8, 50, 3), (0.97, 20, 10, 3), (0.99, 20, 50, 3)],
+)
+def test_intervals_of_an_area_near_1_cover_the_truth_where_pictures_come_in_groups(
+    area: float, groups: int, each: int, tau: float
+) -> None:
+    signal = norm.ppf(area) * np.sqrt(2 * (1 + tau**2))
+    index = np.repeat(np.arange(groups), each)
+    kept = grouping([str(own) for own in index], num_rows=len(index))
+    rng, positive, covered = np.random.default_rng(0), index % 2 == 0, []
+    for _ in range(150):
+        scores = signal * positive + tau * rng.normal(size=groups)[index]
+        ranked = roc_auc(positive, scores + rng.normal(size=len(index)))
+        found = mean_estimate([ranked], grouping=kept, method="", why="")
+        covered.append(found.low <= area <= found.high)
+    assert np.mean(covered) >= 0.89
 
 
 SAMPLES = {30: 1000, 100: 1000, 300: 500, 1000: 200}

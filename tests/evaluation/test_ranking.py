@@ -4,7 +4,7 @@ import sklearn.metrics as sk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.evaluation.intervals import grouping
+from saccade.evaluation.intervals import grouping, proportion
 from saccade.evaluation.ranking import average_precision, mean_estimate, roc_auc
 
 
@@ -91,3 +91,19 @@ def test_of_many_pictures_the_interval_of_an_auc_near_1_is_as_wide_as_delong_has
     own = mean_estimate([found], grouping=grouping(None, num_rows=4000), method="", why="")
     reach = 1.96 * float(np.sqrt((found.influence**2).sum()))
     assert (own.high - own.low) / 2 == pytest.approx(reach, rel=0.05)
+
+
+@pytest.mark.parametrize("score", [roc_auc, average_precision])
+def test_of_a_perfect_ranking_groups_count_and_not_their_pictures(score: object) -> None:
+    group = np.arange(400) // 100
+    positive = group % 2 == 0
+    found = score(positive, positive * 1.0)  # type: ignore[operator]
+    kept = grouping([str(own) for own in group], num_rows=400)
+    own = mean_estimate([found], grouping=kept, method="", why="")
+    assert (own.value, own.high) == (1.0, 1.0)
+    # Wilson's lower end of four right answers in four, with Student's t of 3 degrees of freedom
+    of_four = proportion(1.0, effective=4, n=4, method="", freedom=3)
+    assert own.low < of_four.low + 0.02
+    # negative control: as if every picture spoke for itself
+    alone = mean_estimate([found], grouping=grouping(None, num_rows=400), method="", why="")
+    assert alone.low > 0.95

@@ -108,7 +108,8 @@ def mean_estimate(
 
     The variance measured on the rows is unreliable where few rows are on one side or the value
     is close to 1; where the variance of a model is larger, it is mixed in with the weight of 5
-    rows. The interval is Wilson's at the effective sample size (`intervals.proportion`): that of
+    rows. In the model a group counts as one row, for the little that is measured near 1 does not
+    tell how much the rows of a group go together. The interval is Wilson's at the effective sample size (`intervals.proportion`): that of
     the value pulled a little towards 1/2, the less, the more the measured variance is worth.
 
     Args:
@@ -128,7 +129,8 @@ def mean_estimate(
     most = float(len(known))
     overlap = min(max(together / measured.sum(), 1.0), most) if measured.sum() > 0 else most
     ratio = np.divide(measured, alone, out=np.ones_like(alone), where=alone > 0)
-    model = np.array([one.model_variance for one in known]) @ np.maximum(ratio, 1.0) * overlap
+    design = np.maximum(ratio, n / grouping.count)  # 1 at least, as without groups
+    model = np.array([one.model_variance for one in known]) @ design * overlap
     rows = sum(one.rows for one in known) / math.sqrt(len(known))  # classes share their rows
     worth = rows / (rows + _PRIOR_ROWS)
     variance = max(together, worth * together + (1 - worth) * model) / len(known) ** 2
