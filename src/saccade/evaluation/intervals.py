@@ -128,9 +128,15 @@ def proportion(
     return Estimate(value=value, low=low, high=high, n=n, method=method)
 
 
-def quantile(freedom: float) -> float:
-    """Return the 97.5 % point of Student's t; the normal's where the freedom is infinite."""
-    return Z if math.isinf(freedom) else float(stdtrit(max(freedom, 1.0), 0.5 + LEVEL / 2))
+def quantile(freedom: float, level: float = LEVEL) -> float:
+    """Return how far Student's t reaches on both sides; the normal's where the freedom is infinite.
+
+    Args:
+        freedom: degrees of freedom; fewer than 1 count as 1.
+        level: the share within reach, 0 to 1; by default the point is that of 97.5 %.
+    """
+    middle = 0.5 + level / 2
+    return float(ndtri(middle) if math.isinf(freedom) else stdtrit(max(freedom, 1.0), middle))
 
 
 def mapped(

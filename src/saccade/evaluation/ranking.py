@@ -106,11 +106,12 @@ def mean_estimate(
 ) -> Estimate:
     """Return the mean of ranking scores over classes, or one score, with its 95 % interval.
 
-    The variance measured on the rows is unreliable where few rows are on one side or the value
-    is close to 1; where the variance of a model is larger, it is mixed in with the weight of 5
-    rows. In the model a group counts as one row, for the little that is measured near 1 does not
-    tell how much the rows of a group go together. The interval is Wilson's at the effective sample size (`intervals.proportion`): that of
-    the value pulled a little towards 1/2, the less, the more the measured variance is worth.
+    The variance measured on the rows is unreliable where few rows are on one side or the value is
+    close to 1; where the variance of a model is larger, it is mixed in with the weight of 5 rows.
+    In the model a group counts as one row, for the little that is measured near 1 does not tell how
+    much the rows of a group go together. The interval is Wilson's at the effective sample size
+    (`intervals.proportion`): that of the value pulled a little towards 1/2, the less, the more the
+    measured variance is worth.
 
     Args:
         each: one a class; None where it is not defined, which the mean leaves out.

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from saccade.data.properties import CORNERS, FAMILIES, Property
-from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, Z
+from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, quantile
 from saccade.evaluation.ranking import mean_estimate, roc_auc
 from saccade.insight.trivial import Family, placed, ridge_answers
 
@@ -157,9 +156,10 @@ def separations(
     """Return the best separations, one for each class and family, and how many were tried.
 
     All are ranked by the area under the ROC curve; the first twelve get DeLong's interval, and a
-    lower end that holds for all that were tried together: the distance to the lower end of the
-    95 % interval, times the square of the ratio of the two normal quantiles (Bonferroni). The
-    square is what Wilson's distance grows by near 1; elsewhere it is too cautious.
+    lower end that holds for all that were tried together: the distance to the lower end of the 95 %
+    interval, times the square of the ratio of the two quantiles (Bonferroni; of Student's t where
+    pictures come in groups), 0 at least. The square is what Wilson's distance grows by near 1;
+    elsewhere it is too cautious.
 
     Args:
         clues: what may tell a class.
@@ -174,7 +174,8 @@ def separations(
         return [], 0
     areas_MK = np.full((len(clues), len(counts)), 0.5)
     areas_MK[:, classes] = [clue.areas(members_NK, classes) for clue in clues]
-    reach = float(ndtri(1 - (1 - LEVEL) / 2 / num_tried)) / Z
+    level = 1 - (1 - LEVEL) / num_tried
+    reach = quantile(kept.freedom, level) / quantile(kept.freedom)
     best: dict[tuple[str, int], int] = {}
     ranked = areas_MK[:, classes]
     for flat in np.argsort(-ranked, axis=None, kind="stable").tolist():
@@ -194,7 +195,7 @@ def separations(
                 clue=clue,
                 place=place,
                 auc=auc,
-                low_corrected=auc.value - (auc.value - auc.low) * reach**2,
+                low_corrected=max(0.0, auc.value - (auc.value - auc.low) * reach**2),
                 others=_others(clues, number, members_NK, place, areas_MK),
                 single=clues[single].words if single >= 0 else "",
                 single_area=float(areas_MK[single, place]) if single >= 0 else 0.5,
