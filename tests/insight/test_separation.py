@@ -52,3 +52,19 @@ def test_the_corrected_end_of_a_few_groups_is_students() -> None:
     usual, wide = stats.t.ppf([0.975, 1 - 0.025 / num_tried], 11)
     wanted = one.auc.value - (one.auc.value - one.auc.low) * (wide / usual) ** 2
     assert 0 < one.low_corrected == pytest.approx(wanted)
+
+
+def test_a_severe_clue_is_not_crowded_out_by_clues_that_are_as_in_any_data() -> None:
+    rng, truth = np.random.default_rng(0), np.arange(2600) % 13
+    members_NK = np.eye(13)[truth]
+    width = rng.normal(size=2600) + 2.0 * (truth == 0)
+    clues = [clue(width, members_NK, family="file", name="width")]
+    for place in range(1, 13):
+        light = rng.normal(size=2600) + 2.6 * (truth == place)
+        clues.append(clue(light, members_NK, family="light", name=f"light {place}"))
+    found, num_tried = separations(clues, members_NK, grouping(None, num_rows=2600))
+    own = next(one for one in found if one.clue.name == "width" and one.place == 0)
+    assert own.severity == "severe"
+    others = [one.auc.value for one in found if one.clue.family == "light"]
+    assert len([area for area in others if area > own.auc.value]) == 12
+    assert num_tried == 13 * 13

@@ -1,6 +1,6 @@
 """Which single property tells a class from all others, without knowing what the pictures show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from saccade.insight.trivial import Family, placed, ridge_answers
 
 NUM_BINS = 8
 FEWEST = 10  # pictures of a class, and of the others
-MOST = 12  # that are measured with an interval; the rest is only counted
+NUM_BEST = 12  # have an interval in any case, to be shown; and so has all that could be accused
 MOST_CLASSES = 100  # the largest; 10,000 pictures of 500 classes take 7 s in all
 
 NEARLY = 0.9
@@ -78,14 +78,19 @@ class Separation:
     @property
     def severity(self) -> str:
         """How much it should worry a person: "severe", "warning", or "" (as in any data)."""
-        if self.low_corrected < SURELY:
+        family = self.clue.family
+        if self.low_corrected < SURELY or self.auc.value < _least(family):
             return ""
-        is_corner = self.clue.family in CORNERS
-        if self.clue.family in OUTSIDE or (is_corner and self.others < ALIKE):
-            return "severe" if self.auc.value >= NEARLY else ""
-        if is_corner or self.auc.value < STRIKING:
-            return ""
+        if family in OUTSIDE:
+            return "severe"
+        if family in CORNERS:
+            return "severe" if self.others < ALIKE else ""
         return "severe" if self.auc.value >= ENTIRELY else "warning"
+
+
+def _least(family: str) -> float:
+    """Return from which area on a clue of the family is worth a word."""
+    return NEARLY if family in OUTSIDE or family in CORNERS else STRIKING
 
 
 def clue_of(
@@ -155,8 +160,8 @@ def separations(
 ) -> tuple[list[Separation], int]:
     """Return the best separations, one for each class and family, and how many were tried.
 
-    All are ranked by the area under the ROC curve; the first twelve get DeLong's interval, and a
-    lower end that holds for all that were tried together: the distance to the lower end of the 95 %
+    All are ranked by the area under the ROC curve; what could be accused, and the first twelve, get
+    DeLong's interval, and a lower end that holds for all that were tried together: the distance to the lower end of the 95 %
     interval, times the square of the ratio of the two quantiles (Bonferroni; of Student's t where
     pictures come in groups), 0 at least. The square is what Wilson's distance grows by near 1;
     elsewhere it is too cautious.
@@ -176,16 +181,10 @@ def separations(
     areas_MK[:, classes] = [clue.areas(members_NK, classes) for clue in clues]
     level = 1 - (1 - LEVEL) / num_tried
     reach = quantile(kept.freedom, level) / quantile(kept.freedom)
-    best: dict[tuple[str, int], int] = {}
-    ranked = areas_MK[:, classes]
-    for flat in np.argsort(-ranked, axis=None, kind="stable").tolist():
-        clue, column = divmod(flat, len(classes))
-        best.setdefault((clues[clue].family, int(classes[column])), clue)
-        if len(best) == MOST:
-            break
     found = []
-    for (family, place), number in best.items():
+    for number, place in _to_measure(clues, classes, areas_MK):
         clue = clues[number]
+        family = clue.family
         own = [k for k, one in enumerate(clues) if one.family == family and one.name != family]
         single = max(own, key=lambda k: areas_MK[k, place], default=-1)
         ranks = roc_auc(members_NK[:, place] == 1, clue.scores(place))
@@ -202,6 +201,25 @@ def separations(
             )
         )
     return sorted(found, key=lambda one: -one.auc.value), num_tried
+
+
+def _to_measure(
+    clues: Sequence[Clue], classes: np.ndarray, areas_MK: np.ndarray
+) -> Iterator[tuple[int, int]]:
+    """Yield clue and class of what is worth an interval, of a family and class the best one only.
+
+    All that reaches what its own family is accused from, however much there is beside it; and the
+    twelve largest areas.
+    """
+    seen: set[tuple[str, int]] = set()
+    ranked = areas_MK[:, classes]
+    for flat in np.argsort(-ranked, axis=None, kind="stable").tolist():
+        number, column = divmod(flat, len(classes))
+        family, place = clues[number].family, int(classes[column])
+        asked = len(seen) < NUM_BEST or areas_MK[number, place] >= _least(family)
+        if asked and (family, place) not in seen:
+            seen.add((family, place))
+            yield number, place
 
 
 def _others(
