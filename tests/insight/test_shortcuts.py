@@ -252,6 +252,49 @@ def test_what_the_network_is_not_shown_is_told_with_the_border() -> None:
     assert finding["sentence"].endswith("of all pairs (n = 200).")
 
 
+def striking(name: str, severity: str) -> dict[str, Any]:
+    return {
+        "property": "width", "family": "size and file kind", "class": name, "single": "width",
+        "severity": severity, "auc": number(0.99, 0.98, 1.0), "low_corrected": 0.9,
+        "pictures": [{"path": f"{name}/1.jpg"}],
+    }  # fmt: skip
+
+
+def test_of_many_accused_classes_the_rest_is_named_in_one_finding() -> None:
+    accused = [striking(f"c{place}", "severe") for place in range(7)]
+    accused += [striking(f"c{place}", "warning") for place in range(7, 13)]
+    found = {"verdict": "says something", "clues": accused, "seen_share": 1.0}
+    made = findings(found, source_is_label=False)
+    assert [own["severity"] for own in made] == ["severe"] * 7
+    assert ["'c5'" in own["sentence"] for own in made] == [False] * 5 + [True, False]
+    assert made[-1]["sentence"] == (
+        "7 more classes are nearly told from the others by one property alone: 'c6' by the width, "
+        "'c7' by the width, 'c8' by the width, 'c9' by the width, 'c10' by the width and 2 more."
+    )
+    assert made[-1]["paths"] == [f"c{place}/1.jpg" for place in range(6, 13)]
+    (*_, last) = findings({**found, "clues": accused[:7]}, source_is_label=False)
+    assert last["sentence"] == (
+        "One more class is nearly told from the others by one property alone: 'c6' by the width."
+    )
+
+
+def test_every_class_that_is_told_by_its_size_is_among_the_clues() -> None:
+    """Nine classes of nine widths: more than are shown."""
+    truth = np.arange(900) % 9
+    task = Task(kind="multiclass", classes=tuple(f"c{place}" for place in range(9)))
+    names = [task.classes[own] for own in truth]
+    catalog = catalog_of(names, widths_px=(400 + 100 * truth).astype(np.int32))
+    evidence = evidence_of(photographs(900, seed=1, side=16), truth, task=task, catalog=catalog)
+    nothing = dataclasses.replace(
+        evidence.looks, thumbs_NHW=evidence.looks.thumbs_NHW[:0], corners_NCHW=None
+    )
+    found = study(dataclasses.replace(evidence, looks=nothing), {})
+    accused = {one["class"] for one in found["clues"] if one["severity"] == "severe"}
+    assert accused == set(task.classes)
+    said = [own["sentence"] for own in found["findings"] if own["kind"] == "shortcut-property"]
+    assert said[-1].startswith("3 more classes are nearly told from the others")
+
+
 def test_a_source_that_is_the_class_is_said() -> None:
     found = {"verdict": "says nothing", "clues": []}
     (finding,) = findings(found, source_is_label=True)

@@ -122,6 +122,16 @@ def test_a_regression_has_no_classes_to_be_told(run_of: RunOf) -> None:
     assert len(cells(html, "What trivial properties can do")) == 4
 
 
+def test_what_is_not_shown_of_many_clues_is_counted(run_of: RunOf) -> None:
+    many = [clue(f"elm {number}", "severe") for number in range(9)]
+    view = study_shortcuts.view({**SHORTCUTS, "clues": many}, album())
+    html = page(run_of(), "shortcuts", "believe", view)
+    assert len(cells(html, "Which class is told by what")) == 6
+    assert "And 3 more; trust.json holds all." in html
+    few = study_shortcuts.view({**SHORTCUTS, "clues": [*many[:2], clue("oak")]}, album())
+    assert "more; trust.json" not in page(run_of(), "shortcuts", "believe", few)
+
+
 def test_weak_slices_have_their_numbers_and_pictures(run_of: RunOf) -> None:
     view = study_slices.view(SLICES, album())
     html = page(run_of(), "slices", "wrong", view)

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.data.task import Task
+from saccade.runtime.errors import listed
 
 HALF = 0.5  # of what the model gains over always answering the same
+MOST_NAMED = 6  # classes with a finding of their own; the others share one
 
 
 def verdict(found: Mapping[str, Any]) -> str:
@@ -84,42 +86,15 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
         found: what the study found so far.
         source_is_label: as in `Properties`.
     """
-    made = []
-    if found["verdict"] == "nearly wins":
-        text = f"{found['sentence']} Most of it is in the {found['families'][0]['name']}."
-        if found["clues"]:
-            best = found["clues"][0]
-            text += f" It tells '{best['class']}' best, by the {_named(best)}."
-        made.append(
-            _finding(
-                "shortcut",
-                "severe",
-                text,
-                action="look at what the pictures of a class share beside what they show; where "
-                "that is no part of it, collect all classes in the same way, or cut it away",
-            )
-        )
+    made = [_of_all(found)] if found["verdict"] == "nearly wins" else []
     by_class: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for one in found["clues"]:
         if one["severity"]:
             by_class[one["class"]].append(one)
-    for name, own in by_class.items():
-        worst = min(own, key=lambda one: ("severe", "warning").index(one["severity"]))
-        others = [f"the {_named(one)}" for one in own if one is not worst]
-        as_well = f" (and so do {' and '.join(others)})" if others else ""
-        made.append(
-            _finding(
-                "shortcut-property",
-                worst["severity"],
-                f"The {_named(worst)} alone nearly tells '{name}' from the others{as_well}: of "
-                f"a picture of '{name}' and another one it knows which is which in "
-                f"{_full(worst['auc'])} of all pairs (n = {worst['auc']['n']})."
-                f"{_beyond_the_crop(worst, found['seen_share'])}",
-                paths=[one["path"] for one in worst["pictures"]],
-                action=f"look at the pictures of '{name}': if that is no part of what '{name}' is, "
-                "a network learns it instead of the class",
-            )
-        )
+    accused = list(by_class.values())
+    made += [_of_class(own, found["seen_share"]) for own in accused[:MOST_NAMED]]
+    if accused[MOST_NAMED:]:
+        made.append(_of_more([_worst(own) for own in accused[MOST_NAMED:]]))
     if source_is_label:
         made.append(
             _finding(
@@ -132,6 +107,58 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
             )
         )
     return made
+
+
+def _of_all(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the finding that the trivial properties together nearly win."""
+    text = f"{found['sentence']} Most of it is in the {found['families'][0]['name']}."
+    if found["clues"]:
+        best = found["clues"][0]
+        text += f" It tells '{best['class']}' best, by the {_named(best)}."
+    return _finding(
+        "shortcut",
+        "severe",
+        text,
+        action="look at what the pictures of a class share beside what they show; where "
+        "that is no part of it, collect all classes in the same way, or cut it away",
+    )
+
+
+def _of_class(own: Sequence[Mapping[str, Any]], seen_share: float) -> dict[str, Any]:
+    """Return the finding of one class, from all that nearly tells it."""
+    worst = _worst(own)
+    name, pairs = worst["class"], worst["auc"]
+    others = [f"the {_named(one)}" for one in own if one is not worst]
+    as_well = f" (and so do {' and '.join(others)})" if others else ""
+    return _finding(
+        "shortcut-property",
+        worst["severity"],
+        f"The {_named(worst)} alone nearly tells '{name}' from the others{as_well}: of a picture "
+        f"of '{name}' and another one it knows which is which in {_full(pairs)} of all pairs "
+        f"(n = {pairs['n']}).{_beyond_the_crop(worst, seen_share)}",
+        paths=[one["path"] for one in worst["pictures"]],
+        action=f"look at the pictures of '{name}': if that is no part of what '{name}' is, "
+        "a network learns it instead of the class",
+    )
+
+
+def _of_more(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the finding of the classes that have no finding of their own, each by its worst."""
+    who = "One more class is" if len(each) == 1 else f"{len(each)} more classes are"
+    named = listed(f"'{one['class']}' by the {one['property']}" for one in each)
+    return _finding(
+        "shortcut-property",
+        _worst(each)["severity"],
+        f"{who} nearly told from the others by one property alone: {named}.",
+        paths=[one["pictures"][0]["path"] for one in each],
+        action="look at the pictures of each: what is no part of a class, a network learns instead "
+        "of it",
+    )
+
+
+def _worst(own: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the first clue of those that are as severe as any."""
+    return min(own, key=lambda one: ("severe", "warning").index(one["severity"]))
 
 
 def _beyond_the_crop(one: Mapping[str, Any], seen_share: float) -> str:

@@ -37,7 +37,7 @@ FEWEST = 20  # pictures to fit on, and to judge by
 FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
 LARGE = 5_000_000  # pictures × columns × outputs; for 2,100 pictures of 100 classes 1.5 s
 NUM_PICTURES = 6
-MOST_SHOWN = 6
+FEWEST_TOLD = 6  # clues, the accused ones first; all of these are told
 SCORES = {
     "binary": "accuracy",
     "multiclass": "accuracy",
@@ -94,7 +94,8 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
     clues, num_tried = _separations(evidence, properties, families)
     found["num_tried"] = num_tried
     clues.sort(key=lambda one: ("severe", "warning", "").index(one.severity))
-    found["clues"] = [_clue_as_dict(evidence, one) for one in clues[:MOST_SHOWN]]
+    num_told = max(FEWEST_TOLD, sum(bool(one.severity) for one in clues))
+    found["clues"] = [_clue_as_dict(evidence, one) for one in clues[:num_told]]
     found["verdict"] = verdict(found)
     found["sentence"] = sentence(found, evidence.task)
     found["findings"] = findings(found, source_is_label=properties.source_is_label)

@@ -9,7 +9,7 @@ from saccade.reporting.wording import decimals
 from saccade.runtime.store import decode_name
 
 MOST_GALLERIES = 2
-FEWEST_CLUES = 3
+FEWEST_CLUES, MOST_CLUES = 3, 6
 SHOWN = 0.05  # p of a corner that is worth its row
 CLAIMS = {"severe": "nearly tells it", "warning": "nearly tells it, and may be part of it", "": ""}
 
@@ -17,13 +17,15 @@ CLAIMS = {"severe": "nearly tells it", "warning": "nearly tells it, and may be p
 def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     """Return what `study_shortcuts.html` is given."""
     striking = [one for one in study["clues"] if one["severity"]]
+    num_shown = min(max(FEWEST_CLUES, len(striking)), MOST_CLUES)
     return {
         "sentence": study["sentence"],
         "score": study["score"],
         "part": study["part"],
         "n": study["n"],
         "rows": _rows(study),
-        "clues": [_clue(one) for one in study["clues"][: max(FEWEST_CLUES, len(striking))]],
+        "clues": [_clue(one) for one in study["clues"][:num_shown]],
+        "num_more": len(striking[num_shown:]),
         "num_tried": study["num_tried"],
         "galleries": [
             {
