@@ -96,17 +96,18 @@ def test_another_size_or_file_kind_in_one_class_is_named_without_looks() -> None
     names = [TASK.classes[own] for own in TRUTH]
     sizes = np.where(OAK, 640, 480).astype(np.int32)
     kinds = tuple("PNG" if own else "JPEG" for own in OAK)
-    for column, words in (
-        ({"widths_px": sizes}, "width"),
-        ({"formats": kinds}, "file kind JPEG"),
-        ({"num_bytes": np.where(OAK, 8000, 9000) + np.arange(400) % 50}, "bytes of the file"),
+    num_bytes = np.where(OAK, 8000, 9000) + np.arange(400) % 50
+    for column, words, asked in (
+        ({"widths_px": sizes}, "width", "Size, file kind and bytes of the file"),
+        ({"formats": kinds}, "file kind JPEG", "Size and file kind"),
+        ({"num_bytes": num_bytes}, "bytes of the file", "Bytes of the file"),
     ):
         catalog = catalog_of(names, **column)
         found = without_looks(catalog)
         (finding,) = [own for own in found["findings"] if own["kind"] == "shortcut-property"]
         assert (finding["severity"], "'oak'" in finding["sentence"]) == ("severe", True)
         assert words in finding["sentence"]
-        assert found["sentence"].startswith("Size and file kind alone name 0.")
+        assert found["sentence"].startswith(f"{asked} alone name 0.")
 
 
 @pytest.mark.parametrize(("column", "severe"), [("num_bytes", False), ("widths_px", True)])
@@ -138,6 +139,11 @@ def test_properties_that_tell_every_class_nearly_win() -> None:
     assert found["findings"][0]["kind"] == "shortcut"
     assert found["findings"][0]["severity"] == "severe"
     assert found["share"]["value"] > 1
+    # a straight line through four classes cannot tell the two in the middle
+    best = found["families"][0]
+    assert best["share"]["value"] == pytest.approx(best["gain"]["value"] / found["gain"]["value"])
+    assert best["share"]["low"] < 0.5
+    assert "Most of it" not in found["findings"][0]["sentence"]
     assert found["trivial"]["value"] == 1
 
 
@@ -222,8 +228,10 @@ def test_the_rule_of_nearly_winning(gain: Any, share: Any, ahead: Any, wanted: s
 
 
 def test_the_sentence_says_it_all() -> None:
+    families = ["border", "size and file kind", "sharpness", "brightness and colour"]
     found = {
-        "looked": True, "n": 200, "part": "test", "verdict": "says something",
+        "families": [{"name": name} for name in [*families, "top left corner"]],
+        "n": 200, "part": "test", "verdict": "says something",
         "majority": number(0.2, 0.15, 0.26), "trivial": number(0.41, 0.344, 0.479),
         "model": number(0.93, 0.886, 0.958), "model_name": "the model",
         "share": number(0.288, 0.2, 0.376), "ahead": number(0.52, 0.44, 0.6),
@@ -233,6 +241,10 @@ def test_the_sentence_says_it_all() -> None:
         "0.479] of the 200 test pictures rightly (majority 0.200; the model 0.930). That is 0.288 "
         "[0.200, 0.376] of what the model gains over majority."
     )
+    found["families"] = [{"name": name} for name in ("source", "bytes of the file", "border")]
+    assert sentence(found, TASK).startswith("Border, bytes of the file and source alone name 0.410")
+    found["families"] = [{"name": "size and file kind"}]
+    assert sentence(found, TASK).startswith("Size and file kind alone name 0.410")
 
 
 def test_what_the_network_is_not_shown_is_told_with_the_border() -> None:
@@ -250,6 +262,41 @@ def test_what_the_network_is_not_shown_is_told_with_the_border() -> None:
     )
     (finding,) = findings({**found, "seen_share": 1.0}, source_is_label=False)
     assert finding["sentence"].endswith("of all pairs (n = 200).")
+
+
+def nearly_won(families: list[dict[str, Any]], clues: list[dict[str, Any]]) -> str:
+    found = {
+        "verdict": "nearly wins", "sentence": "They nearly win.", "seen_share": 1.0,
+        "families": families, "clues": clues,
+    }  # fmt: skip
+    text: str = findings(found, source_is_label=False)[0]["sentence"]
+    return text
+
+
+def test_most_of_what_all_properties_gain_is_in_a_family_only_where_that_is_shown() -> None:
+    width = {**striking("elm", ""), "low_corrected": 0.6}
+    corner = {"name": "top left corner", "share": number(0.95, 0.9, 1.0)}
+    small = {"name": "size and file kind", "share": number(0.15, 0.05, 0.25)}
+    assert nearly_won([corner, small], [width]) == "They nearly win."
+    unsure = {**small, "share": number(0.7, 0.4, 1.0)}
+    assert nearly_won([corner, unsure], [width]) == "They nearly win."
+    unknown = {**small, "share": {"value": None, "low": None, "high": None}}
+    assert nearly_won([corner, unknown], [width]) == "They nearly win."
+    large = {**small, "share": number(0.9, 0.8, 1.0)}
+    assert nearly_won([corner, large], [width]) == (
+        "They nearly win. Most of it, 0.900 [0.800, 1.000], is in the size and file kind, which "
+        "tells 'elm' best, by the width."
+    )
+
+
+def test_the_class_that_a_family_tells_best_is_told_by_a_clue_of_that_family() -> None:
+    large = {"name": "border", "share": number(0.9, 0.8, 1.0)}
+    most = "They nearly win. Most of it, 0.900 [0.800, 1.000], is in the border"
+    width, border = striking("elm", ""), {**striking("oak", ""), "family": "border"}
+    assert nearly_won([large], [width]) == f"{most}."
+    by_chance = {**border, "low_corrected": 0.45}
+    assert nearly_won([large], [width, by_chance]) == f"{most}."
+    assert nearly_won([large], [width, border]) == f"{most}, which tells 'oak' best, by the width."
 
 
 def striking(name: str, severity: str) -> dict[str, Any]:

@@ -161,10 +161,10 @@ def separations(
     """Return the best separations, one for each class and family, and how many were tried.
 
     All are ranked by the area under the ROC curve; what could be accused, and the first twelve, get
-    DeLong's interval, and a lower end that holds for all that were tried together: the distance to the lower end of the 95 %
-    interval, times the square of the ratio of the two quantiles (Bonferroni; of Student's t where
-    pictures come in groups), 0 at least. The square is what Wilson's distance grows by near 1;
-    elsewhere it is too cautious.
+    DeLong's interval, and a lower end that holds for all that were tried together: the distance to
+    the lower end of the 95 % interval, times the square of the ratio of the two quantiles
+    (Bonferroni; of Student's t where pictures come in groups), 0 at least. The square is what
+    Wilson's distance grows by near 1; elsewhere it is too cautious.
 
     Args:
         clues: what may tell a class.

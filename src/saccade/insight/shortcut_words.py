@@ -4,10 +4,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saccade.data.properties import CORNERS, FAMILIES
 from saccade.data.task import Task
 from saccade.runtime.errors import listed
 
 HALF = 0.5  # of what the model gains over always answering the same
+CHANCE = 0.5  # the area of a clue that knows nothing
+SAID_IN_ORDER = ("light", "sharpness", "border", "file", "bytes", "source")
 MOST_NAMED = 6  # classes with a finding of their own; the others share one
 
 
@@ -36,9 +39,7 @@ def _above_zero(gain: Mapping[str, Any]) -> bool:
 
 def sentence(found: Mapping[str, Any], task: Task) -> str:
     """Return what the trivial properties can do, in words."""
-    what = "Brightness, colour, sharpness, border, size and file kind alone"
-    if not found["looked"]:
-        what = "Size and file kind alone"
+    what = f"{_asked(found['families'])} alone"
     n, part = found["n"], found["part"]
     usual = {"regression": "always the mean", "multilabel": "always the usual labels"}.get(
         task.kind, "majority"
@@ -62,6 +63,15 @@ def sentence(found: Mapping[str, Any], task: Task) -> str:
     elif own == "nearly wins":
         text += f" They nearly win: {found['model_name']} is not shown to be better."
     return text
+
+
+def _asked(families: Sequence[Mapping[str, Any]]) -> str:
+    """Return the families of properties that the probe is given, corners not, in words."""
+    present = {own["name"] for own in families}
+    names = [FAMILIES[name] for name in SAID_IN_ORDER if FAMILIES[name] in present]
+    *most, last = " and ".join(names).split(" and ")  # "size and file kind" are two things
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text[:1].upper() + text[1:]
 
 
 def _digits(value: float) -> str:
@@ -110,11 +120,20 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
 
 
 def _of_all(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the finding that the trivial properties together nearly win."""
-    text = f"{found['sentence']} Most of it is in the {found['families'][0]['name']}."
-    if found["clues"]:
-        best = found["clues"][0]
-        text += f" It tells '{best['class']}' best, by the {_named(best)}."
+    """Return the finding that the trivial properties together nearly win.
+
+    Where most of it is, is said only of a family that is shown to have more than half of it;
+    corners are no part of it. The class that this family tells best must be told better than by
+    chance.
+    """
+    text = found["sentence"]
+    best = next(own for own in found["families"] if not _is_corner(own["name"]))
+    if best["share"]["low"] is not None and best["share"]["low"] > HALF:
+        text += f" Most of it, {_full(best['share'])}, is in the {best['name']}"
+        clue = next((one for one in found["clues"] if one["family"] == best["name"]), None)
+        if clue is not None and clue["low_corrected"] > CHANCE:
+            text += f", which tells '{clue['class']}' best, by the {_named(clue)}"
+        text += "."
     return _finding(
         "shortcut",
         "severe",
@@ -163,13 +182,18 @@ def _worst(own: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 def _beyond_the_crop(one: Mapping[str, Any], seen_share: float) -> str:
     """Return a warning that a border or corner may lie outside of what the network is shown."""
-    is_outside = one["family"] == "border" or one["family"].endswith("corner")
+    is_outside = one["family"] == FAMILIES["border"] or _is_corner(one["family"])
     if seen_share >= 1 or not is_outside:
         return ""
     return (
         f" It is measured on the whole picture; the middle {seen_share:.0%} of each side is what "
         "the network is shown when it answers."
     )
+
+
+def _is_corner(name: str) -> bool:
+    """Return whether a family, in words, is a corner."""
+    return name in {FAMILIES[own] for own in CORNERS}
 
 
 def _named(one: Mapping[str, Any]) -> str:

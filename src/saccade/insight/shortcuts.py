@@ -86,10 +86,9 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
         "part": judged.part,
         "n": len(judged.rows),
         "num_properties": len(properties.columns),
-        "looked": any(own.family == "light" for own in properties.columns),
         "seen_share": _seen_share(evidence),
         **_compared(evidence, judged, trivial_N),
-        "families": _families(evidence, families, judged),
+        "families": _families(evidence, families, judged, trivial_N),
     }
     clues, num_tried = _separations(evidence, properties, families)
     found["num_tried"] = num_tried
@@ -195,9 +194,12 @@ def _score(losses_N: np.ndarray, evidence: Evidence, kept: Grouping) -> Estimate
 
 
 def _families(
-    evidence: Evidence, families: Sequence[Family], judged: Judged
+    evidence: Evidence, families: Sequence[Family], judged: Judged, trivial_N: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Return what each family of properties does alone, the best first, p corrected for all."""
+    """Return what each family of properties does alone, the best first, p corrected for all.
+
+    Its share is that of what all properties together gain, the corners not.
+    """
     task = evidence.task
     wanted_MK = wanted_of(evidence.targets[judged.fit_rows], task)
     truth = evidence.targets[judged.rows]
@@ -211,7 +213,15 @@ def _families(
         gain = mean_gain(judged.plain_N, losses_N, judged.kept)
         p_values.append(p_of_gain(gain, judged.kept))
         score = _score(losses_N, evidence, judged.kept)
-        found.append({"name": FAMILIES[one.name], "score": score.as_dict(), "gain": gain.as_dict()})
+        share = recovered(judged.plain_N, losses_N, trivial_N, judged.kept)
+        found.append(
+            {
+                "name": FAMILIES[one.name],
+                "score": score.as_dict(),
+                "gain": gain.as_dict(),
+                "share": share.as_dict(),
+            }
+        )
     for own, p in zip(found, holm(p_values), strict=True):
         own["p_corrected"] = p
     return sorted(found, key=lambda own: -float(own["gain"]["value"]))
