@@ -6,7 +6,7 @@ from scipy import stats
 
 from saccade.data.properties import Property
 from saccade.evaluation.intervals import grouping
-from saccade.insight.separation import Clue, Separation, clue_of, separations
+from saccade.insight.separation import Clue, Separation, asked_about, clue_of, separations
 
 
 def clue(values: np.ndarray, members_NK: np.ndarray, *, family: str, name: str = "own") -> Clue:
@@ -68,3 +68,11 @@ def test_a_severe_clue_is_not_crowded_out_by_clues_that_are_as_in_any_data() -> 
     others = [one.auc.value for one in found if one.clue.family == "light"]
     assert len([area for area in others if area > own.auc.value]) == 12
     assert num_tried == 13 * 13
+
+
+def test_a_class_is_asked_about_if_ten_pictures_are_of_it_and_ten_are_not() -> None:
+    counts = [9, 10, 30, 31, 40]
+    members_NK = np.arange(40)[:, None] < np.array(counts)
+    assert [counts[place] for place in asked_about(members_NK)] == [10, 30]
+    many_NK = np.arange(400)[:, None] < np.arange(100, 250)
+    assert asked_about(many_NK).tolist() == list(range(50, 150))  # the hundred largest

@@ -21,7 +21,8 @@ from tests.insight.planted import (
 from saccade.data.catalog import Catalog
 from saccade.data.sealed import Sealed
 from saccade.data.task import Task
-from saccade.insight import separation
+from saccade.evaluation.intervals import Grouping
+from saccade.insight import separation, shortcuts
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.separation import areas_of
 from saccade.insight.shortcut_words import findings, sentence, verdict
@@ -262,6 +263,53 @@ def test_what_the_network_is_not_shown_is_told_with_the_border() -> None:
     )
     (finding,) = findings({**found, "seen_share": 1.0}, source_is_label=False)
     assert finding["sentence"].endswith("of all pairs (n = 200).")
+
+
+def test_of_many_classes_witnesses_hold_the_scores_of_the_largest_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two of four classes are asked about, the second and the last; the last has a border."""
+    truth = np.repeat([0, 1, 2, 3], [60, 130, 80, 130])
+    pixels = pictures().copy()
+    pixels[truth == 3] = bordered(pixels[truth == 3], px=4, colour=(200, 30, 30))
+    monkeypatch.setattr(separation, "MOST_CLASSES", 2)
+    held: list[separation.Clue] = []
+
+    def spied(clues: Any, members_NK: np.ndarray, kept: Grouping) -> Any:
+        held.extend(clues)
+        return separation.separations(clues, members_NK, kept)
+
+    monkeypatch.setattr(shortcuts, "separations", spied)
+    found = study(evidence_of(pixels, truth, task=TASK), {})
+    assert {own.scores_CA.shape[1] for own in held} == {2}
+    assert {own.scores_CA.dtype for own in held if len(own.scores_CA) > 16} == {np.dtype("f4")}
+    assert found["num_tried"] == 2 * len(held)
+    best = found["clues"][0]
+    assert (best["class"], best["severity"]) == ("rowan", "severe")
+    assert {one["class"] for one in found["clues"]} == {"elm", "rowan"}
+    assert all(one["path"].startswith("rowan/") for one in best["pictures"])
+
+
+def test_pictures_of_one_group_cannot_judge_each_other() -> None:
+    evidence = evidence_of(
+        planted(lambda own: bordered(own, px=4, colour=(9, 9, 9))), TRUTH, task=TASK
+    )
+    parts = np.array(evidence.split.parts)
+    groups = tuple(np.where(parts == "test", "", "one patient").tolist())
+    together = dataclasses.replace(
+        evidence, split=dataclasses.replace(evidence.split, groups=groups)
+    )
+    found = study(together, {})
+    assert (found["clues"], found["num_tried"]) == ([], 0)
+    assert found["not_asked"] == (
+        "the pictures of the train and validation part are all of one group, and no half of them "
+        "could judge what the other half suggests"
+    )
+    # negative control: of two patients each judges the other
+    two = tuple(own and f"{own} {row // 4 % 2}" for row, own in enumerate(groups))
+    apart = dataclasses.replace(evidence, split=dataclasses.replace(evidence.split, groups=two))
+    found = study(apart, {})
+    assert (found["not_asked"], found["num_tried"] > 0) == ("", True)
 
 
 def nearly_won(families: list[dict[str, Any]], clues: list[dict[str, Any]]) -> str:

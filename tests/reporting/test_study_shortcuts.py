@@ -132,6 +132,15 @@ def test_what_is_not_shown_of_many_clues_is_counted(run_of: RunOf) -> None:
     assert "more; trust.json" not in page(run_of(), "shortcuts", "believe", few)
 
 
+def test_what_could_not_be_asked_of_single_classes_is_said_with_the_reason(run_of: RunOf) -> None:
+    unasked = {"clues": [], "num_tried": 0, "not_asked": "all pictures are of one group"}
+    view = study_shortcuts.view({**SHORTCUTS, **unasked}, album())
+    html = page(run_of(), "shortcuts", "believe", view)
+    assert "Which class is told by what was not asked: all pictures are of one group." in html
+    earlier = study_shortcuts.view(SHORTCUTS, album())  # of a run that did not know the reason
+    assert "was not asked" not in page(run_of(), "shortcuts", "believe", earlier)
+
+
 def test_weak_slices_have_their_numbers_and_pictures(run_of: RunOf) -> None:
     view = study_slices.view(SLICES, album())
     html = page(run_of(), "slices", "wrong", view)

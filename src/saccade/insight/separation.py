@@ -37,7 +37,7 @@ OUTSIDE = ("file", "source")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clue:
-    """A property (or a corner) as a witness of a class: a score a picture and class, (N, K).
+    """A property (or a corner) as a witness: a score a picture and class asked about, (N, A).
 
     The scores of a picture come from a rule that was made without it. Pictures of one cell have
     the same scores.
@@ -47,20 +47,20 @@ class Clue:
     words: str
     family: str
     cells_N: np.ndarray  # 0 to C - 1
-    scores_CK: np.ndarray
+    scores_CA: np.ndarray
 
     def scores(self, place: int) -> np.ndarray:
         """Return the scores of every picture for one class, (N,)."""
-        column: np.ndarray = self.scores_CK[self.cells_N, place]
+        column: np.ndarray = self.scores_CA[self.cells_N, place]
         return column
 
-    def areas(self, members_NK: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Return the area under the ROC curve for each of these classes."""
-        scores, members = self.scores_CK[:, classes], members_NK[:, classes]
-        if len(scores) == len(self.cells_N):
-            return areas_of(scores, members[np.argsort(self.cells_N)], np.ones(len(members)))
-        one_hot = np.eye(len(scores))[self.cells_N]
-        return areas_of(scores, one_hot.T @ members, one_hot.sum(axis=0))
+    def areas(self, members_NA: np.ndarray) -> np.ndarray:
+        """Return the area under the ROC curve for each class, (A,)."""
+        if len(self.scores_CA) == len(self.cells_N):
+            ordered = members_NA[np.argsort(self.cells_N)]
+            return areas_of(self.scores_CA, ordered, np.ones(len(ordered)))
+        one_hot = np.eye(len(self.scores_CA))[self.cells_N]
+        return areas_of(self.scores_CA, one_hot.T @ members_NA, one_hot.sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Separation:
     """How well one clue tells one class from the others."""
 
     clue: Clue
-    place: int  # of the class
+    place: int  # of the class, among those asked about
     auc: Estimate
     low_corrected: float  # of the interval that holds for all that were tried
     others: float  # of a corner: its median area for other classes, or that of other corners
@@ -94,7 +94,7 @@ def _least(family: str) -> float:
 
 
 def clue_of(
-    column: Property, values: np.ndarray, members_NK: np.ndarray, half_N: np.ndarray
+    column: Property, values: np.ndarray, members_NA: np.ndarray, half_N: np.ndarray
 ) -> Clue:
     """Return a property as a witness: the share of each class in the eighth that a picture lies in.
 
@@ -104,7 +104,7 @@ def clue_of(
     Args:
         column: which property.
         values: its values, (N,).
-        members_NK: which picture is of which class (has which label), 0 or 1.
+        members_NA: which picture is of which class (has which label), 0 or 1; those asked about.
         half_N: bool, about half of the pictures.
 
     Source: R. C. Holte (1993), Machine Learning 11: 63-90.
@@ -115,34 +115,34 @@ def clue_of(
         bins = np.minimum((place * NUM_BINS).astype(np.int64), NUM_BINS - 1)
         cells[held] = bins[held] + number * NUM_BINS
         one_hot = np.eye(NUM_BINS)[bins[~held]]
-        usual_K = members_NK[~held].mean(axis=0)
+        usual_A = members_NA[~held].mean(axis=0)
         totals = one_hot.sum(axis=0)[:, None]
-        scores.append((one_hot.T @ members_NK[~held] + usual_K) / (totals + 1))
+        scores.append((one_hot.T @ members_NA[~held] + usual_A) / (totals + 1))
     return Clue(
         name=column.name,
         words=column.words,
         family=column.family,
         cells_N=cells,
-        scores_CK=np.concatenate(scores),
+        scores_CA=np.concatenate(scores),
     )
 
 
 def clue_of_family(
-    family: Family, members_NK: np.ndarray, half_N: np.ndarray, rows: np.ndarray
+    family: Family, members_NA: np.ndarray, half_N: np.ndarray, rows: np.ndarray
 ) -> Clue:
     """Return all properties of a family together as a witness, by a linear probe on each half.
 
     Args:
         family: of properties.
-        members_NK: of the rows, 0 or 1.
+        members_NA: of the rows and the classes asked about, 0 or 1.
         half_N: bool, of the rows.
         rows: which pictures.
     """
-    scores_NK = np.empty(members_NK.shape)
+    scores_NA = np.empty(members_NA.shape, np.float32)
     for held in (half_N, ~half_N):
-        scores_NK[held] = ridge_answers(
+        scores_NA[held] = ridge_answers(
             family.table(rows[~held]),
-            members_NK[~held],
+            members_NA[~held],
             family.table(rows[held]),
             ridge=family.ridge,
         )
@@ -151,12 +151,25 @@ def clue_of_family(
         words=FAMILIES[family.name],
         family=family.name,
         cells_N=np.arange(len(rows)),
-        scores_CK=scores_NK,
+        scores_CA=scores_NA,
     )
 
 
+def asked_about(members_NK: np.ndarray) -> np.ndarray:
+    """Return which classes are asked about, ascending, (A,): the hundred largest that can be.
+
+    Ten pictures must be of the class, and ten not.
+
+    Args:
+        members_NK: bool or 0 and 1, which picture is of which class.
+    """
+    counts = members_NK.sum(axis=0)
+    able = np.flatnonzero((counts >= FEWEST) & (len(members_NK) - counts >= FEWEST))
+    return np.sort(able[np.argsort(-counts[able], kind="stable")][:MOST_CLASSES])
+
+
 def separations(
-    clues: Sequence[Clue], members_NK: np.ndarray, kept: Grouping
+    clues: Sequence[Clue], members_NA: np.ndarray, kept: Grouping
 ) -> tuple[list[Separation], int]:
     """Return the best separations, one for each class and family, and how many were tried.
 
@@ -168,26 +181,22 @@ def separations(
 
     Args:
         clues: what may tell a class.
-        members_NK: which picture is of which class, 0 or 1.
+        members_NA: which picture is of which class, 0 or 1, of the classes of `asked_about`.
         kept: which pictures belong together.
     """
-    counts = members_NK.sum(axis=0)
-    able = np.flatnonzero((counts >= FEWEST) & (len(members_NK) - counts >= FEWEST))
-    classes = np.sort(able[np.argsort(-counts[able], kind="stable")][:MOST_CLASSES])
-    num_tried = len(clues) * len(classes)
+    num_tried = len(clues) * members_NA.shape[1]
     if not num_tried:
         return [], 0
-    areas_MK = np.full((len(clues), len(counts)), 0.5)
-    areas_MK[:, classes] = [clue.areas(members_NK, classes) for clue in clues]
+    areas_MA = np.array([clue.areas(members_NA) for clue in clues])
     level = 1 - (1 - LEVEL) / num_tried
     reach = quantile(kept.freedom, level) / quantile(kept.freedom)
     found = []
-    for number, place in _to_measure(clues, classes, areas_MK):
+    for number, place in _to_measure(clues, areas_MA):
         clue = clues[number]
         family = clue.family
         own = [k for k, one in enumerate(clues) if one.family == family and one.name != family]
-        single = max(own, key=lambda k: areas_MK[k, place], default=-1)
-        ranks = roc_auc(members_NK[:, place] == 1, clue.scores(place))
+        single = max(own, key=lambda k: areas_MA[k, place], default=-1)
+        ranks = roc_auc(members_NA[:, place] == 1, clue.scores(place))
         auc = mean_estimate([ranks], grouping=kept, method="wilson-delong", why="one side is empty")
         found.append(
             Separation(
@@ -195,35 +204,32 @@ def separations(
                 place=place,
                 auc=auc,
                 low_corrected=max(0.0, auc.value - (auc.value - auc.low) * reach**2),
-                others=_others(clues, number, members_NK, place, areas_MK),
+                others=_others(clues, number, members_NA, place, areas_MA),
                 single=clues[single].words if single >= 0 else "",
-                single_area=float(areas_MK[single, place]) if single >= 0 else 0.5,
+                single_area=float(areas_MA[single, place]) if single >= 0 else 0.5,
             )
         )
     return sorted(found, key=lambda one: -one.auc.value), num_tried
 
 
-def _to_measure(
-    clues: Sequence[Clue], classes: np.ndarray, areas_MK: np.ndarray
-) -> Iterator[tuple[int, int]]:
+def _to_measure(clues: Sequence[Clue], areas_MA: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield clue and class of what is worth an interval, of a family and class the best one only.
 
     All that reaches what its own family is accused from, however much there is beside it; and the
     twelve largest areas.
     """
     seen: set[tuple[str, int]] = set()
-    ranked = areas_MK[:, classes]
-    for flat in np.argsort(-ranked, axis=None, kind="stable").tolist():
-        number, column = divmod(flat, len(classes))
-        family, place = clues[number].family, int(classes[column])
-        asked = len(seen) < NUM_BEST or areas_MK[number, place] >= _least(family)
+    for flat in np.argsort(-areas_MA, axis=None, kind="stable").tolist():
+        number, place = divmod(flat, areas_MA.shape[1])
+        family = clues[number].family
+        asked = len(seen) < NUM_BEST or areas_MA[number, place] >= _least(family)
         if asked and (family, place) not in seen:
             seen.add((family, place))
             yield number, place
 
 
 def _others(
-    clues: Sequence[Clue], number: int, members_NK: np.ndarray, place: int, areas_MK: np.ndarray
+    clues: Sequence[Clue], number: int, members_NA: np.ndarray, place: int, areas_MA: np.ndarray
 ) -> float:
     """Return the median area of a corner for the other classes, the class itself left out.
 
@@ -233,14 +239,15 @@ def _others(
     clue = clues[number]
     if clue.family not in CORNERS:
         return 0.5
-    if members_NK.shape[1] < 3:
+    if members_NA.shape[1] < 3:
         same = [k for k, one in enumerate(clues) if one.family in CORNERS and k != number]
-        return float(np.median(areas_MK[same, place])) if same else 0.5
-    rest_N = members_NK[:, place] == 0
-    large = np.argsort(-members_NK.sum(axis=0), kind="stable")[:MOST_CLASSES]
-    other = large[large != place]
-    members = members_NK[rest_N][:, other]
-    areas = areas_of(clue.scores_CK[clue.cells_N[rest_N]][:, other], members, np.ones(len(members)))
+        return float(np.median(areas_MA[same, place])) if same else 0.5
+    rest_N = members_NA[:, place] == 0
+    others = np.arange(members_NA.shape[1]) != place
+    members = members_NA[rest_N][:, others]
+    areas = areas_of(
+        clue.scores_CA[clue.cells_N[rest_N]][:, others], members, np.ones(len(members))
+    )
     known = areas[members.sum(axis=0) >= FEWEST]
     return float(np.median(known)) if len(known) else 0.5
 

@@ -16,7 +16,13 @@ from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
 from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import holm
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.separation import Separation, clue_of, clue_of_family, separations
+from saccade.insight.separation import (
+    Separation,
+    asked_about,
+    clue_of,
+    clue_of_family,
+    separations,
+)
 from saccade.insight.shortcut_words import findings, sentence, verdict
 from saccade.insight.trivial import (
     RIDGE,
@@ -59,6 +65,15 @@ class Judged:
     model_name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """The N pictures and A classes that single properties are asked about."""
+
+    rows: np.ndarray  # of the train and validation part
+    classes: np.ndarray  # (A,): their places in the task
+    members_NA: np.ndarray  # bool: which picture is of which of them
+
+
 def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     """Return how far trivial properties alone get, beside the majority and the model.
 
@@ -90,11 +105,16 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
         **_compared(evidence, judged, trivial_N),
         "families": _families(evidence, families, judged, trivial_N),
     }
-    clues, num_tried = _separations(evidence, properties, families)
-    found["num_tried"] = num_tried
+    asked = _asked(evidence)
+    clues: list[Separation] = []
+    found["num_tried"], found["not_asked"] = 0, ""
+    try:
+        clues, found["num_tried"] = _separations(evidence, asked, properties, families)
+    except NotPossible as why:
+        found["not_asked"] = str(why)
     clues.sort(key=lambda one: ("severe", "warning", "").index(one.severity))
     num_told = max(FEWEST_TOLD, sum(bool(one.severity) for one in clues))
-    found["clues"] = [_clue_as_dict(evidence, one) for one in clues[:num_told]]
+    found["clues"] = [_clue_as_dict(evidence, asked, one) for one in clues[:num_told]]
     found["verdict"] = verdict(found)
     found["sentence"] = sentence(found, evidence.task)
     found["findings"] = findings(found, source_is_label=properties.source_is_label)
@@ -227,30 +247,51 @@ def _families(
     return sorted(found, key=lambda own: -float(own["gain"]["value"]))
 
 
-def _separations(
-    evidence: Evidence, properties: Properties, families: Sequence[Family]
-) -> tuple[list[Separation], int]:
-    """Return what tells a class, from the train and validation part, and how many were tried."""
-    task = evidence.task
+def _asked(evidence: Evidence) -> Asked:
+    """Return whom single properties are asked about; of a number there is no class."""
+    task, rows = evidence.task, evidence.rows("train", "validation")
+    targets = evidence.targets[rows]
     if task.kind == "regression":
+        none = np.zeros((len(rows), 0), np.bool_)
+        return Asked(rows=rows, classes=np.zeros(0, np.int64), members_NA=none)
+    own = np.arange(len(task.classes))
+    members_NK = targets == 1 if task.kind == "multilabel" else targets[:, None] == own
+    classes = asked_about(members_NK)
+    if task.kind == "binary":
+        classes = classes[1:]  # what tells one of two classes tells the other
+    return Asked(rows=rows, classes=classes, members_NA=members_NK[:, classes])
+
+
+def _separations(
+    evidence: Evidence, asked: Asked, properties: Properties, families: Sequence[Family]
+) -> tuple[list[Separation], int]:
+    """Return what tells a class, from the train and validation part, and how many were tried.
+
+    Raises:
+        NotPossible: the pictures cannot be halved.
+    """
+    rows, task = asked.rows, evidence.task
+    if not len(asked.classes):
         return [], 0
-    rows = evidence.rows("train", "validation")
     groups = [evidence.split.groups[row] for row in rows]
     half_N = _half(evidence.targets[rows], groups, task=task, seed=evidence.recipe.seed)
-    members_NK = wanted_of(evidence.targets[rows], task).astype(np.float64)
-    if task.kind == "binary":
-        members_NK = members_NK[:, 1:]  # what tells one of two tells the other
+    if half_N.all() or not half_N.any():
+        raise NotPossible(
+            "the pictures of the train and validation part are all of one group, and no half of "
+            "them could judge what the other half suggests"
+        )
+    members_NA = asked.members_NA.astype(np.float64)
     clues = [
-        clue_of(own, properties.values_NP[rows, place], members_NK, half_N)
+        clue_of(own, properties.values_NP[rows, place], members_NA, half_N)
         for place, own in enumerate(properties.columns)
     ]
     clues += [
-        clue_of_family(one, members_NK, half_N, rows)
+        clue_of_family(one, members_NA, half_N, rows)
         for one in families
         if one.name in CORNERS or len(properties.places(one.name)) > 1
     ]
     kept = grouping(groups if any(groups) else None, num_rows=len(rows))
-    return separations(clues, members_NK, kept)
+    return separations(clues, members_NA, kept)
 
 
 def _half(targets: np.ndarray, groups: Sequence[str], *, task: Task, seed: int) -> np.ndarray:
@@ -267,18 +308,14 @@ def _half(targets: np.ndarray, groups: Sequence[str], *, task: Task, seed: int) 
     return half_N
 
 
-def _clue_as_dict(evidence: Evidence, one: Separation) -> dict[str, Any]:
+def _clue_as_dict(evidence: Evidence, asked: Asked, one: Separation) -> dict[str, Any]:
     """Return a separation as JSON can hold it, with the pictures that show it most."""
-    task, rows = evidence.task, evidence.rows("train", "validation")
-    place = 1 if task.kind == "binary" else one.place
-    targets = evidence.targets[rows]
-    is_class = targets[:, place] == 1 if task.kind == "multilabel" else targets == place
-    own = np.flatnonzero(is_class)
+    own = np.flatnonzero(asked.members_NA[:, one.place])
     order = own[np.argsort(-one.clue.scores(one.place)[own], kind="stable")][:NUM_PICTURES]
     return {
         "property": one.clue.words,
         "family": FAMILIES[one.clue.family],
-        "class": encode_name(task.classes[place]),
+        "class": encode_name(evidence.task.classes[asked.classes[one.place]]),
         "auc": one.auc.as_dict(),
         "low_corrected": one.low_corrected,
         "others": one.others,
@@ -286,6 +323,6 @@ def _clue_as_dict(evidence: Evidence, one: Separation) -> dict[str, Any]:
         "single_area": one.single_area,
         "severity": one.severity,
         "pictures": [
-            {"path": encode_name(evidence.catalog.paths[row])} for row in rows[order].tolist()
+            {"path": encode_name(evidence.catalog.paths[row])} for row in asked.rows[order].tolist()
         ],
     }

@@ -27,6 +27,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "clues": [_clue(one) for one in study["clues"][:num_shown]],
         "num_more": len(striking[num_shown:]),
         "num_tried": study["num_tried"],
+        "not_asked": study.get("not_asked", ""),  # not known of earlier runs
         "galleries": [
             {
                 "caption": f"{one['class']}, by the {one['property']}",
