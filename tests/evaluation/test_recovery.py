@@ -6,6 +6,7 @@ from scipy import stats
 
 from saccade.evaluation.intervals import grouping
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
+from saccade.evaluation.tally import Tally, difference
 
 EDGES = (0.3, 0.6, 0.9)
 
@@ -39,10 +40,48 @@ def test_too_few_pictures_show_nothing() -> None:
     assert recovered(np.ones(7), np.zeros(7), np.zeros(7), kept).method.startswith("undefined")
 
 
-def test_equal_gains_of_all_pictures_are_certain() -> None:
+def counted(hits_N: np.ndarray) -> Tally:
+    return Tally(name="accuracy", hits_N=hits_N, trials_N=np.ones(len(hits_N)))
+
+
+def test_answers_that_are_right_on_the_same_pictures_are_not_surely_alike() -> None:
+    """As in the comparison of two accuracies: half a picture that one has right and one wrong."""
+    wrong, kept = (np.arange(20) < 7) * 1.0, grouping(None, num_rows=20)
+    found = mean_gain(wrong, wrong, kept)
+    other = difference(counted(1 - wrong), counted(1 - wrong), kept)
+    assert (found.low, found.high) == pytest.approx((other.low, other.high))
+    assert found.low < 0 < found.high
+    assert p_of_gain(found, kept) == pytest.approx(0.5)
+    # the same of losses that are not counted would be certain
+    assert mean_gain(wrong / 2, wrong / 2, kept).high == 0
+
+
+def test_all_right_beside_all_wrong_is_not_quite_certain() -> None:
     kept = grouping(None, num_rows=20)
-    assert p_of_gain(mean_gain(np.ones(20), np.zeros(20), kept), kept) == 0
-    assert p_of_gain(mean_gain(np.zeros(20), np.zeros(20), kept), kept) == 1
+    found = mean_gain(np.ones(20), np.zeros(20), kept)
+    other = difference(counted(np.ones(20)), counted(np.zeros(20)), kept)
+    assert (found.low, found.high) == pytest.approx((other.low, other.high))
+    assert 0 < p_of_gain(found, kept) < 1e-6
+    share = recovered(np.ones(20), np.zeros(20), np.zeros(20), kept)
+    assert (share.value, share.high - share.low) == pytest.approx((1, found.high - found.low))
+
+
+def test_equal_numbers_of_all_pictures_are_certain() -> None:
+    kept = grouping(None, num_rows=20)
+    assert p_of_gain(mean_gain(np.full(20, 2.5), np.zeros(20), kept), kept) == 0
+    assert p_of_gain(mean_gain(np.full(20, 2.5), np.full(20, 2.5), kept), kept) == 1
+
+
+def test_of_groups_that_never_differ_half_a_group_could() -> None:
+    """Each group of ten is right or wrong as a whole; the second is better on one group of 50."""
+    group = np.repeat(np.arange(20), 10)
+    kept = grouping([str(own) for own in group], num_rows=200)
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        better = (rng.random(20) < 0.02)[group]
+        found = mean_gain(np.ones(200), 1.0 - better, kept)
+        held += found.low <= 0.02 <= found.high
+    assert held / 300 > 0.92
 
 
 def test_the_share_is_the_ratio_of_the_gains() -> None:

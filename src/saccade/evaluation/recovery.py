@@ -13,8 +13,9 @@ FEWEST = 8  # pictures; as in `comparison.paired_gain`
 def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> Estimate:
     """Return the mean of first - second losses of the same pictures, with its 95 % t interval.
 
-    Above 0 the second is better. With groups the variance is that between groups. With fewer
-    than eight pictures or groups there is no interval, and nothing can be claimed.
+    Above 0 the second is better. With groups the variance is that between groups; for losses of
+    0 and 1 half a picture is added to it, as in `tally.difference`. With fewer than eight pictures
+    or groups there is no interval, and nothing can be claimed.
 
     Args:
         first_N: a loss a picture.
@@ -30,9 +31,29 @@ def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
     value = float(apart.mean())
     if grouping.count < FEWEST:
         return Estimate(value=value, low=math.nan, high=math.nan, n=n, method="no interval: few")
-    reach = quantile(grouping.count - 1) * math.sqrt(grouping.variance((apart - value) / n))
+    measured = grouping.variance((apart - value) / n)
+    variance = measured + _half_apart(measured, grouping, first_N, second_N)
+    reach = quantile(grouping.count - 1) * math.sqrt(variance)
     method = f"paired t{grouping.suffix}"
     return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
+
+
+def _half_apart(measured: float, grouping: Grouping, *losses: np.ndarray) -> float:
+    """Return the variance of a mean by half a picture on which one answer is right, one wrong.
+
+    Without it, answers that are right on the same pictures would seem to be surely alike. Half a
+    group where none differs from the others, for then nothing tells its pictures from one picture.
+    0 for losses that are not 0 or 1: of them there is no such step.
+
+    Args:
+        measured: the variance of the mean that the pictures show.
+        grouping: which pictures belong together.
+        losses: that are compared, (N,) each.
+    """
+    if not np.isin(losses, (0.0, 1.0)).all():
+        return 0.0
+    num = len(grouping.index) if measured > 0 else grouping.count
+    return 0.5 / num**2
 
 
 def p_of_gain(gain: Estimate, grouping: Grouping) -> float:
@@ -70,8 +91,9 @@ def recovered(
     part_N = np.asarray(plain_N, np.float64) - simple_N
     whole_N = np.asarray(plain_N, np.float64) - full_N
     value = float(part_N.mean()) / whole.value
-    variance = grouping.variance((part_N - value * whole_N) / (n * whole.value))
-    reach = quantile(grouping.count - 1) * math.sqrt(variance)
+    measured = grouping.variance((part_N - value * whole_N) / n)
+    variance = measured + _half_apart(measured, grouping, plain_N, simple_N, full_N)
+    reach = quantile(grouping.count - 1) * math.sqrt(variance) / whole.value
     return Estimate(
         value=value,
         low=value - reach,
