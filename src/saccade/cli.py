@@ -191,6 +191,7 @@ def evaluate(
         from saccade.evaluation.prediction_files import read_csv
         from saccade.evaluation.scores import evaluate as measure
         from saccade.evaluation.scores import headline
+        from saccade.evaluation.usual import beside_usual
         from saccade.printing import metrics_table
 
         grouping.check_named(group, has_columns=data is not None)
@@ -207,12 +208,13 @@ def evaluate(
                 table, catalog, truth = _asked_of(model, data, columns=columns, progress=progress)
             groups = grouping.groups_of(catalog, group)
         metrics = measure(table, groups=groups, training_truth=truth, whole=data is None)
+        apart = beside_usual(table, groups=groups, training_truth=truth, whole=data is None)
         if output is not None:
             table.write_csv(_new_file(output))
         if as_json:
             typer.echo(json_text(_estimates(metrics)))
         else:
-            typer.echo(headline(metrics, table.task))
+            typer.echo(headline(metrics, table.task, apart))
             typer.echo(metrics_table(metrics))
 
 

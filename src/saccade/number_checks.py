@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from saccade.evaluation.scores import as_json, evaluate, from_json, headline
+from saccade.evaluation.usual import beside_usual
 from saccade.papers import Failed, NotChecked, Papers
 from saccade.run import versions
 from saccade.runtime import machine
@@ -34,7 +35,7 @@ def metrics_follow_from_the_table(papers: Papers) -> str:
             f"{len(wrong)} of {num} numbers do not follow from predictions.csv: "
             f"{listed(map(encode_name, wrong), limit=3)}"
         )
-    sentence = headline(from_json(written), papers.task)
+    sentence = headline(from_json(written), papers.task, beside_usual(table, groups=groups))
     if papers.facts.get("summary", sentence) != sentence:
         raise Failed("the summary in run.json is not what metrics.json says")
     digits = "to the last digit" if found == written else f"to {-math.log10(CLOSE):.0f} digits"

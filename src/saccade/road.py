@@ -13,6 +13,7 @@ from saccade.data.cache_folder import cache_folder
 from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
+from saccade.evaluation.usual import beside_usual
 from saccade.handover import keep_model, model_facts
 from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
@@ -239,7 +240,8 @@ class Road:
             groups = _own_groups(lesson) if any(lesson.split.groups) else None
             metrics = evaluate(table, seed=self.recipe.seed, groups=groups)
             write_json(folder / "metrics.json", as_json(metrics))
-            self.ledger.facts["summary"] = headline(metrics, lesson.task)
+            apart = beside_usual(table, groups=groups)
+            self.ledger.facts["summary"] = headline(metrics, lesson.task, apart)
         with self.ledger.timed("save"):
             keep_model(
                 self.ledger, lesson, self.net, table=table, metrics=metrics, trust=model_trust

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, undefined, wilson
+from saccade.evaluation.paired import compare_answers
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, from_json, headline
+from saccade.evaluation.usual import beside_usual
 from saccade.runtime.errors import ArtefactError
 from saccade.runtime.store import json_text
 
@@ -236,27 +239,50 @@ def accuracy(right: int, n: int, usual: int, name: str = "accuracy") -> dict[str
     return {name: wilson(right, n), f"majority_{name}": baseline}
 
 
+def told(metrics: dict[str, dict[str, Estimate]], task: Task = FLOWERS) -> str:
+    """Return the headline where each part is beside an answer that is wrong wherever ours is."""
+    apart = {}
+    for part, found in metrics.items():
+        ours, usual = (round(own.value * own.n) for own in list(found.values())[:2])
+        n = next(iter(found.values())).n
+        first, second = ((np.arange(n) < num).astype(int) for num in (usual, ours))
+        apart[part] = compare_answers(np.ones(n, int), first, second)
+    return headline(metrics, task, apart)
+
+
 class TestHeadline:
     def test_few_pictures_get_a_warning(self) -> None:
-        assert headline({"test": accuracy(11, 12, 4)}, FLOWERS) == (
+        assert told({"test": accuracy(11, 12, 4)}) == (
             "Of 12 test pictures 11 were named rightly: accuracy 0.917 [0.637, 0.997]; always "
             "answering 'daisy' would have 0.333. With 12 pictures one more mistake moves this "
             "number by 0.083; nothing finer than the interval can be said."
         )
 
     def test_a_single_picture_is_one_picture(self) -> None:
-        assert headline({"test": accuracy(1, 1, 0)}, FLOWERS).startswith(
+        assert told({"test": accuracy(1, 1, 0)}).startswith(
             "Of 1 test picture 1 was named rightly: accuracy 1.000 [0.035, 1.000];"
         )
 
     def test_no_better_than_the_baseline_is_said(self) -> None:
-        assert headline({"test": accuracy(90, 200, 80)}, FLOWERS).endswith(
-            "would have 0.400. It is not shown that the model does better than that one answer."
+        """The interval lies above 0.5; 31 pictures gained and 19 lost may be chance all the same."""
+        truth = np.repeat([0, 1], 50)
+        said = np.repeat([0, 1, 1, 0], [31, 19, 31, 19])
+        apart = {"test": compare_answers(truth, truth * 0, said)}
+        p = binomtest(19, 50).pvalue  # scipy: McNemar's exact test
+        assert wilson(62, 100).low > 0.5
+        assert headline({"test": accuracy(62, 100, 50)}, FLOWERS, apart).endswith(
+            "would have 0.500. It is not shown that the model does better than that one answer "
+            f"(p = {p:.2f}, on the same pictures)."
+        )
+
+    def test_no_comparison_no_claim(self) -> None:
+        assert headline({"test": accuracy(90, 100, 50)}, FLOWERS, {}).endswith(
+            "It is not shown that the model does better than that one answer."
         )
 
     def test_without_a_test_part_validation_speaks_with_a_reserve(self) -> None:
         metrics = {"train": accuracy(99, 100, 30), "validation": accuracy(80, 100, 30)}
-        said = headline(metrics, FLOWERS)
+        said = told(metrics)
         assert said.startswith("Of 100 validation pictures 80 were named rightly")
         assert said.endswith(
             "There is no test part. The validation pictures helped to choose the model, so this "
@@ -264,19 +290,19 @@ class TestHeadline:
         )
 
     def test_training_pictures_say_nothing_about_new_ones(self) -> None:
-        assert headline({"train": accuracy(99, 100, 30)}, FLOWERS).endswith(
+        assert told({"train": accuracy(99, 100, 30)}).endswith(
             "The model has learned these very pictures, so this number says nothing about new ones."
         )
 
     def test_no_pictures_no_claim(self) -> None:
-        assert headline({}, FLOWERS) == (
+        assert told({}) == (
             "There are no labelled pictures to judge the model on: how good it is, is unknown."
         )
 
     def test_labels(self) -> None:
         metrics = accuracy(37, 50, 15, "accuracy_subset")
         metrics["f1_macro"] = replace(wilson(41, 50), method="wilson-bootstrap")
-        assert headline({"test": metrics}, Task(kind="multilabel", classes=("a", "b"))) == (
+        assert told({"test": metrics}, Task(kind="multilabel", classes=("a", "b"))) == (
             "Of 50 test pictures 37 had every label right: accuracy_subset 0.740 [0.604, 0.847]; "
             "always answering 'daisy' would have 0.300. The mean F1 of the labels is f1_macro "
             "0.820 [0.692, 0.909]."
@@ -286,10 +312,11 @@ class TestHeadline:
         rng = np.random.default_rng(0)
         truth = rng.normal(size=80) * 20 + 100
         table = make_table("regression", truth, (truth + rng.normal(size=80))[:, None])
-        metrics = evaluate(table, training_truth=np.array([90.0, 110.0]))
+        taught = np.array([90.0, 110.0])
+        metrics = evaluate(table, training_truth=taught)
         own = metrics["test"]
         mae, usual, r2 = own["mae"], own["mean_baseline_mae"], own["r2"]
-        assert headline(metrics, table.task) == (
+        assert headline(metrics, table.task, beside_usual(table, training_truth=taught)) == (
             f"On 80 test pictures the answers are off by {mae.value:.4g} on average: mae "
             f"{mae.value:.4g} [{mae.low:.4g}, {mae.high:.4g}]; always answering the mean (100) "
             f"would be off by {usual.value:.4g}. Of the variance 100% is explained: r2 "
@@ -297,12 +324,10 @@ class TestHeadline:
         )
 
     def test_one_number_has_no_interval(self, make_table: Make) -> None:
-        said = headline(evaluate(make_table("regression", [3.0], [[2.0]])), FLOWERS_NUMBER)
+        table = make_table("regression", [3.0], [[2.0]])
+        said = headline(evaluate(table), table.task, beside_usual(table))
         assert said == (
             "On 1 test picture the answers are off by 1 on average: mae 1 (no interval from so few "
             "pictures); always answering the mean of this part itself (3) would be off by 0. It is "
             "not shown that the model does better than that one answer. 1 picture is few."
         )
-
-
-FLOWERS_NUMBER = Task(kind="regression", classes=())

@@ -16,6 +16,7 @@ from saccade.evaluation.metrics import in_top, log_losses, samplewise
 from saccade.evaluation.predictions import LABEL_SEPARATOR, Predictions
 from saccade.evaluation.regression import regression_estimates
 from saccade.evaluation.resampling import mean_interval
+from saccade.evaluation.usual import usual_scores
 from saccade.runtime.store import encode_name
 
 _TOP = 5
@@ -60,7 +61,7 @@ def _class_part(
         truth, rows.predicted, classes=classes, grouping=kept, rng=rng
     )
     source = truth if training_truth is None else training_truth
-    majority = int(np.bincount(source, minlength=len(classes)).argmax())
+    majority = int(usual_scores(source, rows.task).argmax())
     baseline = _baseline(
         truth == majority, kept, f"'{encode_name(classes[majority])}'", training_truth
     )
@@ -142,10 +143,7 @@ def _label_part(
 ) -> dict[str, Estimate]:
     classes, n, predicted = rows.task.classes, len(rows), rows.predicted
     exact = (predicted == truth).all(axis=1).astype(np.float64)
-    sets, how_often = np.unique(
-        truth if training_truth is None else training_truth, axis=0, return_counts=True
-    )
-    usual = sets[how_often.argmax()]
+    usual = usual_scores(truth if training_truth is None else training_truth, rows.task)
     names = [encode_name(name) for name, own in zip(classes, usual, strict=True) if own]
     answer = f"'{LABEL_SEPARATOR.join(names)}'" if names else "no label"
     found = {

@@ -1,16 +1,18 @@
 """Every metric of a prediction table, each with its interval, and what they say in words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from saccade.data.split import PARTS
 from saccade.data.task import Task
+from saccade.evaluation.difference import Difference, p_text
 from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.part_scores import part_estimates
 from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.usual import is_better, taught_truth
 from saccade.runtime.errors import ArtefactError
 from saccade.runtime.seeds import generator
 
@@ -57,8 +59,7 @@ def evaluate(
             fix="add the true labels, or use predict instead of eval",
         )
     names = grouping(groups, num_rows=len(predictions)).index if groups is not None else None
-    if training_truth is None and whole and "train" in predictions.parts:
-        training_truth = predictions.rows("train").truth
+    training_truth = taught_truth(predictions, training_truth, whole=whole)
     metrics: Metrics = {}
     for part in sorted(set(predictions.parts), key=_place):
         rows = [row for row, own in enumerate(predictions.parts) if own == part]
@@ -76,18 +77,26 @@ def _place(part: str) -> tuple[int, str]:
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 
-def headline(metrics: Metrics, task: Task) -> str:
+def headline(metrics: Metrics, task: Task, apart: Mapping[str, Difference]) -> str:
     """Return what the main number, its interval and the baseline mean, in plain words.
 
     The test part is spoken of; without one the validation part, else any other, and the text
     says what that number cannot tell.
 
+    Args:
+        metrics: of each part, as `evaluate` returns them.
+        task: the kind of answer.
+        apart: of each part, how much better than the baseline, as `beside_usual` returns it.
+
     >>> from saccade.evaluation.intervals import wilson
+    >>> from saccade.evaluation.paired import compare_answers
     >>> from dataclasses import replace
     >>> usual = replace(wilson(40, 200), method="wilson; always answering 'daisy'")
     >>> found = {"test": {"accuracy": wilson(184, 200), "majority_accuracy": usual}}
     >>> flowers = Task(kind="multiclass", classes=("daisy", "rose", "tulip"))
-    >>> print(headline(found, flowers))  # doctest: +NORMALIZE_WHITESPACE
+    >>> truth = np.repeat([0, 1, 2], [40, 80, 80])
+    >>> apart = {"test": compare_answers(truth, truth * 0, np.append(truth[:-16], [0] * 16))}
+    >>> print(headline(found, flowers, apart))  # doctest: +NORMALIZE_WHITESPACE
     Of 200 test pictures 184 were named rightly: accuracy 0.920 [0.874, 0.952]; always
     answering 'daisy' would have 0.200.
     """
@@ -96,9 +105,10 @@ def headline(metrics: Metrics, task: Task) -> str:
         return "There are no labelled pictures to judge the model on: how good it is, is unknown."
     estimates = metrics[part]
     if task.kind == "regression":
-        said = _regression_words(estimates, part)
+        said = _regression_words(estimates, part, apart.get(part))
     else:
-        said = _share_words(estimates, part, several=task.kind == "multilabel")
+        several = task.kind == "multilabel"
+        said = _share_words(estimates, part, apart.get(part), several=several)
     warning = {
         "validation": " There is no test part. The validation pictures helped to choose the "
         "model, so this number may flatter it.",
@@ -108,7 +118,9 @@ def headline(metrics: Metrics, task: Task) -> str:
     return said + warning.get(part, "")
 
 
-def _share_words(estimates: dict[str, Estimate], part: str, *, several: bool) -> str:
+def _share_words(
+    estimates: dict[str, Estimate], part: str, apart: Difference | None, *, several: bool
+) -> str:
     name = "accuracy_subset" if several else "accuracy"
     share, usual = estimates[name], estimates[f"majority_{name}"]
     right = round(share.value * share.n)
@@ -121,8 +133,7 @@ def _share_words(estimates: dict[str, Estimate], part: str, *, several: bool) ->
     )
     if several and math.isfinite(estimates["f1_macro"].value):
         text += f" The mean F1 of the labels is f1_macro {_interval(estimates['f1_macro'])}."
-    if share.low <= usual.value:
-        text += " It is not shown that the model does better than that one answer."
+    text += _not_shown(apart)
     if share.n < _FEW:
         text += (
             f" With {share.n} picture{'s' * (share.n != 1)} one more mistake moves this number "
@@ -131,7 +142,16 @@ def _share_words(estimates: dict[str, Estimate], part: str, *, several: bool) ->
     return text
 
 
-def _regression_words(estimates: dict[str, Estimate], part: str) -> str:
+def _not_shown(apart: Difference | None) -> str:
+    """Return that the model may be no better than the baseline; empty where it is better."""
+    if is_better(apart):
+        return ""
+    known = apart is not None and math.isfinite(apart.p)
+    p = f" ({p_text(apart.p)}, on the same pictures)" if apart is not None and known else ""
+    return f" It is not shown that the model does better than that one answer{p}."
+
+
+def _regression_words(estimates: dict[str, Estimate], part: str, apart: Difference | None) -> str:
     mae, usual, r2 = estimates["mae"], estimates["mean_baseline_mae"], estimates["r2"]
     baseline = usual.method.partition("; ")[2] or "always answering the mean"
     text = (
@@ -141,8 +161,7 @@ def _regression_words(estimates: dict[str, Estimate], part: str) -> str:
     )
     if r2.value >= 0:
         text += f" Of the variance {r2.value:.0%} is explained: r2 {_interval(r2)}."
-    if not mae.high < usual.value:
-        text += " It is not shown that the model does better than that one answer."
+    text += _not_shown(apart)
     if mae.n < _FEW:
         text += f" {mae.n} picture{'s' * (mae.n != 1)} {'are' if mae.n != 1 else 'is'} few."
     return text

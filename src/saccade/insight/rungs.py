@@ -8,6 +8,7 @@ import numpy as np
 from saccade.data.properties import properties_of
 from saccade.data.small_copies import SmallCopies, small_copies
 from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.usual import usual_scores
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.pool import head_event, known_penalty
 from saccade.insight.small_networks import small_preprocess, train_small
@@ -36,14 +37,8 @@ class Rung:
 
 def majority_rung(evidence: Evidence, test: np.ndarray) -> Rung:
     """Return the one answer that is most frequent in the training part; of numbers, their mean."""
-    task, taught = evidence.task, evidence.targets[evidence.rows("train")]
-    if task.kind == "regression":
-        scores_TK = np.full((len(test), 1), float(taught.mean()))
-    else:
-        answers_taught, counts = np.unique(taught, axis=0, return_counts=True)
-        usual = answers_taught[counts.argmax()]
-        marks = usual if task.kind == "multilabel" else np.eye(len(task.classes))[int(usual)]
-        scores_TK = np.tile(np.asarray(marks, np.float64), (len(test), 1))
+    usual_K = usual_scores(evidence.targets[evidence.rows("train")], evidence.task)
+    scores_TK = np.tile(usual_K, (len(test), 1))
     return _rung("majority", evidence, test, scores_TK, seconds=0.0, num_parameters=0)
 
 

@@ -7,13 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from saccade.data.duplicates import COPIES
 from saccade.data.task import Task
 from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.usual import beside_usual, is_better
+from saccade.reporting.estimates import p_words, told, told_change
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
+from saccade.reporting.glossary import BASELINES
 from saccade.reporting.wording import decimals, joined_words, percent, plural
 
 FEW_IN_TEST = 30
 "Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
 WIDE_INTERVAL = 0.10
+ONE_ANSWER = {
+    "multiclass": ("accuracy", "naming the most frequent class", "accuracy"),
+    "multilabel": ("accuracy_subset", "naming the most frequent labels", "subset accuracy"),
+    "regression": ("mae", "answering the mean", "mean absolute error"),
+}
+"""By kind of task: the metric that one and the same answer is compared by, and both in words."""
 
 
 def checks(
@@ -33,7 +42,7 @@ def checks(
         *_judge(results, split),
         *_width(results),
         *_small_classes(task, results, split),
-        *_baseline(results),
+        *_baseline(results, rows, predictions),
     )
 
 
@@ -167,17 +176,26 @@ def _small_classes(task: Task, results: ResultFacts, split: SplitFacts) -> Itera
         )
 
 
-def _baseline(results: ResultFacts) -> Iterator[Check]:
-    own, base = results.judged.get("accuracy"), results.judged.get("majority_accuracy")
-    if own is None or base is None or not math.isfinite(own.low + base.value):
+def _baseline(
+    results: ResultFacts, rows: Sequence[SplitRow], predictions: Predictions | None
+) -> Iterator[Check]:
+    """Yield whether the answers are better than one and the same, on the same pictures."""
+    if predictions is None or predictions.truth is None:
         return
-    better = own.low > base.value
+    metric, one_answer, score = ONE_ANSWER.get(predictions.task.kind, ONE_ANSWER["multiclass"])
+    own, base = results.judged.get(metric), results.judged.get(BASELINES[metric])
+    group_of = {row.path: row.group for row in rows}
+    groups = [group_of.get(path, "") for path in predictions.paths]
+    apart = beside_usual(predictions, groups=groups).get(results.part)
+    if own is None or base is None or apart is None or not math.isfinite(apart.low + base.value):
+        return
+    better = is_better(apart)
+    found = {"value": apart.value, "low": apart.low, "high": apart.high, "n": apart.n}
     yield Check(
         holds=better,
-        sentence=f"It is {'better' if better else 'not surely better'} than always naming the "
-        f"most frequent class: accuracy {decimals(own.value)} "
-        f"[{decimals(own.low)}, {decimals(own.high)}] against {decimals(base.value)} "
-        f"(n = {own.n:,} each).",
+        sentence=f"It is {'better' if better else 'not shown to be better'} than always "
+        f"{one_answer}: {score} {told(own.as_dict())} against {decimals(base.value)}, apart by "
+        f"{told_change(found)}, {p_words(apart.p)} (n = {own.n:,}, the same pictures).",
     )
 
 
