@@ -264,7 +264,7 @@ class TestHeadline:
         )
 
     def test_no_better_than_the_baseline_is_said(self) -> None:
-        """The interval lies above 0.5; 31 pictures gained and 19 lost may be chance all the same."""
+        """The interval lies above 0.5; 31 pictures gained and 19 lost may still be chance."""
         truth = np.repeat([0, 1], 50)
         said = np.repeat([0, 1, 1, 0], [31, 19, 31, 19])
         apart = {"test": compare_answers(truth, truth * 0, said)}

@@ -67,19 +67,55 @@ def test_parts_that_do_not_add_up_are_told(run_of: RunOf) -> None:
     ]
 
 
-def test_a_picture_in_two_parts_is_found_by_its_content(run_of: RunOf) -> None:
-    run = run_of(num_pictures=1200, error_rate=0.1)
+def share(run: Path, *parts: str) -> None:
+    """Give the first pictures of these parts the same content."""
 
     def plant(rows: list[list[str]]) -> None:
-        train = next(row for row in rows[1:] if row[2] == "train")
-        test = next(row for row in rows[1:] if row[2] == "test")
-        test[1] = train[1]
+        first, *others = (next(row for row in rows[1:] if row[2] == part) for part in parts)
+        for own in others:
+            own[1] = first[1]
 
     rewrite(run / "predictions.csv", plant)
+
+
+def test_a_judged_picture_in_another_part_too_is_found_by_its_content(run_of: RunOf) -> None:
+    """It was said beside it that all test pictures neither taught nor chose anything."""
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    share(run, "train", "validation", "test")
+    n = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]["n"]
     assert doubts(run) == [
-        "1 picture lies in more than one part with the same content, so the judging part is "
-        "not all new to the network."
+        f"1 of {n} test pictures has the same content as one of train or validation, so it is not "
+        "new to the network.",
+        f"{n} test pictures judged the network; {n - 1} of them neither taught it nor chose "
+        "anything.",
     ]
+    sentences = [check.sentence for check in checks_of(run)]
+    assert not any("No picture lies in two parts" in sentence for sentence in sentences)
+
+
+def test_a_picture_that_taught_and_chose_does_not_make_the_test_part_less_new(
+    run_of: RunOf,
+) -> None:
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    share(run, "train", "validation")
+    n = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]["n"]
+    assert doubts(run) == [
+        "1 picture lies in train and validation with the same content, so what was kept was chosen "
+        "by pictures that are not all new; no test picture is among them."
+    ]
+    assert f"{n} test pictures judged the network; they neither taught it nor chose anything." in [
+        check.sentence for check in checks_of(run)
+    ]
+
+
+def test_without_a_test_part_it_is_validation_that_is_not_new(run_of: RunOf) -> None:
+    run = run_of(num_pictures=1200, error_rate=0.1, parts=("train", "validation"))
+    share(run, "train", "validation")
+    first, second = (sentence for sentence in doubts(run) if "alidation pictures" in sentence)
+    assert first.endswith(
+        "validation pictures has the same content as one of train, so it is not new to the network."
+    )
+    assert second.startswith("There is no test part")
 
 
 def test_a_group_in_two_parts_is_found(run_of: RunOf) -> None:

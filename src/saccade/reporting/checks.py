@@ -37,9 +37,9 @@ def checks(
     """Return the questions that can be answered, in the order in which one would ask them."""
     return (
         *_counts(data, split),
-        *_separate_files(predictions),
+        *_separate_files(results, predictions),
         *_separate_groups(rows),
-        *_judge(results, split),
+        *_judge(results, split, _known_judged(predictions, results.part)),
         *_width(results),
         *_small_classes(task, results, split),
         *_baseline(results, rows, predictions),
@@ -76,18 +76,44 @@ def _counts(data: DataFacts, split: SplitFacts) -> Iterator[Check]:
     )
 
 
-def _separate_files(predictions: Predictions | None) -> Iterator[Check]:
+def _separate_files(results: ResultFacts, predictions: Predictions | None) -> Iterator[Check]:
+    """Yield whether pictures of equal content lie in two parts, and what that spoils."""
     if predictions is None or not any(predictions.hashes):
         return
-    shared = _straddling(zip(predictions.hashes, predictions.parts, strict=True))
-    if shared:
+    judged = results.part
+    known, others = _known_judged(predictions, judged), _parts_of(_contents(predictions))
+    twice = sum(len(own) > 1 and judged not in own for own in others.values())
+    if known:
+        before = "train or validation" if judged == "test" else "train"
+        verb, pronoun = ("has", "it is") if known == 1 else ("have", "they are")
         yield Check(
             holds=False,
-            sentence=f"{plural(shared, 'picture lies', 'pictures lie')} in more than one part "
-            "with the same content, so the judging part is not all new to the network.",
+            sentence=f"{known:,} of {plural(predictions.parts.count(judged), f'{judged} picture')} "
+            f"{verb} the same content as one of {before}, so {pronoun} not new to the network.",
         )
-    else:
+    if twice:
+        yield Check(
+            holds=False,
+            sentence=f"{plural(twice, 'picture lies', 'pictures lie')} in train and validation "
+            "with the same content, so what was kept was chosen by pictures that are not all new; "
+            "no test picture is among them.",
+        )
+    if not known and not twice:
         yield Check(holds=True, sentence="No picture lies in two parts (compared by content hash).")
+
+
+def _contents(predictions: Predictions) -> Iterator[tuple[str, str]]:
+    return zip(predictions.hashes, predictions.parts, strict=True)
+
+
+def _known_judged(predictions: Predictions | None, judged: str) -> int:
+    """Return how many judged pictures have their content in another part too."""
+    if predictions is None:
+        return 0
+    parts = _parts_of(_contents(predictions))
+    return sum(
+        part == judged and len(parts[key]) > 1 for key, part in _contents(predictions) if key
+    )
 
 
 def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
@@ -97,7 +123,8 @@ def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
         groups = [(name, part) for name, part in groups if name.startswith(COPIES) == copies]
         if not groups:
             continue
-        number, shared = len({name for name, _ in groups}), _straddling(groups)
+        parts = _parts_of(groups)
+        number, shared = len(parts), sum(len(own) > 1 for own in parts.values())
         many = noun.replace("set", "sets") if copies else "groups"
         if shared:
             yield Check(
@@ -111,20 +138,23 @@ def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
             )
 
 
-def _straddling(pairs: Iterable[tuple[str, str]]) -> int:
+def _parts_of(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return the parts that each name lies in; an empty name is none."""
     parts: dict[str, set[str]] = defaultdict(set)
     for key, part in pairs:
         if key:
             parts[key].add(part)
-    return sum(len(own) > 1 for own in parts.values())
+    return parts
 
 
-def _judge(results: ResultFacts, split: SplitFacts) -> Iterator[Check]:
+def _judge(results: ResultFacts, split: SplitFacts, num_known: int) -> Iterator[Check]:
+    """Yield who judged; `num_known` of them have their content in another part too."""
     n = split.sizes.get(results.part, 0)
     if results.part == "test":
+        who = f"{n - num_known:,} of them" if num_known else "they"
         yield Check(
-            holds=True,
-            sentence=f"{plural(n, 'test picture')} judged the network; they neither taught it nor "
+            holds=not num_known,
+            sentence=f"{plural(n, 'test picture')} judged the network; {who} neither taught it nor "
             "chose anything.",
         )
     elif results.part:
