@@ -122,7 +122,47 @@ def test_where_all_features_are_alike_scenes_are_not_told_by_them() -> None:
     features[:, 0] = np.arange(200) % 2
     found = leaks.study(dataclasses.replace(evidence, features_ND=features), {})
     assert found["scenes"]["num"] == 0
-    assert found["scenes"]["why_not"].endswith("have such a neighbour: all look alike")
+    assert (
+        found["scenes"]["num_alike"]
+        == found["scenes"]["n"]
+        == len(evidence.rows("test")) + len(evidence.rows("validation"))
+    )
+
+
+def test_frames_of_one_scene_on_both_sides_are_a_finding_although_they_are_many() -> None:
+    """Forty scenes of five frames, drawn frame by frame: nothing but "none was found" was said."""
+    evidence, _ = with_copies(0)
+    rng = np.random.default_rng(0)
+    scenes = np.repeat(rng.normal(size=(40, 60)), 5, axis=0)
+    features = (scenes + 0.1 * rng.normal(size=(200, 60))).astype(np.float32)
+    seen = dataclasses.replace(evidence, features_ND=features, features_name="net")
+    found = leaks.study(seen, {})
+    num, n = found["scenes"]["num_alike"], found["scenes"]["n"]
+    assert num > 0.9 * n
+    (pair, *_) = found["scenes"]["pairs"]
+    first, second = (evidence.catalog.paths.index(path) for path in pair["paths"])
+    assert first // 5 == second // 5
+    (finding,) = found["findings"]
+    assert (finding["kind"], finding["severity"]) == ("scenes", "warning")
+    assert finding["sentence"] == (
+        f"{num} of {n} test and validation pictures have a neighbour in an earlier part as alike "
+        "as pictures of one scene (features of net agree to 0.78 and more): either all these "
+        "pictures look alike, or the parts share scenes, which flatters the score."
+    )
+    assert finding["action"].startswith("look at the pairs in the report")
+
+
+def test_the_pairs_that_are_taken_for_copies_are_counted_not_those_of_a_bin() -> None:
+    """Those of a cluster that is too large are as alike, and none is taken for a copy."""
+    evidence, _ = with_copies(7)
+    assert leaks.study(evidence, {})["num_believed"] == 7
+    alike = pictures().copy()
+    alike[20:60] = alike[20]
+    alike[20:60, 0, 0, 0] = np.arange(40)  # other bytes
+    one = evidence_of(alike, TRUTH, task=TASK)
+    found = leaks.study(dataclasses.replace(one, twins=find_twins(one.catalog, one.looks)), {})
+    assert found["histogram"]["by_looks"][-1] > 0
+    assert (found["num_too_large"], found["num_believed"]) == (40, 0)
 
 
 def test_a_regression_has_its_error_with_and_without_copies() -> None:

@@ -34,6 +34,7 @@ FOUND: dict[str, Any] = {
     "num_plain": 3,
     "num_candidates": 134,
     "num_too_large": 0,
+    "num_believed": 31,
     "histogram": {
         "edges": [n / 20 for n in range(21)],
         "by_looks": COUNTS,
@@ -47,7 +48,7 @@ FOUND: dict[str, Any] = {
     "pairs": [pair("exact", 1.0, "test", "train"), pair("mirrored", 0.97, "test", "train")],
     "kept_together": {"num_clusters": 2, "num_pictures": 5, "pairs": []},
     "features": "mobilenetv2_100",
-    "scenes": {"n": 320, "num": 1, "threshold": 0.78, "why_not": "", "pairs": []},
+    "scenes": {"n": 320, "num": 1, "num_alike": 1, "threshold": 0.78, "why_not": "", "pairs": []},
     "groups": {"num": 12, "num_pictures": 240},
     "score_name": "accuracy",
     "asked": estimate(0.95, 0.91, 0.973, 200),
@@ -60,7 +61,7 @@ NONE = FOUND | {
     },
     "pairs": [],
     "kept_together": {"num_clusters": 0, "num_pictures": 0, "pairs": []},
-    "scenes": FOUND["scenes"] | {"num": 0},
+    "scenes": FOUND["scenes"] | {"num": 0, "num_alike": 0},
     "groups": {"num": 0, "num_pictures": 0},
 }
 
@@ -96,11 +97,28 @@ def test_where_every_test_picture_is_known_its_score_says_nothing() -> None:
     assert "its score says nothing about new ones." in " ".join(sentences(found))
 
 
-def test_the_chart_shows_what_was_compared_and_the_threshold() -> None:
-    drawn = str(histogram(FOUND))
-    assert 'aria-label="How alike 135 pairs are: 33 from 0.85 on, which are taken for copies"' in (
-        drawn
+def test_many_of_one_scene_are_a_doubt_and_no_silence() -> None:
+    """More than a tenth, and "None of 200 test pictures was found" was all that was said."""
+    many = NONE | {"scenes": FOUND["scenes"] | {"num": 0, "num_alike": 320}}
+    assert sentences(many)[1:] == (
+        "320 of 320 test or validation pictures have a neighbour in an earlier part that is as "
+        "alike as pictures of one scene are (features of mobilenetv2_100 agree to 0.78 and more). "
+        "Either all these pictures look alike, or the parts share scenes, and then the score "
+        "flatters. Look at the pairs; what belongs together can be named with --group.",
     )
+    one = NONE | {"scenes": FOUND["scenes"] | {"num": 0, "num_alike": 1, "n": 2}}
+    assert sentences(one)[1].startswith("1 of 2 test or validation pictures has a neighbour")
+
+
+def test_the_chart_shows_what_was_compared_and_the_threshold() -> None:
+    """The last bin begins at 0.95: by bins, none lies above a threshold of 0.98."""
+    for threshold in (0.85, 0.98):
+        drawn = str(histogram(FOUND | {"threshold": threshold}))
+        assert (
+            f'aria-label="How alike 135 pairs are: 31 from {threshold} on are taken for copies"'
+            in drawn
+        )
+    drawn = str(histogram(FOUND))
     assert "copies from 0.85" in drawn
     assert histogram(FOUND | {"histogram": FOUND["histogram"] | {"by_looks": [0] * 20}}) is None
     alike = str(histogram(FOUND | {"threshold": None}))

@@ -7,11 +7,12 @@ as what groups could hold.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from saccade.data.catalog import Finding
 from saccade.data.duplicate_findings import leak_findings
 from saccade.data.duplicates import (
     KINDS,
@@ -47,7 +48,10 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     by_looks, found = (leaks(own, evidence.split.parts) for own in (twins, together))
     known = {own.judged for own in by_looks}  # stand among the findings of the data already
     new = [own for own in found if own.judged not in known]
-    unseen = leak_findings(evidence.catalog, new, evidence.split, by="features")
+    unseen = [
+        *leak_findings(evidence.catalog, new, evidence.split, by="features"),
+        *_scene_findings(evidence, nearby),
+    ]
     clean = clean_test_rows(together, evidence.split.parts)
     threshold = twins.near.threshold
     return {
@@ -58,6 +62,7 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
         "num_plain": twins.near.num_plain,
         "num_candidates": twins.near.num_candidates,
         "num_too_large": sum(map(len, twins.too_large)),
+        "num_believed": len(together.near.pairs_P2),
         "histogram": {
             "edges": [round(float(edge), 2) for edge in BINS],
             "by_looks": _counts(twins.near.compared_C),
@@ -133,18 +138,39 @@ def _described(
 
 
 def _scenes(evidence: Evidence, nearby: Neighbours) -> dict[str, Any]:
-    """Return which judged pictures seem to show a scene that the model knows, and are no copies."""
-    shown = sorted(nearby.scenes.items(), key=lambda own: (-own[1][1], own[0]))
+    """Return which judged pictures seem to show a scene that the model knows, and are no copies.
+
+    `num` is 0 where they are so many (`num_alike`) that they may all look alike.
+    """
+    shown = sorted(nearby.alike.items(), key=lambda own: (-own[1][1], own[0]))
     return {
         "n": nearby.num_judged,
-        "num": len(shown),
+        "num": len(nearby.scenes),
+        "num_alike": len(shown),
         "threshold": SAME_SCENE,
-        "why_not": nearby.why_not,
         "pairs": [
             _described(evidence, row, other, "scene", cosine)
             for row, (other, cosine) in shown[: MOST_SHOWN // 2]
         ],
     }
+
+
+def _scene_findings(evidence: Evidence, nearby: Neighbours) -> Iterator[Finding]:
+    """Yield that the parts may share scenes, where too many pictures look so to be looked at."""
+    if len(nearby.scenes) == len(nearby.alike):
+        return
+    verb = "has" if len(nearby.alike) == 1 else "have"
+    yield Finding(
+        kind="scenes",
+        severity="warning",
+        paths=(),
+        sentence=f"{len(nearby.alike)} of {nearby.num_judged} test and validation pictures {verb} "
+        "a neighbour in an earlier part as alike as pictures of one scene (features of "
+        f"{encode_name(evidence.features_name)} agree to {SAME_SCENE:g} and more): either all "
+        "these pictures look alike, or the parts share scenes, which flatters the score.",
+        action="look at the pairs in the report; if they show the same scenes, name what belongs "
+        "together with --group",
+    )
 
 
 def _groups(evidence: Evidence) -> dict[str, int]:

@@ -23,7 +23,8 @@ photographer each, of one scene; the next two show different flowers. Of 397 ant
 above 0.65."""
 
 MOST_SCENES = 0.1
-"""Of the judged pictures: with more, all pictures look alike, and scenes cannot be told by it."""
+"""Of the judged pictures: with more, all pictures look alike, or the parts were torn out of scenes.
+Which of the two, features cannot tell, so nothing is put together by them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,9 +34,13 @@ class Neighbours:
     copies: NearPairs  # that the thumbnails bear out, and that were not known
     similarity_P: np.ndarray  # of all thumbnails that were compared
     num_judged: int
-    scenes: Mapping[int, tuple[int, float]] = field(default_factory=dict)
-    """Judged row -> a known row of what seems to be the same scene, no copy, and the cosine."""
-    why_not: str = ""  # a sentence, where nothing can be said of scenes
+    alike: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    """Judged row -> a known row as alike as those of one scene, no copy, and the cosine."""
+
+    @property
+    def scenes(self) -> Mapping[int, tuple[int, float]]:
+        """`alike`, where it is of one scene that they speak; empty where they are too many."""
+        return self.alike if len(self.alike) <= MOST_SCENES * self.num_judged else {}
 
 
 def neighbours(
@@ -60,10 +65,7 @@ def neighbours(
     judged = _rows(split, "test", "validation")
     nothing = np.zeros(0, np.float32)
     if features_ND is None or not len(judged):
-        why_not = "there are no features to compare by"
-        return Neighbours(
-            copies=no_pairs(), similarity_P=nothing, num_judged=len(judged), why_not=why_not
-        )
+        return Neighbours(copies=no_pairs(), similarity_P=nothing, num_judged=len(judged))
     pairs_P2, cosine_P = _nearest(split, features_ND)
     cluster = twins.cluster_N[pairs_P2]
     new = cluster[:, 0] != cluster[:, 1]
@@ -75,22 +77,12 @@ def neighbours(
         looks.thumbs_NHW, pairs_P2[large][order], threshold=twins.near.threshold
     )
     copied = {frozenset(pair) for pair in copies.pairs_P2.tolist()}
-    scenes: dict[int, tuple[int, float]] = {}
+    alike: dict[int, tuple[int, float]] = {}
     for pair, cosine in zip(pairs_P2.tolist(), cosine_P.tolist(), strict=True):
         row, other = pair
         if cosine >= SAME_SCENE and frozenset(pair) not in copied:
-            scenes[row] = max(scenes.get(row, (other, cosine)), (other, cosine), key=lambda p: p[1])
-    why_not = ""
-    if len(scenes) > MOST_SCENES * len(judged):
-        why_not = f"{len(scenes)} of {len(judged)} have such a neighbour: all look alike"
-        scenes = {}
-    return Neighbours(
-        copies=copies,
-        similarity_P=similarity_P,
-        num_judged=len(judged),
-        scenes=scenes,
-        why_not=why_not,
-    )
+            alike[row] = max(alike.get(row, (other, cosine)), (other, cosine), key=lambda p: p[1])
+    return Neighbours(copies=copies, similarity_P=similarity_P, num_judged=len(judged), alike=alike)
 
 
 def _rows(split: Split, *parts: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Whether the test pictures are new to the model, as the page says and shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from saccade.reporting.axes import Axis, Plot
@@ -98,13 +98,23 @@ def _kept_words(study: Study) -> str:
 
 def _scene_words(study: Study) -> str:
     own = study["scenes"]
+    known = f"features of {encode_name(study['features'])} agree to {own['threshold']:g} and more"
+    judged = plural(own["n"], "test or validation picture")
+    alike = own.get("num_alike", 0)  # a run of an earlier version does not have it
+    if alike > own["num"]:
+        verb = "has" if alike == 1 else "have"
+        return (
+            f"{count(alike)} of {judged} {verb} a neighbour in an earlier part that is as alike as "
+            f"pictures of one scene are ({known}). Either all these pictures look alike, or the "
+            "parts share scenes, and then the score flatters. Look at the pairs; what belongs "
+            "together can be named with --group."
+        )
     if not own["num"]:
         return ""
     verb = "seems" if own["num"] == 1 else "seem"
     return (
-        f"{count(own['num'])} of {plural(own['n'], 'test or validation picture')} {verb} to show a "
-        f"scene that an earlier part shows too (features of {encode_name(study['features'])} agree "
-        f"to {own['threshold']:g} and more). They are no copies and were left where they are; what "
+        f"{count(own['num'])} of {judged} {verb} to show a scene that an earlier part shows too "
+        f"({known}). They are no copies and were left where they are; what "
         "belongs together can be named with --group, and --group auto puts such pictures into one "
         "part where parts are drawn."
     )
@@ -199,14 +209,15 @@ def histogram(study: Study) -> Svg | None:
         at = plot.across(threshold)
         parts.append(line(at, plot.top, at, plot.bottom, kind="mark"))
         parts.append(words(at - 4, plot.top - 5, f"copies from {threshold:g}", anchor="middle"))
-    label = f"How alike {plural(sum(totals), 'pair')} are: {_above(study, totals)}"
+    label = f"How alike {plural(sum(totals), 'pair')} are: {_believed(study)}"
     return drawing(plot.width, plot.height, *parts, label=label)
 
 
-def _above(study: Study, totals: Sequence[int]) -> str:
-    threshold = study["threshold"]
+def _believed(study: Study) -> str:
+    """Return how many pairs are taken for copies; those of clusters that are too large are not."""
+    threshold, num = study["threshold"], study.get("num_believed")
     if threshold is None:
         return "no threshold separates copies"
-    lows = study["histogram"]["edges"][:-1]
-    above = sum(number for low, number in zip(lows, totals, strict=True) if low >= threshold - 1e-9)
-    return f"{above} from {threshold:g} on, which are taken for copies"
+    if num is None:  # a run of an earlier version
+        return f"copies are taken from {threshold:g} on"
+    return f"{count(num)} from {threshold:g} on {'is' if num == 1 else 'are'} taken for copies"
