@@ -7,7 +7,7 @@ from saccade.data.split import PARTS
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.card_front import front_matter
-from saccade.reporting.glossary import LEADING, title
+from saccade.reporting.glossary import LEADING, is_share, title
 from saccade.reporting.ladder import stages_sentence
 from saccade.reporting.learning import Event, learning_of
 from saccade.reporting.markdown import code, dataset_name, entry, model_name, plain
@@ -100,8 +100,8 @@ def _numbers(task: Task, part: str, judged: Mapping[str, Estimate]) -> Iterator[
     yield f"## How good it is ({part} part)"
     rows = ["| metric | value | 95 % interval | n |", "| :-- | --: | :-: | --: |"]
     rows += [
-        f"| {plain(title(name)[0])} | {value(judged[name])} | {plain(interval(judged[name]))} "
-        f"| {judged[name].n:,} |"
+        f"| {plain(title(name)[0])} | {value(judged[name], share=is_share(name))} "
+        f"| {plain(interval(judged[name], share=is_share(name)))} | {judged[name].n:,} |"
         for name in shown
     ]
     yield "\n".join(rows)

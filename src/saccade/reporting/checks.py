@@ -11,7 +11,7 @@ from saccade.evaluation.usual import beside_usual, is_better
 from saccade.reporting.estimates import p_words, told, told_change
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
-from saccade.reporting.glossary import BASELINES
+from saccade.reporting.glossary import BASELINES, is_share
 from saccade.reporting.wording import decimals, joined_words, percent, plural
 
 FEW_IN_TEST = 30
@@ -219,13 +219,13 @@ def _baseline(
     apart = beside_usual(predictions, groups=groups).get(results.part)
     if own is None or base is None or apart is None or not math.isfinite(apart.low + base.value):
         return
-    better = is_better(apart)
+    better, usual = is_better(apart), decimals(base.value, share=is_share(metric))
     found = {"value": apart.value, "low": apart.low, "high": apart.high, "n": apart.n}
     yield Check(
         holds=better,
         sentence=f"It is {'better' if better else 'not shown to be better'} than always "
-        f"{one_answer}: {score} {told(own.as_dict())} against {decimals(base.value)}, apart by "
-        f"{told_change(found)}, {p_words(apart.p)} (n = {own.n:,}, the same pictures).",
+        f"{one_answer}: {score} {told(own.as_dict(), metric)} against {usual}, apart by "
+        f"{told_change(found, metric)}, {p_words(apart.p)} (n = {own.n:,}, the same pictures).",
     )
 
 

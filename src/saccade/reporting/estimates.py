@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate
-from saccade.reporting.wording import decimals
+from saccade.reporting.glossary import is_share
+from saccade.reporting.wording import decimals, figures
 
 SCORE_WORDS = {
     "f1_micro": "F1 (micro)",
@@ -23,37 +24,45 @@ def estimate_of(found: Mapping[str, Any]) -> Estimate:
     )
 
 
-def told(found: Mapping[str, Any]) -> str:
+def told(found: Mapping[str, Any], name: str = "") -> str:
     """Return a value with its interval, for a sentence.
+
+    Args:
+        found: as JSON has it.
+        name: of the metric, that says whether it is a share; "" = it is one.
 
     >>> told({"value": 0.866, "low": 0.8, "high": 0.912, "n": 150})
     '0.866 [0.800, 0.912]'
     """
-    own = estimate_of(found)
+    own, share = estimate_of(found), is_share(name)
+    value, low, high = (decimals(one, share=share) for one in (own.value, own.low, own.high))
     if not (math.isfinite(own.low) and math.isfinite(own.high)):
-        return f"{decimals(own.value)} (no interval)"
-    return f"{decimals(own.value)} [{decimals(own.low)}, {decimals(own.high)}]"
+        return f"{value} (no interval)"
+    return f"{value} [{low}, {high}]"
 
 
-def told_change(found: Mapping[str, Any]) -> str:
-    """Return a difference with its interval, each with its sign.
+def told_change(found: Mapping[str, Any], name: str = "") -> str:
+    """Return a difference with its interval, each with its sign; arguments as those of `told`.
 
     >>> told_change({"value": 0.012, "low": -0.004, "high": 0.03, "n": 800})
     '+0.012 [−0.004, +0.030]'
     """
-    own = estimate_of(found)
+    own, share = estimate_of(found), is_share(name)
+    value, low, high = (signed(one, share=share) for one in (own.value, own.low, own.high))
     if not (math.isfinite(own.low) and math.isfinite(own.high)):
-        return f"{signed(own.value)} (no interval)"
-    return f"{signed(own.value)} [{signed(own.low)}, {signed(own.high)}]"
+        return f"{value} (no interval)"
+    return f"{value} [{low}, {high}]"
 
 
-def signed(number: float) -> str:
-    """Return a number with its sign, three decimals; nothing is neither more nor less.
+def signed(number: float, *, share: bool = True) -> str:
+    """Return a number with its sign, as `decimals` has it; nothing is neither more nor less.
 
-    >>> signed(0.0412), signed(-0.2), signed(-0.0001)
-    ('+0.041', '−0.200', '0.000')
+    >>> signed(0.0412), signed(-0.2), signed(-0.0001), signed(0.0)
+    ('+0.041', '−0.200', '−0.0001', '0.000')
     """
-    text = decimals(abs(number))
+    if not math.isfinite(number):
+        return decimals(number)
+    text = figures(abs(number), below=0.0005 if share else 0.1)
     if not any(digit in text for digit in "123456789"):
         return text
     return f"{'+' if number > 0 else '−'}{text}"

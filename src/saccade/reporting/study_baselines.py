@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from saccade.reporting.estimates import estimate_of, p_words, score_words, told, told_change
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import count, decimals, joined_words, large, plural
 
@@ -134,17 +135,21 @@ def _value(study: Study, name: str) -> float:
 
 
 def _told(study: Study, name: str) -> str:
-    return next(told(own["score"]) for own in study["rungs"] if own["name"] == name)
+    return next(
+        told(own["score"], study["metric"]) for own in study["rungs"] if own["name"] == name
+    )
 
 
 def _amount(own: Comparison, study: Study) -> str:
-    size = decimals(abs(own["difference"]["value"]))
+    size = decimals(abs(own["difference"]["value"]), share=is_share(study["metric"]))
     name = score_words(study["metric"])
     return f"{size} less {name}" if study["metric"] == "mae" else f"{size} of {name}"
 
 
 def _difference(own: Comparison, study: Study) -> str:
-    text = f"apart by {told_change(own['difference'])}, {p_words(own['p_corrected'])}"
+    text = (
+        f"apart by {told_change(own['difference'], study['metric'])}, {p_words(own['p_corrected'])}"
+    )
     if own["num_compared"] > 1:
         text += f" corrected for {own['num_compared']} comparisons"
     return f"{text}, n = {count(study['n'])}"

@@ -79,10 +79,11 @@ def _score_words(study: Study) -> str:
     left = tested["n"] - tested["num"]
     if not left:
         return "Not one test picture is new to the model: its score says nothing about new ones."
+    asked, clean = (told(study[key], study["score_name"]) for key in ("asked", "clean"))
     return (
-        f"As asked, {name} is {told(study['asked'])} (n = {count(tested['n'])}); on the "
+        f"As asked, {name} is {asked} (n = {count(tested['n'])}); on the "
         f"{plural(left, 'picture')} that {'is' if left == 1 else 'are'} new to the model it is "
-        f"{told(study['clean'])}. Believe the second."
+        f"{clean}. Believe the second."
     )
 
 

@@ -52,12 +52,13 @@ def _standing(study: Study) -> str:
     head = f"A head on the frozen features{_whose(study)}"
     learned = f"when it has learned from {plural(size, 'picture')}, as here"
     judged = f"judged on {plural(n, 'picture')} that it had not seen"
+    now = told(study["now"], study["score_name"])
     if study["score_name"] == "accuracy":
-        return f"{head} names {told(study['now'])} of new pictures rightly {learned} ({judged})."
+        return f"{head} names {now} of new pictures rightly {learned} ({judged})."
     if study["score_name"] == "mae":
-        return f"{head} is off by {told(study['now'])} on average {learned} ({judged})."
+        return f"{head} is off by {now} on average {learned} ({judged})."
     name = score_words(study["score_name"])
-    return f"{head} has an {name} of {told(study['now'])} {learned} ({judged})."
+    return f"{head} has an {name} of {now} {learned} ({judged})."
 
 
 def _whose(study: Study) -> str:
@@ -69,7 +70,12 @@ def _promise(study: Study) -> str:
     if not known:
         return ""
     what = "a fall of the error" if study["score_name"] == "mae" else "a gain"
-    each = joined_words([f"{told_change(own['gain'])} for {own['more']:,} more" for own in known])
+    each = joined_words(
+        [
+            f"{told_change(own['gain'], study['score_name'])} for {own['more']:,} more"
+            for own in known
+        ]
+    )
     text = f"The curve promises {what} of {each}, in the proportions in which classes stand now"
     text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
     last, clear = known[-1]["gain"], CLEAR

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import decimals, plural
 
@@ -25,7 +26,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
 
 def sentence(study: Mapping[str, Any]) -> str:
     """Return the line about the two splits, with the difference and what it rests on."""
-    apart = study["difference"]
+    apart, name = study["difference"], study["score_name"]
     beyond = apart["low"] is not None and (apart["low"] > 0 or apart["high"] < 0)
     rests = (
         f"on the same {plural(study['n'], 'picture')}, {study['num_tied']:,} of them in "
@@ -33,11 +34,14 @@ def sentence(study: Mapping[str, Any]) -> str:
     )
     if not beyond:
         return (
-            f"A naive split would have claimed {told(study['naive'])}, this one says "
-            f"{told(study['grouped'])}: that tearing the groups apart flatters is not shown "
-            f"({told_change(apart)} {rests})."
+            f"A naive split would have claimed {told(study['naive'], name)}, this one says "
+            f"{told(study['grouped'], name)}: that tearing the groups apart flatters is not shown "
+            f"({told_change(apart, name)} {rests})."
         )
-    better = study["score_name"] != "mae"
+    naive, grouped = (
+        decimals(study[key]["value"], share=is_share(name)) for key in ("naive", "grouped")
+    )
+    better = name != "mae"
     flatters = (apart["value"] > 0) == better
     claim = "an error of " if not better else ""
     words = (
@@ -46,8 +50,8 @@ def sentence(study: Mapping[str, Any]) -> str:
         else "so the groups do not flatter here"
     )
     return (
-        f"A naive split would have claimed {claim}{decimals(study['naive']['value'])}; this one "
-        f"says {decimals(study['grouped']['value'])}: {told_change(apart)} {rests}; {words}."
+        f"A naive split would have claimed {claim}{naive}; this one "
+        f"says {grouped}: {told_change(apart, name)} {rests}; {words}."
     )
 
 

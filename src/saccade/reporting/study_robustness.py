@@ -9,6 +9,7 @@ from saccade.data.decode import decode
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.facts import Picture
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import decimals, joined_words, percent, plural, short
@@ -72,19 +73,18 @@ def _harm(study: Study) -> str:
     text = (
         f"{which} were disturbed in {len(study['disturbances'])} ways and shown to the network "
         f"once more; as they are, their {score_words(study['score_name'])} is "
-        f"{told(study['plain']['final'])}."
+        f"{told(study['plain']['final'], study['score_name'])}."
     )
     worse = 1 if study["score_name"] == "mae" else -1
     harms, unharmed, unknown, hidden = [], [], [], 0.0
     for own in study["disturbances"]:
         point = max(own["points"], key=lambda point: worse * point["final"]["change"]["value"])
         change = estimate_of(point["final"]["change"])
+        shown = told_change(point["final"]["change"], study["score_name"])
+        said = f"{_named(own, point['strength'])} ({shown})"
         if not math.isfinite(change.low):
-            unknown.append(
-                f"{_named(own, point['strength'])} ({told_change(point['final']['change'])})"
-            )
+            unknown.append(said)
         elif change.low > 0 if worse > 0 else change.high < 0:
-            said = f"{_named(own, point['strength'])} ({told_change(point['final']['change'])})"
             harms.append((-worse * change.value, said))
         else:
             unharmed.append(_lower(own["name"]))
@@ -94,7 +94,8 @@ def _harm(study: Study) -> str:
         text += f" What makes it worse, the worst first: {listed}."
     if unharmed:
         text += f" Not seen to do harm: {joined_words(unharmed)}"
-        text += f"; with {n:,} pictures a change of as much as {decimals(hidden)} could go unseen."
+        most = decimals(hidden, share=is_share(study["score_name"]))
+        text += f"; with {n:,} pictures a change of as much as {most} could go unseen."
     if unknown:
         text += f" Whether it is chance cannot be told of {joined_words(unknown)}."
     return text
@@ -150,7 +151,7 @@ def _rows(own: Mapping[str, Any], study: Study) -> list[dict[str, Any]]:
             "name": NAMES[own["name"]],
             "strength": _strength(own, point["strength"], study),
             "score": estimate_of(point["final"]["score"]),
-            "change": told_change(point["final"]["change"]),
+            "change": told_change(point["final"]["change"], study["score_name"]),
             "changed": estimate_of(point["final"]["changed"])
             if point["final"]["changed"]
             else None,
@@ -182,7 +183,7 @@ def _compared(study: Study) -> list[dict[str, Any]]:
             "name": name,
             "without": estimate_of(without),
             "with_views": estimate_of(with_views),
-            "gain": told_change(gain),
+            "gain": told_change(gain, study["score_name"]),
             "n": n,
         }
         for name, without, with_views, gain in rows

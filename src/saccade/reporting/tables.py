@@ -22,7 +22,7 @@ from saccade.reporting.glossary import (
     is_share,
     title,
 )
-from saccade.reporting.wording import decimals, percent, value
+from saccade.reporting.wording import interval, percent, value
 
 MAX_CLASS_ROWS = 1000
 NUM_EXAMPLES = 5
@@ -170,7 +170,7 @@ def fingerprints(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 def large_value(row: MetricRow) -> str:
     """Return the value of a leading metric: shares as percentages."""
-    return percent(row.estimate.value) if row.share else value(row.estimate)
+    return percent(row.estimate.value) if row.share else value(row.estimate, share=False)
 
 
 def large_interval(row: MetricRow) -> str:
@@ -178,8 +178,7 @@ def large_interval(row: MetricRow) -> str:
     own = row.estimate
     if not (math.isfinite(own.low) and math.isfinite(own.high)):
         return "not known"
-    write = percent if row.share else decimals
-    return f"{write(own.low)} to {write(own.high)}"
+    return f"{percent(own.low)} to {percent(own.high)}" if row.share else interval(own, share=False)
 
 
 def confusion_view(

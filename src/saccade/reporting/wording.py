@@ -112,16 +112,16 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
-def value(estimate: Estimate) -> str:
-    """Return an estimate's value alone, three decimals; a dash where it is not defined.
+def value(estimate: Estimate, *, share: bool = True) -> str:
+    """Return an estimate's value alone, as `decimals` writes it; a dash where it is not defined.
 
     >>> value(Estimate(value=0.97, low=0.915, high=0.99, n=100, method="wilson"))
     '0.970'
     """
-    return decimals(estimate.value)
+    return decimals(estimate.value, share=share)
 
 
-def interval(estimate: Estimate, *, with_n: bool = False) -> str:
+def interval(estimate: Estimate, *, with_n: bool = False, share: bool = True) -> str:
     """Return the 95 % interval as two numbers, or why there is none.
 
     >>> interval(Estimate(value=0.97, low=0.915, high=0.99, n=100, method="wilson"))
@@ -132,15 +132,42 @@ def interval(estimate: Estimate, *, with_n: bool = False) -> str:
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return "no interval"
     n = f", n = {estimate.n:,}" if with_n else ""
-    return f"{decimals(estimate.low)} to {decimals(estimate.high)}{n}"
+    low, high = (decimals(end, share=share) for end in (estimate.low, estimate.high))
+    return f"{low} to {high}{n}"
 
 
-def decimals(number: float) -> str:
-    """Return three decimals for shares and small numbers, three figures for large ones."""
+def decimals(number: float, *, share: bool = True) -> str:
+    """Return a number with three decimals, or more where it would be told as nothing.
+
+    Args:
+        number: what is not finite becomes a dash.
+        share: whether 1 is all there is: what is below is then not told as all. An error, in the
+            unit of the target, has at least three figures instead, however small it is.
+
+    >>> decimals(0.0123), decimals(0.00042), decimals(0.9996), decimals(0.0123, share=False)
+    ('0.012', '0.00042', '> 0.999', '0.0123')
+    """
     if not math.isfinite(number):
         return "–"
-    text = f"{number:.3f}" if abs(number) < 100 else short(number)
-    return text.replace("-", "−", 1) if text.startswith("-") else text
+    if share and 0.9995 <= number < 1:
+        return "> 0.999"
+    return f"{'−' if number < 0 else ''}{figures(abs(number), below=0.0005 if share else 0.1)}"
+
+
+def figures(size: float, *, below: float) -> str:
+    """Return a number of 0 or more with three decimals; with three figures if it lies `below`.
+
+    So have numbers of 100 and more. What is below 10⁻¹² is taken for 0, which sums often miss.
+
+    >>> figures(0.012345, below=0.1), figures(0.02, below=0.1), figures(0.000012, below=0.1)
+    ('0.0123', '0.020', '1.2e-5')
+    """
+    if size >= 100 or 1e-12 <= size < min(below, 1e-4):
+        return short(size)
+    if size >= below or size < 1e-12:
+        return f"{size:.3f}"
+    whole, _, after = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0").partition(".")
+    return f"{whole}.{after:0<3}"
 
 
 def cut(text: str, length: int) -> str:
