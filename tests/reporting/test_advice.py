@@ -6,7 +6,7 @@ from tests.reporting import ladders
 
 from saccade.data.catalog import Finding
 from saccade.data.task import Task
-from saccade.evaluation.intervals import Estimate, wilson
+from saccade.evaluation.intervals import Estimate, apart, wilson
 from saccade.reporting.advice import OUT_OF_TIME, advise
 from saccade.reporting.facts import Advice, DataFacts, Pair, ResultFacts, SplitFacts
 from saccade.reporting.learned import Epoch, LearningFacts
@@ -76,7 +76,22 @@ def test_an_overfitting_gap_is_told_only_where_the_interval_excludes_it() -> Non
     assert advice(results=dataclasses.replace(GOOD, metrics=near)) == ()
     worse = {"train": {"accuracy": seen}, "test": {"accuracy": wilson(350, 400)}}
     (own,) = advice(results=dataclasses.replace(GOOD, metrics=worse))
-    assert own.evidence == "Accuracy 1.000 on train (n=1000) against 0.875 on test (n=400)."
+    assert own.evidence == (
+        "Accuracy 1.000 on train (n=1000) against 0.875 on test (n=400), apart by +0.125 [+0.094, "
+        "+0.161]."
+    )
+
+
+def test_a_gap_within_chance_is_no_overfitting() -> None:
+    """The upper end of the test part's accuracy lies 0.07 below; but few pictures taught, too."""
+    seen, judged = wilson(40, 40), wilson(330, 400)
+    assert apart(seen, judged).low > 0.03
+    found = {"train": {"accuracy": seen}, "test": {"accuracy": judged}}
+    assert len(advice(results=dataclasses.replace(GOOD, metrics=found))) == 1
+    seen = wilson(37, 40)
+    assert apart(seen, judged).low < 0.03 < seen.value - judged.high
+    found = {"train": {"accuracy": seen}, "test": {"accuracy": judged}}
+    assert advice(results=dataclasses.replace(GOOD, metrics=found)) == ()
 
 
 def test_a_confusion_that_explains_most_mistakes_is_named() -> None:

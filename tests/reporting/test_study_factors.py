@@ -70,7 +70,8 @@ FOUND: dict[str, Any] = {
         "overfitting": {
             "score_name": "accuracy",
             "train": estimate(1.0, 0.994, 1.0, 680),
-            "validation": estimate(0.867, 0.794, 0.916, 120),
+            "part": "test",
+            "judged": estimate(0.867, 0.794, 0.916, 120),
             "gap": estimate(0.133, 0.083, 0.206, 800),
             "stages": [
                 {"name": "last stage", "kept": True, "train_loss": 0.11,
@@ -119,20 +120,22 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
         "Amount of data": "At 680 training pictures the learning curve stands at 0.870 [0.847, "
         "0.894] and promises +0.004 [+0.001, +0.007] of accuracy for 200 more (n = 800 judged).",
         "Model complexity": "mobilenetv2_100 has 2.23 M parameters (8.92 MB in fp32) and answers "
-        "71.4 pictures a second on this machine. In the race, on 500 training pictures out of "
-        "fold: mobilenetv2_100 0.870 (2.23 M parameters, 71.4 pictures a second) and resnet50 "
-        "0.880 (23.5 M parameters, 11.2 pictures a second).",
+        "71.4 pictures a second on this machine. In the race, by accuracy on 500 training pictures "
+        "out of fold: mobilenetv2_100 0.870 [0.840, 0.900] (chosen, 2.23 M parameters, 71.4 "
+        "pictures a second) and resnet50 0.880 [0.850, 0.910] (23.5 M parameters, 11.2 pictures a "
+        "second).",
         "Overfitting": "Accuracy is 1.000 [0.994, 1.000] on the training part and 0.867 [0.794, "
-        "0.916] on the validation part (n = 680 and 120), a gap of +0.133 [+0.083, +0.206]. Loss, "
+        "0.916] on the test part (n = 680 and 120), a gap of +0.133 [+0.083, +0.206]. Loss, "
         "training to validation: last stage 0.110 to 0.320 and all 0.020 to 0.410 (undone).",
         "Hyper-parameters": "Tried: 9 penalties of the head (0.1 was taken, cross-validated loss "
         "0.339 to 1.407), 2 rungs of the ladder (1 kept), 2 networks and 12 epochs of adamw, rates "
         "from 0.001 down to 1e-05; chosen on 680 training pictures by cross-validation and 120 "
         "validation pictures, never by the test part.",
-        "Domain-specific features": "The ladder kept 'last stage' (gain +0.087, p = 0.002, n = "
-        "120 validation pictures). It undid 'all' (gain −0.010, p = 0.600, n = 120 "
-        "validation pictures). On the test part the network that ships has +0.055 [−0.010, +0.100] "
-        "accuracy beside its frozen features (p = 0.090, n = 200), which is not shown to be a "
+        "Domain-specific features": "The ladder kept 'last stage' (gain +0.087 [+0.050, "
+        "+0.120], p = 0.002, n = 120 validation pictures). It undid 'all' (gain −0.010 [−0.050, "
+        "+0.030], p = 0.600, n = 120 validation pictures). A gain is how much smaller the loss "
+        "became, each bound of it 90 % sure. On the test part the network that "
+        "ships has +0.055 [−0.010, +0.100] accuracy beside its frozen features (p = 0.090, n = 200), which is not shown to be a "
         "change.",
     }
 
@@ -153,6 +156,45 @@ def test_a_gap_that_may_be_chance_is_said_to_be_no_more() -> None:
     assert texts(study)["Overfitting"].endswith(
         "a gap of +0.010 [−0.030, +0.060]; that it is more than chance is not shown."
     )
+
+
+def test_more_pictures_are_promised_to_help_only_where_that_is_shown() -> None:
+    study = copy.deepcopy(FOUND)
+    amount = study["measured"]["amount"]
+    amount["gain"] = estimate(-0.01, -0.03, 0.01, 800)
+    assert texts(study)["Amount of data"] == (
+        "At 680 training pictures the learning curve stands at 0.870 [0.847, 0.894] and does not "
+        "show that 200 more would help: −0.010 [−0.030, +0.010] of accuracy (n = 800 judged)."
+    )
+    amount["gain"] = estimate(0.004, 0.0, 0.01, 800)
+    assert "does not show that 200 more would help" in texts(study)["Amount of data"]
+
+
+def test_an_error_of_the_race_is_named_and_has_its_bounds_the_right_way_round() -> None:
+    study = copy.deepcopy(FOUND)
+    for one in study["measured"]["complexity"]["raced"]:
+        one |= {"score": -0.042, "low": -0.05, "high": -0.031, "score_name": "negative_rmse"}
+    text = texts(study)["Model complexity"]
+    assert "by RMSE on 500 training pictures out of fold: mobilenetv2_100 0.042 [0.031, 0.050]" in (
+        text
+    )
+
+
+def test_a_rung_that_could_not_be_compared_has_no_gain() -> None:
+    study = copy.deepcopy(FOUND)
+    for rung in study["measured"]["domain"]["rungs"]:
+        rung |= {"gain": None, "gain_low": None, "gain_high": None}
+    text = texts(study)["Domain-specific features"]
+    assert text.startswith("The ladder kept 'last stage' (n = 120 validation pictures).")
+    assert "A gain is" not in text
+
+
+def test_a_run_of_an_earlier_version_speaks_of_its_validation_part() -> None:
+    study = copy.deepcopy(FOUND)
+    own = study["measured"]["overfitting"]
+    own["validation"] = own.pop("judged")
+    del own["part"]
+    assert "on the validation part (n = 680 and 120)" in texts(study)["Overfitting"]
 
 
 def test_what_the_network_knew_may_not_be_shown_to_carry_over() -> None:
@@ -178,13 +220,12 @@ def test_the_page_shows_a_list_of_definitions_and_hostile_names_are_only_text(
     assert "<script" not in html
 
 
-def test_a_validation_part_that_is_easier_is_no_chance() -> None:
+def test_a_judging_part_that_is_easier_is_no_chance() -> None:
     study = copy.deepcopy(FOUND)
     study["measured"]["overfitting"]["gap"] = estimate(-0.1, -0.14, -0.06)
     study["measured"]["overfitting"]["stages"] = []
     assert texts(study)["Overfitting"].endswith(
-        "[−0.140, −0.060]: the validation part is the easier one, so the two differ in more than "
-        "chance."
+        "[−0.140, −0.060]: the test part is the easier one, so the two differ in more than chance."
     )
 
 

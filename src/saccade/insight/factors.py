@@ -111,16 +111,18 @@ def _complexity(evidence: Evidence, known: Findings) -> dict[str, Any]:
 
 
 def _overfitting(evidence: Evidence, known: Findings) -> dict[str, Any]:
-    """Return the gap between training and validation part, and the losses along the rungs."""
+    """Return the gap between the training part and the one that judges, and losses by rung."""
     del known
-    if not evidence.split.rows("validation"):
-        raise NotPossible("there is no validation part")
-    train, validation = (_score(evidence, part) for part in ("train", "validation"))
+    part = next((own for own in ("test", "validation") if evidence.split.rows(own)), None)
+    if part is None:
+        raise NotPossible("there is no part that did not teach")
+    (name, train), (_, judged) = (_score(evidence, own) for own in ("train", part))
     return {
-        "score_name": train[0],
-        "train": train[1].as_dict(),
-        "validation": validation[1].as_dict(),
-        "gap": apart(train[1], validation[1]).as_dict(),
+        "score_name": name,
+        "part": part,
+        "train": train.as_dict(),
+        "judged": judged.as_dict(),
+        "gap": apart(train, judged).as_dict(),
         "stages": _losses(evidence),
     }
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from saccade.data.task import Task
+from saccade.evaluation.intervals import apart
 from saccade.reporting.checks import FEW_IN_TEST, WIDE_INTERVAL
+from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.wording import decimals, duration, joined_words, percent, plural
@@ -12,6 +14,9 @@ FEW_TO_LEARN = 30
 MAX_NAMED = 5
 OUT_OF_TIME = "its time was up"
 "What a rung says that ran out of time; `training.fit` writes it, and importing that costs torch."
+GAP = 0.03
+"""Of the accuracy between the part that taught and the one that judges: with less there is nothing
+to cure. The whole interval must lie above."""
 RISE = 0.1  # of the validation loss over its lowest value, that is worth a word
 
 
@@ -78,9 +83,14 @@ def _about_training(
             sentence=f"Add training pictures of {_named(few)}.",
             evidence=f"Fewer than {FEW_TO_LEARN} each; the fewest, {fewest}: {own[fewest]}.",
         )
+    yield from _about_gap(learning, results)
+
+
+def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice]:
+    """Compare what taught with what judges, as the factors of fine-tuning do."""
     seen = results.metrics.get("train", {}).get("accuracy")
     judged = results.judged.get("accuracy")
-    if seen and judged and results.part != "train" and seen.value - judged.high > 0.03:
+    if seen and judged and results.part != "train" and (gap := apart(seen, judged)).low > GAP:
         cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
         if learning.head and not learning.epochs:
             cure = "more training pictures may help, or letting stages learn (--unfreeze)"
@@ -90,7 +100,8 @@ def _about_training(
             sentence="The network knows its training pictures better than new ones (overfitting): "
             f"{cure}.",
             evidence=f"Accuracy {decimals(seen.value)} on train (n={seen.n}) against "
-            f"{decimals(judged.value)} on {results.part} (n={judged.n}).",
+            f"{decimals(judged.value)} on {results.part} (n={judged.n}), apart by "
+            f"{told_change(gap.as_dict())}.",
         )
 
 

@@ -161,7 +161,8 @@ def _race(event: Event) -> Race | None:
     )
 
 
-def _probe_score(one: Event) -> Estimate:
+def probe_score(one: Event) -> Estimate:
+    """Return what a network had in the race, an error as an error, with its interval."""
     value, low, high = (number(one.get(key)) for key in ("score", "low", "high"))
     n = int(one.get("n") or 0)
     if not math.isfinite(value):
@@ -175,7 +176,7 @@ def _candidate(one: Event) -> Candidate:
     parameters = one.get("num_parameters")
     return Candidate(
         name=str(one.get("name", "")),
-        score=_probe_score(one),
+        score=probe_score(one),
         seconds=number(one.get("seconds")),
         images_per_second=number(one.get("images_per_second")),
         num_parameters=parameters if isinstance(parameters, int) else None,

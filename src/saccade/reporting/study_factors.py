@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from saccade.reporting.estimates import p_words, score_words, signed, told, told_change
+from saccade.reporting import glossary
+from saccade.reporting.estimates import p_words, score_words, told, told_change
+from saccade.reporting.learning import probe_score
 from saccade.reporting.pictures import Album
+from saccade.reporting.study_learning_curve import clear_from
 from saccade.reporting.wording import count, decimals, joined_words, large, plural, short
 from saccade.runtime.store import encode_name
 
@@ -51,15 +54,16 @@ def lines(study: Found) -> list[dict[str, Any]]:
 
 
 def _similarity(own: Found) -> str:
+    metric = own["metric"]
     scores = (
-        f"a head on the frozen features has {told(own['frozen_score'])} where "
-        f"{SCRATCH[own['scratch']]} has {told(own['scratch_score'])} "
-        f"({score_words(own['metric'])}, n = {count(own['n'])} test pictures)"
+        f"a head on the frozen features has {told(own['frozen_score'], metric)} where "
+        f"{SCRATCH[own['scratch']]} has {told(own['scratch_score'], metric)} "
+        f"({score_words(metric)}, n = {count(own['n'])} test pictures)"
     )
     apart = own["comparison"]
     if apart is None:
         return f"Without learning anything new, {scores}."
-    compared = f"{told_change(apart['difference'])}, {p_words(apart['p_corrected'])}"
+    compared = f"{told_change(apart['difference'], metric)}, {p_words(apart['p_corrected'])}"
     if apart["better"]:
         return f"What the network knew before carries over: {scores}; {compared}."
     if apart["worse"]:
@@ -69,10 +73,14 @@ def _similarity(own: Found) -> str:
 
 def _amount(own: Found) -> str:
     what = "less error" if own["score_name"] == "mae" else "of " + score_words(own["score_name"])
+    gain = f"{told_change(own['gain'], own['score_name'])} {what}"
+    more, n = f"{own['more']:,} more", f"(n = {count(own['gain']['n'])} judged)"
+    outlook = f"promises {gain} for {more} {n}"
+    if own["gain"]["low"] < clear_from(own):
+        outlook = f"does not show that {more} would help: {gain} {n}"
     return (
         f"At {plural(own['num_train'], 'training picture')} the learning curve stands at "
-        f"{told(own['now'])} and promises {told_change(own['gain'])} {what} for "
-        f"{own['more']:,} more (n = {count(own['gain']['n'])} judged)."
+        f"{told(own['now'], own['score_name'])} and {outlook}."
     )
 
 
@@ -88,31 +96,33 @@ def _complexity(own: Found) -> str:
         return f"{text}. No other network was tried beside it."
     each = joined_words([_racer(one) for one in raced])
     n = max(int(one["n"] or 0) for one in raced)
-    return f"{text}. In the race, on {plural(n, 'training picture')} out of fold: {each}."
+    name = glossary.score_words(str(raced[0]["score_name"] or ""))
+    return f"{text}. In the race, by {name} on {plural(n, 'training picture')} out of fold: {each}."
 
 
 def _racer(one: Found) -> str:
-    value = one["score"]
-    name = one["score_name"]
-    shown = decimals(-value) if str(name).startswith("negative_") else decimals(value)
+    shown = told(probe_score(one).as_dict(), str(one["score_name"] or ""))
+    chosen = "chosen, " if one["chosen"] else ""
     size = f"{large(one['num_parameters'])} parameters" if one["num_parameters"] else "size unknown"
     speed = one["images_per_second"]
     quick = f", {short(speed)} pictures a second" if speed else ""
-    return f"{encode_name(one['name'])} {shown} ({size}{quick})"
+    return f"{encode_name(one['name'])} {shown} ({chosen}{size}{quick})"
 
 
 def _overfitting(own: Found) -> str:
-    gap, name = own["gap"], score_words(own["score_name"])
-    n = f"n = {count(own['train']['n'])} and {count(own['validation']['n'])}"
+    gap, metric = own["gap"], own["score_name"]
+    part = own.get("part", "validation")  # what a run of an earlier version speaks of
+    judged, name = own["judged" if "part" in own else part], score_words(metric)
+    n = f"n = {count(own['train']['n'])} and {count(judged['n'])}"
     text = (
-        f"{name[0].upper()}{name[1:]} is {told(own['train'])} on the training part and "
-        f"{told(own['validation'])} on the validation part ({n}), a gap of {told_change(gap)}"
+        f"{name[0].upper()}{name[1:]} is {told(own['train'], metric)} on the training part and "
+        f"{told(judged, metric)} on the {part} part ({n}), a gap of {told_change(gap, metric)}"
     )
-    sign = -1 if own["score_name"] == "mae" else 1
+    sign = -1 if metric == "mae" else 1
     known = gap["low"] is not None and gap["high"] is not None
     ends = sorted(sign * gap[end] for end in ("low", "high")) if known else [0.0, 0.0]
     if ends[1] < 0:
-        text += ": the validation part is the easier one, so the two differ in more than chance."
+        text += f": the {part} part is the easier one, so the two differ in more than chance."
     else:
         text += "." if ends[0] > 0 else "; that it is more than chance is not shown."
     stages = [one for one in own["stages"] if one["train_loss"] is not None]
@@ -165,11 +175,14 @@ def _domain(own: Found) -> str:
         text.append(f"It undid {joined_words([_rung(one) for one in undone])}.")
     if own["rungs"] and not kept:
         text.append("The features stayed as they came.")
+    if any(one["gain"] is not None for one in own["rungs"]):
+        text.append("A gain is how much smaller the loss became, each bound of it 90 % sure.")
     apart = own["comparison"]
     if apart is not None:
+        change = told_change(apart["difference"], own["metric"])
         shown = "" if apart["better"] or apart["worse"] else ", which is not shown to be a change"
         text.append(
-            f"On the test part the network that ships has {told_change(apart['difference'])} "
+            f"On the test part the network that ships has {change} "
             f"{score_words(own['metric'])} beside its frozen features "
             f"({p_words(apart['p_corrected'])}, n = {count(apart['difference']['n'])}){shown}."
         )
@@ -177,7 +190,9 @@ def _domain(own: Found) -> str:
 
 
 def _rung(one: Found) -> str:
-    gain = one["gain"]
-    told_gain = f"gain {signed(gain)}, {p_words(one['p'])}, " if gain is not None else ""
     n = f"n = {count(one['num_validation'])} validation pictures"
-    return f"'{encode_name(str(one['name']))}' ({told_gain}{n})"
+    gain = ""
+    if one["gain"] is not None:
+        bounds = {"value": one["gain"], "low": one["gain_low"], "high": one["gain_high"], "n": 0}
+        gain = f"gain {told_change(bounds)}, {p_words(one['p'])}, "
+    return f"'{encode_name(str(one['name']))}' ({gain}{n})"

@@ -78,14 +78,23 @@ def _promise(study: Study) -> str:
     )
     text = f"The curve promises {what} of {each}, in the proportions in which classes stand now"
     text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
-    last, clear = known[-1]["gain"], CLEAR
-    if study["score_name"] == "mae":  # in the target's unit: a share of what is wrong by now
-        clear *= study["now"]["value"]
+    last, clear = known[-1]["gain"], clear_from(study)
     if last["high"] < clear * 2:
         return f"{text}: it has levelled off, and more of the same pictures would hardly help."
     if last["low"] < clear:
         return f"{text}: whether they would help is not clear."
     return f"{text}."
+
+
+def clear_from(found: Mapping[str, Any]) -> float:
+    """Return where the interval of a gain must begin for it to be called clear.
+
+    Of an error, in the target's unit, that is a share of what is wrong by now.
+
+    Args:
+        found: with `score_name`, and `now`, the score as it stands.
+    """
+    return CLEAR * float(found["now"]["value"]) if found["score_name"] == "mae" else CLEAR
 
 
 def _refused(study: Study) -> str:
