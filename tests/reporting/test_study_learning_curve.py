@@ -82,8 +82,29 @@ def test_the_sentences_say_where_the_run_stands_and_what_more_would_bring() -> N
         "The curve promises a gain of +0.002 [+0.001, +0.002] for 50 more, +0.006 [+0.002, "
         "+0.008] for 200 more and +0.017 [+0.005, +0.026] for 1,000 more, in the proportions in "
         "which classes stand now.",
-        "'tulips' would gain most: recall +0.011 [+0.002, +0.014] with 200 more pictures of all "
-        "classes (n = 172).",
+        "'tulips' would gain: recall +0.011 [+0.002, +0.014] with 200 more pictures of all "
+        "classes (n = 172). That it would gain most is not shown: 'roses' is not told apart from "
+        "it.",
+    )
+
+
+def test_the_class_that_would_gain_most_is_named_where_it_is_told_apart_from_all_others() -> None:
+    """The first of two that differ by chance was named as if it were known to be the first."""
+    best = class_of("tulips", 172, None, (0.05, 0.04, 0.06), None)
+    close = class_of("roses", 170, None, (0.03, 0.02, 0.04), None)
+    far = class_of("daisies", 170, None, (0.0, 0.0, 0.001), None)
+    few = class_of("lynx", 8, None, (0.05, 0.0, 0.3), None, enough=False)
+    told = sentences(changed(classes=[few, far, best, close]))
+    assert told[2] == (
+        "'tulips' would gain most, of 2 classes with a clear gain: recall +0.050 [+0.040, +0.060] "
+        "with 200 more pictures of all classes (n = 172)."
+    )
+    close["gains"] = gains(None, (0.04, 0.03, 0.05), None)
+    also = class_of("poppies", 170, None, (0.045, 0.0, 0.09), None)
+    told = sentences(changed(classes=[far, best, close, also]))
+    assert told[2].endswith(
+        "(n = 172). That it would gain most is not shown: 'poppies' and 'roses' are not told apart "
+        "from it."
     )
 
 
@@ -120,7 +141,7 @@ def test_a_gain_that_may_be_none_is_called_not_clear() -> None:
 def test_classes_of_few_pictures_are_named_and_nothing_is_promised_of_them() -> None:
     few = class_of("lynx", 8, (0.0, 0.0, 0.1), (0.2, 0.05, 0.3), None, enough=False)
     words = sentences(changed(classes=[few, *FOUND["classes"]]))
-    assert words[-2].startswith("'tulips' would gain most")
+    assert words[-2].startswith("'tulips' would gain: ")
     assert words[-1] == "Too few pictures to tell what more would bring: 'lynx' (n = 8)."
     unclear = sentences(changed(classes=[few, FOUND["classes"][1]]))
     assert unclear[-2] == "Which class would gain most is not clear."

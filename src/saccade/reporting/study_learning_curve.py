@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saccade.evaluation.intervals import apart
 from saccade.reporting.axes import Axis, Plot, around
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.pictures import Album
@@ -120,23 +121,54 @@ def _class_words(study: Study) -> list[str]:
     clear = [(own, gain) for own in classes if (gain := _clear_gain(own)) is not None]
     if clear:
         best, gain = max(clear, key=lambda pair: float(pair[1]["gain"]["value"]))
+        rivals = _rivals(classes, best, gain)
         others = f", of {plural(len(clear), 'class', 'classes')} with a clear gain" * (
             len(clear) > 1
         )
-        found.append(
-            f"{_named(best)} would gain most{others}: {best['score_name']} "
+        most = "" if rivals else f" most{others}"
+        text = (
+            f"{_named(best)} would gain{most}: {best['score_name']} "
             f"{told_change(gain['gain'])} with {gain['more']:,} more pictures of all classes "
             f"(n = {best['num_judged']:,})."
         )
+        if rivals:
+            verb = "is" if len(rivals) == 1 else "are"
+            text += (
+                f" That it would gain most is not shown: {_listed(rivals)} {verb} not told apart "
+                "from it."
+            )
+        found.append(text)
     else:
         found.append("Which class would gain most is not clear.")
     few = [own for own in classes if not own["enough"]]
     if few:
-        some = [f"{_named(own)} (n = {own['num_judged']})" for own in few[:MOST_NAMED]]
-        rest = len(few) - len(some)
-        listed = joined_words([*some, *([f"{rest} more"] if rest else [])])
+        listed = _listed([f"{_named(own)} (n = {own['num_judged']})" for own in few])
         found.append(f"Too few pictures to tell what more would bring: {listed}.")
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - MOST_NAMED
+    return joined_words([*names[:MOST_NAMED], *([f"{rest} more"] if rest > 0 else [])])
+
+
+def _rivals(
+    classes: Sequence[Mapping[str, Any]], best: Mapping[str, Any], gain: Mapping[str, Any]
+) -> list[str]:
+    """Return the classes that may gain as much as the one that gains most, the nearest first.
+
+    Those whose difference from it has 0 in its interval. Classes of few pictures are spoken of
+    apart.
+    """
+    first, found = estimate_of(gain["gain"]), []
+    for own in classes:
+        gains = {one["more"]: one["gain"] for one in own["gains"]}
+        if own is best or not own["enough"] or gains.get(gain["more"]) is None:
+            continue
+        other = estimate_of(gains[gain["more"]])
+        if not apart(first, other).low > 0:
+            found.append((-other.value, _named(own)))
+    return [name for _, name in sorted(found)]
 
 
 def _clear_gain(own: Mapping[str, Any]) -> Mapping[str, Any] | None:
