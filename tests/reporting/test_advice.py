@@ -155,6 +155,14 @@ def test_overfitting_is_looked_for_in_the_rung_that_was_kept_and_no_other() -> N
     [
         ([ladders.head()], "or letting stages learn (--unfreeze)"),
         (ladders.ladder("-"), "stages that learn were tried, in vain"),
+        (
+            [ladders.head(), ladders.rung(1, taken=False, why=OUT_OF_TIME)],
+            "or more time for stages that learn (--budget)",
+        ),
+        (
+            [ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)],
+            "stages that learn were tried, in vain",
+        ),
         (ladders.ladder("+"), "dropout or fewer unfrozen stages may help"),
     ],
 )

@@ -127,6 +127,36 @@ def test_a_sentence_says_which_stages_learned(verdicts: str, learned: int, expec
     assert sentence(of(verdicts), learned=learned) == expected
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (
+            [ladders.rung(1, taken=False), ladders.rung(2, taken=False, why=OUT_OF_TIME)],
+            "the freezing ladder tried last stage, without a sure gain; last 2 stages was not "
+            "finished (its time was up).",
+        ),
+        (
+            [ladders.rung(1, taken=False, why=OUT_OF_TIME)],
+            "on the freezing ladder last stage was not finished (its time was up).",
+        ),
+        (
+            [ladders.rung(1, taken=True), ladders.rung(2, taken=False, why=OUT_OF_TIME)],
+            "on the freezing ladder the rung last stage brought a sure gain; last 2 stages was not "
+            "finished (its time was up).",
+        ),
+        (
+            [ladders.rung(1, taken=False, gain=0.02, gain_low=None, gain_high=None)],
+            "on the freezing ladder last stage could not be judged.",
+        ),
+    ],
+)
+def test_a_rung_that_ended_early_is_not_said_to_have_brought_nothing(
+    events: list[dict[str, Any]], expected: str
+) -> None:
+    told = sentence(learning_of([ladders.head(), *events]), learned=int(events[0]["taken"]))
+    assert told.partition(": ")[2] == expected
+
+
 def test_without_a_ladder_the_sentence_says_what_was_asked_for() -> None:
     plain = ladders.epochs(0, 2, rung=None)
     assert sentence(learning_of(plain), learned=9) == "The head and all 9 stages learned, as asked."

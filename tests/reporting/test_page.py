@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.browser import needs_browser, overhang
+from tests.reporting import ladders
 
 from saccade.evaluation.intervals import wilson
-from saccade.reporting import pictures
+from saccade.reporting import pictures, results
 from saccade.reporting.collect import collect
 from saccade.reporting.facts import Facts, Picture
 from saccade.reporting.page import content_policy, render, write_page, write_preview_page
@@ -264,3 +266,37 @@ def test_the_page_never_scrolls_sideways_from_phone_to_desk(run_of: RunOf, tmp_p
     found = overhang(tmp_path, [*names, "loose.html"], widths=WIDTHS)
     assert found[:9] == [0] * 9
     assert found[9] > 0  # negative control: tables that do not scroll in their own box
+
+
+def test_a_head_that_no_epoch_improved_is_not_said_to_have_learned_on(run_of: RunOf) -> None:
+    """With --unfreeze K; beside it stood that the solved head was kept."""
+    run = run_of(num_epochs=3)
+
+    def told(*, best: bool) -> str:
+        events = [ladders.head(), *ladders.epochs(0, 3, rung=None, best=best)]
+        (run / "history.jsonl").write_text("".join(json.dumps(own) + "\n" for own in events))
+        return page_of(run)
+
+    html = told(best=False)
+    assert "no epoch was better than the solved head, which was kept" in html
+    assert "It then learned on with the stages" not in html
+    assert "It then learned on with the stages" in told(best=True)
+
+
+def test_judged_pictures_are_not_denied_where_their_answers_are_gone(run_of: RunOf) -> None:
+    run = run_of()
+    (run / "predictions.csv").unlink()
+    html = page_of(run)
+    assert "No picture has been judged yet" not in html
+    assert "The answers to the test pictures are not at hand" in html
+    (run / "metrics.json").unlink()
+    assert "No picture has been judged yet" in page_of(run)
+
+
+def test_without_a_mistake_there_need_be_no_matrix_to_say_so(
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "MAX_MATRIX_CLASSES", 2)
+    html = page_of(run_of(error_rate=0.0, num_pictures=60))
+    assert "No picture has been judged yet" not in html
+    assert "Not one wrong answer in the test part" in html

@@ -92,9 +92,11 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and (gap := apart(seen, judged)).low > GAP:
         cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
-        if learning.head and not learning.epochs:
+        if learning.head and not learning.epochs and not learning.rungs:
             cure = "more training pictures may help, or letting stages learn (--unfreeze)"
-        elif learning.rungs and learning.kept_rung is None:
+        elif learning.head and not learning.kept_epochs and _out_of_time(learning):
+            cure = "more training pictures may help, or more time for stages that learn (--budget)"
+        elif learning.head and not learning.kept_epochs:
             cure = "more training pictures may help; stages that learn were tried, in vain"
         yield Advice(
             sentence="The network knows its training pictures better than new ones (overfitting): "
@@ -103,6 +105,10 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
             f"{decimals(judged.value)} on {results.part} (n={judged.n}), apart by "
             f"{told_change(gap.as_dict())}.",
         )
+
+
+def _out_of_time(learning: LearningFacts) -> bool:
+    return any(rung.why == OUT_OF_TIME for rung in learning.rungs)
 
 
 def _about_confusion(results: ResultFacts) -> Iterator[Advice]:

@@ -128,6 +128,7 @@ class ResultFacts:
 
     part: str = ""  # "test", or "validation" where there is no test; "" = nothing judged
     metrics: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)  # part -> name
+    has_answers: bool = False  # those to single pictures of it are known, with the truth
     confusion: np.ndarray | None = None  # int64 (K, K), rows = truth, columns = prediction
     pairs: tuple[Pair, ...] = ()
     mistakes: tuple[Mistake, ...] = ()

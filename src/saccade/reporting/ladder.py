@@ -105,24 +105,30 @@ def stages_sentence(
         return f"All {plural(num_stages, 'stage')} and the head learned, from random weights."
     if learning.rungs:
         return f"{who}: {_found(learning)}."
-    if (
-        num_learned
-        and learning.head
-        and learning.epochs
-        and not any(e.best for e in learning.epochs)
-    ):
+    if num_learned and learning.epochs and not learning.kept_epochs:
         return f"{who} as asked, but no epoch was better than the solved head, which was kept."
     return f"{who}{', as asked' if num_learned and learning.epochs else ''}."
 
 
 def _found(learning: LearningFacts) -> str:
+    """Return what the rungs brought; one that ended early is not said to have brought nothing."""
     kept = [rung.name for rung in learning.rungs if rung.taken]
-    undone = [rung.name for rung in learning.rungs if not rung.taken]
-    if not kept:
-        return f"the freezing ladder tried {joined_words(undone)}, without a sure gain"
-    rest = f", {joined_words(undone)} did not" if undone else ""
-    which = "rung" if len(kept) == 1 else "rungs"
-    return f"on the freezing ladder the {which} {joined_words(kept)} brought a sure gain{rest}"
+    undone = [rung for rung in learning.rungs if not rung.taken]
+    compared = [rung.name for rung in undone if not rung.why and math.isfinite(rung.low)]
+    parts = []
+    if kept:
+        rest = f", {joined_words(compared)} did not" if compared else ""
+        which = "rung" if len(kept) == 1 else "rungs"
+        parts.append(
+            f"on the freezing ladder the {which} {joined_words(kept)} brought a sure gain{rest}"
+        )
+    elif compared:
+        parts.append(f"the freezing ladder tried {joined_words(compared)}, without a sure gain")
+    for rung in undone:
+        if rung.name not in compared:
+            why = f"was not finished ({rung.why})" if rung.why else "could not be judged"
+            parts.append(f"{'' if parts else 'on the freezing ladder '}{rung.name} {why}")
+    return "; ".join(parts)
 
 
 def _who_learned(num_stages: int, num_learned: int) -> str:

@@ -109,5 +109,10 @@ class LearningFacts:
 
     @property
     def kept_epochs(self) -> tuple[Epoch, ...]:
-        """The epochs behind the model's weights: those of the last rung that was taken, or all."""
+        """The epochs behind the model's weights: those of the last rung that was taken, or all.
+
+        None where a solved head was there before and no epoch was better.
+        """
+        if self.head is not None and not self.rungs and not any(e.best for e in self.epochs):
+            return ()
         return tuple(e for e in self.epochs if e.rung is None or e.rung == self.kept_rung)

@@ -45,6 +45,7 @@ def judge(
     return ResultFacts(
         part=part,
         metrics=metrics,
+        has_answers=True,
         confusion=confusion_matrix(rows) if has_classes else None,
         pairs=_pairs(rows, album) if has_classes else (),
         mistakes=tuple(
