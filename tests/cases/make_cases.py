@@ -240,6 +240,18 @@ def deep():
         notes=["sixteen-bit"],
         tolerance=1,
     )
+    # TIFF 6.0, tag 262: 0 is WhiteIsZero, so the largest number is black, as in radiographs.
+    content = encode(Image.fromarray(65535 - ramp), "TIFF")
+    black, white = (struct.pack("<HHII", 262, 3, 1, meaning) for meaning in (1, 0))
+    assert content.count(black) == 1
+    keep(
+        "gray-16-white-is-zero.tiff",
+        content.replace(black, white),
+        gray,
+        kind="TIFF",
+        notes=["sixteen-bit"],
+        tolerance=1,
+    )
     wide = np.repeat(ramp[..., None], 3, axis=2)
     wide[..., 1] //= 2
     rows = [row.astype(">u2").tobytes() for row in wide]

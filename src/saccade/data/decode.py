@@ -87,14 +87,15 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
-RULES = 2
+RULES = 3
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
 MAX_APART = 3  # of 255, between two decoders of one picture (RELIABILITY A7); a mean of
 MAX_MEAN_APART = 0.3
 ORIENTATION_TAG = 0x0112
 EXIF_TAG, TAKEN_TAG, MAKER_TAG, MODEL_TAG = 0x8769, 0x9003, 0x010F, 0x0110
-BITS_TAG = 258
+BITS_TAG, MEANING_TAG = 258, 262
+WHITE_IS_ZERO = 0  # of tag 262 (TIFF 6.0): the largest number is black, as in radiographs
 
 # What Pillow logs about a damaged file is said once, by us, with the file's name.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -319,9 +320,12 @@ def _eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
         raise Unreadable(
             "unsupported", "its pixels are floating-point or 32-bit numbers of unknown range"
         )
-    bits = getattr(image, "tag_v2", {}).get(BITS_TAG, (16,))
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(BITS_TAG, (16,))
     top = 2 ** int(bits[0] if isinstance(bits, tuple) else bits) - 1
     top = top if values.max() <= top <= 65535 else 65535
+    if tags.get(MEANING_TAG) == WHITE_IS_ZERO:  # Pillow turns these numbers round at 8 bits only
+        values = top - values
     notes.append("sixteen-bit")
     scaled = (values.astype(np.uint32) * 255 + top // 2) // top
     return Image.fromarray(scaled.astype(np.uint8))
