@@ -1,12 +1,13 @@
 """Folders of every kind: layouts, links, devices, odd names (RELIABILITY A8, A9, A11)."""
 
+import contextlib
 import errno
 import os
 import socket
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,24 @@ def test_a_folder_of_links_to_folders_that_link_to_each_other_ends(photos: Photo
     # Each folder is read once itself, and once at most through a link.
     assert len(found.files) <= 24
     assert len(found.files) + len(found.skipped) >= 12 * 11
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_several_links_to_one_folder_the_first_by_name_is_followed(
+    photos: Photos, outside: Path, monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    root = photos({"z": 1})
+    for name in "dacb":
+        (root / name).symlink_to(outside)
+    really = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(path: Path) -> Iterator[Iterator["os.DirEntry[str]"]]:
+        with really(path) as entries:
+            yield iter(sorted(entries, key=lambda own: own.name, reverse=backwards))
+
+    monkeypatch.setattr(folders.os, "scandir", scandir)
+    assert walk(root, follow_links=True).files == ["a/far.png", "z/0.png"]
 
 
 def test_a_folder_that_cannot_be_opened_is_listed(

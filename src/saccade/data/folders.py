@@ -81,8 +81,8 @@ def walk(root: Path, *, follow_links: bool = False) -> Walk:
 
     Hidden files and folders and those of operating systems are passed over; a folder that is
     passed over counts as one entry. Links to a file inside `root` count as files; links out of
-    it only with `follow_links`. A folder is entered through one link at most, so that links in
-    a circle end.
+    it only with `follow_links`. A folder is entered through one link at most, of those beside each
+    other the first by name, so that links in a circle end.
     """
     found = Walk()
     home = root.resolve()
@@ -92,7 +92,7 @@ def walk(root: Path, *, follow_links: bool = False) -> Walk:
         prefix, real = waiting.pop()
         try:
             with os.scandir(real) as entries:
-                for entry in entries:
+                for entry in sorted(entries, key=lambda own: own.name):
                     name = f"{prefix}{entry.name}"
                     if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
                         _pass_over_hidden(entry, name, found)
