@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from saccade.data import folders
+from saccade.data.audit import look
 from saccade.data.catalog import Listing
 from saccade.data.folders import PART_SPELLINGS, FolderSource, list_folder, walk
 from saccade.data.scan import scan
+from saccade.data.task import choose_task
 from saccade.runtime.errors import DataError
 from saccade.runtime.store import decode_name, encode_name
 
@@ -191,9 +193,9 @@ def test_links_devices_and_pipes_end_quickly_and_are_each_reported(
     assert {own.path: own.reason for own in catalog.skipped} == {
         "a/far": "link",
         "a/far.png": "link",
-        "a/nowhere.png": "link",
+        "a/nowhere.png": "broken-link",
         "a/null.png": "link",
-        "a/self.png": "link",
+        "a/self.png": "broken-link",
         "a/up": "link",
         "b/pipe.jpg": "special-file",
         "b/socket.jpg": "special-file",
@@ -235,6 +237,63 @@ def test_links_out_of_the_folder_are_followed_when_asked(photos: Photos, outside
     catalog = scan(root, follow_links=True)
     assert {"a/far.png", "b/far/far.png"} <= set(catalog.paths)
     assert catalog.skipped == ()
+
+
+def test_a_class_or_a_part_behind_a_link_that_is_not_followed_is_a_severe_finding(
+    photos: Photos, outside: Path
+) -> None:
+    root = photos({"cat": 1, "dog": 1})
+    (root / "bird").symlink_to(outside)
+    (finding,) = listing(root).findings
+    assert (finding.kind, finding.severity, finding.paths) == ("link-class", "severe", ("bird",))
+    assert finding.sentence == (
+        "Links out of the folder were passed over that would be classes or parts: bird."
+    )
+    assert finding.action == (
+        "--follow-links reads what they lead to; remove them if it does not belong here"
+    )
+    assert listing(root, follow_links=True).findings == ()
+
+
+def test_parts_and_their_classes_behind_links_are_found(photos: Photos, outside: Path) -> None:
+    root = photos({"train/cat": 1, "train/dog": 1, "val/cat": 1})
+    for name in ("Test", "val/dog", "extra", "val/dog.txt"):
+        (root / name).symlink_to(outside / "far.png" if "." in name else outside)
+    (finding,) = listing(root).findings
+    assert (finding.kind, finding.paths) == ("link-class", ("Test", "val/dog"))
+
+
+def test_pictures_of_a_class_behind_links_that_are_not_followed_are_a_warning(
+    photos: Photos, outside: Path
+) -> None:
+    root = photos({"cat": 1, "dog": 1})
+    (root / "cat" / "far").symlink_to(outside)
+    (root / "dog" / "far.png").symlink_to(outside / "far.png")
+    (root / "beside.png").symlink_to(outside / "far.png")
+    (root / "dog" / "near.png").symlink_to("0.png")
+    (finding,) = listing(root).findings
+    assert (finding.kind, finding.severity) == ("link", "warning")
+    assert finding.sentence == (
+        "Links out of the folder were passed over within classes: cat/far, dog/far.png."
+    )
+
+
+def test_a_folder_of_nothing_but_links_says_how_to_read_them(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).symlink_to(outside)
+    with pytest.raises(DataError) as caught:
+        listing(tmp_path / "photos")
+    assert caught.value.code == "SACCADE-E302"
+    assert caught.value.fix == "--follow-links reads what the links lead to"
+
+
+def test_a_link_that_leads_nowhere_is_a_file_that_cannot_be_used(photos: Photos) -> None:
+    root = photos({"cat": 25, "dog": 25})
+    (root / "bird").symlink_to("not-there")
+    catalog = scan(root)
+    (finding,) = look(catalog, choose_task(catalog))
+    assert finding.sentence == "1 of 51 files cannot be used (1 broken-link): bird."
 
 
 def test_with_the_check_for_the_folder_off_the_link_leads_out_negative_control(

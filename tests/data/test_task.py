@@ -181,6 +181,15 @@ def test_one_class_whose_folder_holds_the_classes_points_there(photos: Photos) -
     )
 
 
+def test_one_class_beside_another_behind_a_link_says_how_to_read_it(photos: Photos) -> None:
+    root = photos({"cat": 2, "../elsewhere": 2})
+    (root / "dog").symlink_to(root / "../elsewhere")
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(root))
+    assert caught.value.code == "SACCADE-E350"
+    assert caught.value.fix == "read what links out of the folder lead to with --follow-links: dog"
+
+
 def test_a_binary_task_needs_two_classes() -> None:
     assert message(["a", "b", "c"], "binary") == (
         "A binary task needs two classes, and there are 3.\n"

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +74,8 @@ class Walk:
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    outside: dict[str, bool] = field(default_factory=dict)
+    """Links out of the folder that were passed over: whether each leads to a folder."""
 
 
 def walk(root: Path, *, follow_links: bool = False) -> Walk:
@@ -133,7 +135,7 @@ def _link_target(link: Path, name: str, found: Walk) -> Path | None:
     try:
         return link.resolve(strict=True)
     except (OSError, RuntimeError):
-        _skip(found, name, "link", "a link that leads nowhere or in a circle")
+        _skip(found, name, "broken-link", "a link that leads nowhere or in a circle")
         return None
 
 
@@ -149,6 +151,7 @@ def _may_follow(
     """Say whether `target` is a folder to enter; files are added, the rest passed over."""
     if not follow_links and not target.is_relative_to(home):
         _skip(found, name, "link", "a link out of the folder (--follow-links reads it)")
+        found.outside[name] = target.is_dir()
         return False
     mode = target.stat().st_mode
     if stat.S_ISREG(mode):
@@ -222,7 +225,10 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
         source=FolderSource(place=place),
         candidates=tuple(candidates),
         skipped=tuple(sorted(found.skipped + skipped, key=lambda own: own.path)),
-        findings=tuple(_empty_classes(found.folders, candidates, parts)),
+        findings=(
+            *_empty_classes(found.folders, candidates, parts),
+            *_links_passed_over(found.outside, parts),
+        ),
     )
 
 
@@ -299,9 +305,7 @@ def _empty_classes(
     empty = [
         folder
         for folder in folders
-        if folder.count("/") == depth
-        and (not parts or folder.split("/")[0] in parts)
-        and folder not in with_files
+        if folder.count("/") == depth and _counts(folder, parts) and folder not in with_files
     ]
     if not empty:
         return []
@@ -317,6 +321,38 @@ def _empty_classes(
     ]
 
 
+def _counts(path: str, parts: dict[str, str]) -> bool:
+    """Say whether what lies there can have a label: where there are parts, in one of them."""
+    return not parts or path.split("/", 1)[0] in parts
+
+
+def _links_passed_over(outside: dict[str, bool], parts: dict[str, str]) -> Iterator[Finding]:
+    """Yield what is missed behind links: whole classes or parts, and pictures within classes."""
+    depth = 1 if parts else 0
+    classes = [
+        own
+        for own, is_folder in outside.items()
+        if is_folder and own.count("/") == depth and _counts(own, parts)
+    ]
+    top = [own for own, is_folder in outside.items() if is_folder and "/" not in own]
+    whole = {*classes, *(own for own in top if own.casefold() in PART_SPELLINGS)}
+    within = [own for own in outside if own.count("/") > depth and _counts(own, parts)]
+    for kind, severity, what, paths in (
+        ("link-class", "severe", "that would be classes or parts", sorted(whole)),
+        ("link", "warning", "within classes", sorted(within)),
+    ):
+        if paths:
+            yield Finding(
+                kind=kind,
+                severity=severity,
+                paths=tuple(paths),
+                sentence=f"Links out of the folder were passed over {what}: "
+                f"{listed(map(encode_name, paths))}.",
+                action="--follow-links reads what they lead to; remove them if it does not belong "
+                "here",
+            )
+
+
 def _empty(place: str, found: Walk) -> DataError:
     passed = Counter(skipped.reason for skipped in found.skipped)
     seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
@@ -324,7 +360,9 @@ def _empty(place: str, found: Walk) -> DataError:
         "The folder holds no files.",
         code="302",
         where=encode_name(place) + (f" ({seen})" if seen else ""),
-        fix="put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
+        fix="--follow-links reads what the links lead to"
+        if found.outside
+        else "put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
     )
 
 

@@ -207,7 +207,11 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
 
 
 def _where_classes_may_be(catalog: Catalog) -> str:
-    """Point at the folder below, where an unpacked archive has put everything one level deeper."""
+    """Point at links, or at the folder below, where an unpacked archive has put everything."""
+    links = [path for own in catalog.findings if own.kind == "link-class" for path in own.paths]
+    if links:
+        shown = listed(map(encode_name, links))
+        return f"read what links out of the folder lead to with --follow-links: {shown}"
     pieces = [path.split("/") for path in catalog.paths]
     below = {own[1] for own in pieces if len(own) > 2}
     if not catalog.label_name and len(below) > 1 and all(len(own) > 2 for own in pieces):
