@@ -9,6 +9,7 @@ from saccade.data.audit import class_counts, look
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.duplicate_findings import duplicate_findings
 from saccade.data.duplicates import exact_duplicates, find_twins
+from saccade.data.sampling import Limit
 from saccade.data.scan import scan
 from saccade.data.split import Split
 from saccade.data.task import choose_task
@@ -35,6 +36,53 @@ def test_the_severe_findings_come_first(photos: Photos, make_picture: Callable[.
     assert found["lost-class"].sentence == "Classes of which not one picture can be read: c."
     assert found["unusable"].sentence == "1 of 52 files cannot be used (1 empty): c/0.png."
     assert found["wrong-suffix"].paths == ("a/wrong.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "lost"),
+    [
+        ("weight", [f"{n}.25" for n in range(30)], None),
+        ("tags", ["a|b", *["a", "b"] * 14, "a|c"], None),
+        ("tags", ["c|a", *["a|b", "b"] * 14, "b"], "c"),
+        ("a,b,c", ["1,1,0", *["1,0,1", "0,1,0"] * 14, "0,0,1"], None),
+        ("a,b,c", ["1,0,1", *["1,0,0", "0,1,0"] * 14, "1,1,0"], "c"),
+        ("label", ["", *["a", "b"] * 14, "b"], None),
+    ],
+)
+def test_only_a_label_of_which_no_picture_can_be_read_is_lost(
+    photos: Photos, header: str, cells: list[str], lost: str | None
+) -> None:
+    root = photos({".": 30})
+    (root / "0.png").write_bytes(b"")
+    rows = "".join(f"{n}.png,{cell}\n" for n, cell in enumerate(cells))
+    (root / "labels.csv").write_text(f"file,{header}\n{rows}")
+    found = findings(scan(root / "labels.csv"))
+    if lost is None:
+        assert "lost-class" not in found
+    else:
+        assert found["lost-class"].sentence == (
+            f"Labels of which not one picture can be read: {lost}."
+        )
+
+
+def test_a_class_that_was_not_drawn_is_not_lost_but_a_warning(photos: Photos) -> None:
+    root = photos({"a": 25, "b": 25, "rare": 1})
+    catalog = scan(root, limit=Limit(num=20, seed=0))
+    assert catalog.classes() == ["a", "b"]
+    found = findings(catalog)
+    assert "lost-class" not in found
+    assert (found["undrawn-class"].severity, found["undrawn-class"].sentence) == (
+        "warning",
+        "Classes of which not one picture was drawn: rare.",
+    )
+
+
+def test_numbers_of_a_quantity_that_were_not_drawn_are_no_classes(photos: Photos) -> None:
+    root = photos({".": 60})
+    rows = "".join(f"{n}.png,{n}.25\n" for n in range(60))
+    (root / "labels.csv").write_text(f"file,weight\n{rows}")
+    found = findings(scan(root / "labels.csv", limit=Limit(num=30)))
+    assert not {"lost-class", "undrawn-class"} & set(found)
 
 
 def test_copies_and_copies_with_two_labels_are_found(photos: Photos) -> None:

@@ -269,6 +269,16 @@ def test_a_class_with_one_picture_is_one_clear_message() -> None:
     assert error(own).code == "SACCADE-E351"
 
 
+def test_a_class_of_marks_that_cannot_be_read_is_named_by_its_column() -> None:
+    own = catalog(
+        ["1|0|0", "0|1|0"] * 9, label_columns=("dog", "emu", "cat"), lost_labels=("0|0|1",)
+    )
+    assert error(own).message == (
+        "1 of 3 classes have fewer than 3 readable images: 'cat' (0); a split needs at least 3 "
+        "each."
+    )
+
+
 def test_without_the_guard_a_class_goes_untested_negative_control(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

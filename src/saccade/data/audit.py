@@ -16,7 +16,7 @@ from saccade.data.duplicate_findings import duplicate_findings
 from saccade.data.duplicates import Twins, find_twins
 from saccade.data.looks import Looks
 from saccade.data.split import Split
-from saccade.data.task import Task, targets
+from saccade.data.task import Task, absent_classes, targets
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
@@ -78,6 +78,7 @@ def look(
     twins = twins or find_twins(catalog, None)
     findings = [
         *_unusable(catalog),
+        *_absent(catalog, task),
         *catalog.findings,
         *duplicate_findings(catalog, twins, split, task=task),
         *_names(catalog),
@@ -167,12 +168,26 @@ def _unusable(catalog: Catalog) -> Iterator[Finding]:
             paths=[own.path for own in broken],
             action="mend or remove them; the reason stands beside each in the list",
         )
-    if catalog.lost_labels:
+
+
+def _absent(catalog: Catalog, task: Task) -> Iterator[Finding]:
+    """Yield the classes of which there were pictures, and none is in the catalogue."""
+    noun = _noun(task).capitalize()
+    lost = absent_classes(catalog, task, catalog.lost_labels)
+    if lost:
         yield _finding(
             "lost-class",
             "severe",
-            f"Classes of which not one picture can be read: {_shown(catalog.lost_labels)}.",
+            f"{noun} of which not one picture can be read: {_shown(lost)}.",
             action="mend these pictures, or leave the class out with --exclude",
+        )
+    undrawn = absent_classes(catalog, task, catalog.undrawn_labels)
+    if undrawn:
+        yield _finding(
+            "undrawn-class",
+            "warning",
+            f"{noun} of which not one picture was drawn: {_shown(undrawn)}.",
+            action="raise --limit or --budget, or leave them out with --exclude",
         )
 
 

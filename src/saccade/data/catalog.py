@@ -108,7 +108,8 @@ class Catalog:
     num_files: int  # everything that was met on disk: len(paths) + len(skipped)
     label_name: str = ""  # the table's column of labels; empty where folders are the labels
     num_looked_at: int = 0  # files that were opened, readable or not
-    lost_labels: tuple[str, ...] = ()  # labels of which not one picture could be read, sorted
+    lost_labels: tuple[str, ...] = ()  # all pictures looked at and none could be read, sorted
+    undrawn_labels: tuple[str, ...] = ()  # no picture here, and not all looked at, sorted
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
 
     def __len__(self) -> int:

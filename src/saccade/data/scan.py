@@ -209,7 +209,12 @@ def _catalog(listing: Listing, seen: _Seen) -> Catalog:
     if not used:
         raise _nothing_readable(listing, skipped)
     rows = [listing.candidates[position] for position in used]
-    labels = {own.label for own in rows}
+    absent = {own.label for own in listing.candidates} - {own.label for own in rows}
+    undrawn = absent & {
+        listing.candidates[position].label
+        for position, own in seen.skipped.items()
+        if own.reason == "limit"
+    }
     return Catalog(
         place=listing.place,
         layout=listing.layout,
@@ -229,7 +234,8 @@ def _catalog(listing: Listing, seen: _Seen) -> Catalog:
         num_files=len(used) + len(skipped),
         num_looked_at=seen.num_looked_at,
         label_name=listing.label_name,
-        lost_labels=tuple(sorted({own.label for own in listing.candidates} - labels)),
+        lost_labels=tuple(sorted(absent - undrawn)),
+        undrawn_labels=tuple(sorted(undrawn)),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from saccade.data.catalog import Catalog
 from saccade.data.duplicates import Twins, find_twins, joined_groups
 from saccade.data.stratify import strata, stratify
-from saccade.data.task import Task, choose_task
+from saccade.data.task import Task, absent_classes, choose_task
 from saccade.data.task import targets as targets_of
 from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, listed
 from saccade.runtime.seeds import generator
@@ -324,7 +324,8 @@ def _check_enough(
         )
     if task.kind not in {"binary", "multiclass"}:
         return
-    counts = Counter(dict.fromkeys((*task.classes, *catalog.lost_labels), 0))
+    absent = absent_classes(catalog, task, (*catalog.lost_labels, *catalog.undrawn_labels))
+    counts = Counter(dict.fromkeys((*task.classes, *absent), 0))
     for rows in units:
         counts.update({task.classes[int(targets[row])] for row in rows})
     small = {name: count for name, count in sorted(counts.items()) if count < needed}

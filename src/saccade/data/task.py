@@ -1,7 +1,7 @@
 """What is to be learned: the kind of answer, the classes, and what follows from them."""
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,6 +15,7 @@ from saccade.data.labels import (
     as_number,
     find_separator,
     looks_like_quantity,
+    marked,
     pieces_of,
 )
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
@@ -142,6 +143,22 @@ def targets(catalog: Catalog, task: Task) -> NDArray[np.int64 | np.uint8 | np.fl
     return np.array([index[names[0]] for names in cells], dtype=np.int64)
 
 
+def absent_classes(catalog: Catalog, task: Task, labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the classes (or labels) that some texts name and no picture here has, sorted.
+
+    Args:
+        catalog: with labels.
+        task: of a regression, which has no classes, the answer is empty.
+        labels: texts as given, such as the catalogue's `lost_labels`.
+    """
+    if task.kind == "regression":
+        return ()
+    names_in = _reading(catalog, task)
+    here = {name for label in set(catalog.labels) for name in names_in(label)}
+    named = {name for label in labels for name in names_in(label)}
+    return tuple(sorted(named - here - {""}))
+
+
 def standardise(task: Task, values: NDArray[np.float64]) -> Task:
     """Return the regression task with the mean and spread of the training part's targets.
 
@@ -188,7 +205,7 @@ def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
 
 def _classes(catalog: Catalog, requested: str, why: str) -> Task:
     names = _sorted_classes(catalog)
-    if len(names) + len(catalog.lost_labels) < 2:
+    if len({*names, *catalog.lost_labels, *catalog.undrawn_labels} - {""}) < 2:
         raise DataError(
             f"There is only one class, '{encode_name(names[0])}': nothing to tell apart.",
             code="350",
@@ -281,20 +298,21 @@ def _from_columns(catalog: Catalog, requested: str) -> Task:
 
 
 def _names_per_row(catalog: Catalog, task: Task) -> list[tuple[str, ...]]:
+    rows = list(map(_reading(catalog, task), catalog.labels))
+    if catalog.label_columns and task.kind != "multilabel":
+        _check_one_each(catalog, task, rows)
+    return rows
+
+
+def _reading(catalog: Catalog, task: Task) -> Callable[[str], tuple[str, ...]]:
+    """Return the function that says which classes (or labels) one text of the catalogue names."""
     if catalog.label_columns:
-        columns = catalog.label_columns
-        rows = [
-            tuple(name for name, mark in zip(columns, label.split("|"), strict=True) if mark == "1")
-            for label in catalog.labels
-        ]
-        if task.kind != "multilabel":
-            _check_one_each(catalog, task, rows)
-        return rows
+        return lambda label: marked(label, catalog.label_columns)
     if task.kind == "multilabel":
         # learned from 0/1 columns, it says nothing of how other tables write their cells
         separator = task.separator or find_separator(catalog.labels) or LIST_SEPARATOR
-        return [pieces_of(label, separator) for label in catalog.labels]
-    return [(label,) for label in catalog.labels]
+        return lambda label: pieces_of(label, separator)
+    return lambda label: (label,)
 
 
 def _check_one_each(catalog: Catalog, task: Task, rows: list[tuple[str, ...]]) -> None:
