@@ -74,6 +74,27 @@ def test_after_the_deadline_no_more_than_a_split_needs_is_looked_at() -> None:
     assert not Limit().is_over(10**9, 2)
 
 
+@pytest.mark.parametrize("columns", [True, False])
+def test_several_labels_a_picture_count_by_label_so_that_a_deadline_ends_the_look(
+    columns: bool,
+) -> None:
+    # 10 labels in 512 of their combinations: 512 * 12 pictures would be all of them.
+    marks = [f"{number:010b}" for number in range(0, 1024, 2)]
+    labels = (
+        {"|".join(own): 1 for own in marks}
+        if columns
+        else {";".join(chr(97 + n) for n in range(10) if own[n] == "1"): 1 for own in marks}
+    )
+    own = replace(
+        listing(labels),
+        label_name="" if columns else "tags",
+        label_columns=tuple("abcdefghij") if columns else (),
+    )
+    order, num_strata = drawn_order(own, seed=0)
+    assert num_strata == 9 + 1  # the tenth never occurs, and one picture has no label
+    assert sorted(order) == list(range(512))
+
+
 def test_numbers_are_one_stratum_so_that_a_deadline_ends_the_look() -> None:
     own = listing({f"{n / 10}": 1 for n in range(200)}, groups=5)
     _, num_strata = drawn_order(replace(own, label_name="age"), seed=0)
