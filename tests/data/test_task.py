@@ -206,6 +206,31 @@ def test_text_cannot_be_a_regression() -> None:
     )
 
 
+def test_decimal_commas_are_questioned() -> None:
+    assert message(["12,5", "37,1", "9,25", "13", "n/a", *["8,0"] * 9], column="weight") == (
+        "12 of 14 labels look like numbers with a decimal comma: '12,5' (0.jpg), '37,1' (1.jpg), "
+        "'9,25' (2.jpg), '8,0' (5.jpg), '8,0' (6.jpg) and 7 more.\n"
+        "  where: photos, column 'weight'\n"
+        "  fix:   write numbers with a decimal point, or choose --task multilabel if a comma "
+        "stands between labels"
+    )
+
+
+@pytest.mark.parametrize("whole", [0, 5, 40])
+@pytest.mark.parametrize("values", [7, 1000])
+def test_decimal_commas_are_no_sets_of_labels_unless_asked_for(whole: int, values: int) -> None:
+    labels = [f"{37 * n % values},{n % 10}" for n in range(100)]
+    labels[:whole] = [text.split(",")[0] for text in labels[:whole]]
+    assert "decimal comma" in message(labels)
+    assert choose_task(catalog(labels), requested="multilabel").kind == "multilabel"
+    assert choose_task(catalog(labels), requested="multiclass").kind == "multiclass"
+
+
+def test_numbers_of_labels_with_commas_between_are_labels() -> None:
+    cells = ["3,17", "3", "17,4,3", "4", "4,17", "17"] * 5
+    assert choose_task(catalog(cells, column="tags")).classes == ("17", "3", "4")
+
+
 def test_labels_of_several_columns_cannot_be_a_class_or_a_number() -> None:
     own = catalog(["1|1", "0|1"], columns=("a", "b"))
     for requested in ("regression", "binary", "multiclass"):

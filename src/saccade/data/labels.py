@@ -1,6 +1,7 @@
 """What the texts in the label column are: numbers, names, or several names in one cell."""
 
 import math
+import re
 from collections.abc import Sequence
 
 MAX_NUMERIC_CLASSES = 20  # more different whole numbers are a quantity, in most columns
@@ -73,6 +74,30 @@ def looks_like_quantity(labels: Sequence[str], *, column: str) -> bool:
     if is_label_like(column):
         return distinct > MAX_NUMERIC_CLASSES and distinct > len(numbers) / 2
     return distinct > MAX_NUMERIC_CLASSES
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Say whether a cell looks like a number with a decimal comma.
+
+    >>> has_decimal_comma("-12,5"), has_decimal_comma("12"), has_decimal_comma("1,2,3")
+    (True, False, False)
+    """
+    return "," in text and re.fullmatch(r"[-+]?\d+,\d+", text.strip()) is not None
+
+
+def have_decimal_commas(labels: Sequence[str]) -> bool:
+    """Say whether the cells look like numbers with a decimal comma, not like two labels each.
+
+    Nearly all are such numbers or whole ones, and most have a comma.
+
+    >>> have_decimal_commas(["12,5", "37,1", "13"]), have_decimal_commas(["1,2", "2", "3,1,2"])
+    (True, False)
+    """
+    with_comma = sum(map(has_decimal_comma, labels))
+    if 2 * with_comma <= len(labels):
+        return False
+    whole = sum(as_number(text) is not None for text in labels)
+    return with_comma + whole >= NUMERIC_SHARE * len(labels)
 
 
 def find_separator(labels: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ from saccade.data.labels import (
     SEPARATOR_NAMES,
     as_number,
     find_separator,
+    has_decimal_comma,
+    have_decimal_commas,
     looks_like_quantity,
     marked,
     pieces_of,
@@ -190,6 +192,8 @@ def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
         return "multiclass", "", "the folders' names are the classes"
     if looks_like_quantity(texts, column=catalog.label_name):
         return "regression", "", f"{column} holds numbers of many values"
+    if have_decimal_commas(texts):
+        raise _decimal_commas(catalog)
     separator = find_separator(texts)
     if separator:
         named = SEPARATOR_NAMES[separator]
@@ -382,15 +386,28 @@ def _numbers(catalog: Catalog) -> NDArray[np.float64]:
     values = [as_number(label) for label in catalog.labels]
     wrong = [row for row, value in enumerate(values) if value is None]
     if wrong:
-        column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
-        shown = (
-            f"'{encode_name(catalog.labels[row])}' ({encode_name(catalog.paths[row])})"
-            for row in wrong
-        )
-        raise DataError(
-            f"{len(wrong)} of {len(catalog)} labels are not numbers: {listed(shown)}.",
-            code="353",
-            where=encode_name(catalog.place) + column,
-            fix="write numbers with a decimal point, or choose --task multiclass",
-        )
+        raise _no_numbers(catalog, wrong, "are not numbers", otherwise="--task multiclass")
     return np.array(values, dtype=np.float64)
+
+
+def _decimal_commas(catalog: Catalog) -> DataError:
+    rows = [row for row, label in enumerate(catalog.labels) if has_decimal_comma(label)]
+    return _no_numbers(
+        catalog,
+        rows,
+        "look like numbers with a decimal comma",
+        otherwise="--task multilabel if a comma stands between labels",
+    )
+
+
+def _no_numbers(catalog: Catalog, rows: list[int], what: str, *, otherwise: str) -> DataError:
+    column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+    shown = (
+        f"'{encode_name(catalog.labels[row])}' ({encode_name(catalog.paths[row])})" for row in rows
+    )
+    return DataError(
+        f"{len(rows)} of {len(catalog)} labels {what}: {listed(shown)}.",
+        code="353",
+        where=encode_name(catalog.place) + column,
+        fix=f"write numbers with a decimal point, or choose {otherwise}",
+    )
