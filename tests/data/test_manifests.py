@@ -315,6 +315,70 @@ def test_a_column_that_may_name_patients_is_pointed_at_and_not_used(photos: Phot
     assert finding.action == "--group-column patient_id"
 
 
+@pytest.mark.parametrize(
+    ("header", "label", "group"),
+    [
+        ("file_name,patient_id,diagnosis", "diagnosis", "patient_id"),
+        ("file_name,lesion_id,dx,age,sex", "dx", "lesion_id"),
+        ("file_name,PatientID,breed", "breed", "PatientID"),
+        ("file_name,video,class_id", "class_id", "video"),
+        ("file_name,key,user_id,fine_category", "fine_category", ""),
+        ("file_name,breed_id", "breed_id", ""),
+    ],
+)
+def test_what_names_a_patient_is_no_label_and_is_pointed_at(
+    photos: Photos, header: str, label: str, group: str
+) -> None:
+    names = header.split(",")[1:]
+    rows = "".join(f"{n}.png,{','.join(name + str(n) for name in names)}\n" for n in range(3))
+    catalog = scan(table(photos({".": 3}), f"{header}\n{rows}"))
+    assert catalog.label_name == label
+    assert [own.action for own in catalog.findings] == [f"--group-column {group}"] * bool(group)
+
+
+@pytest.mark.parametrize(
+    ("header", "met"),
+    [
+        ("file,patient_id", "none is left, for patient_id may say which pictures belong together"),
+        ("file,user_id,breed", "2 could: user_id, breed"),
+        ("file,breed,male,flash", "3 could: breed, male, flash"),
+    ],
+)
+def test_a_label_column_that_is_not_plain_is_asked_for(
+    photos: Photos, header: str, met: str
+) -> None:
+    zeros = [",0" if name in {"male", "flash"} else ",x" for name in header.split(",")[1:]]
+    path = table(photos({".": 1}), f"{header}\n0.png{''.join(zeros)}\n")
+    assert message(path).startswith(f"The column of labels cannot be told: {met}.\n")
+
+
+def test_marks_of_what_is_in_a_picture_are_labels_though_one_be_called_person(
+    photos: Photos,
+) -> None:
+    root = photos({".": 2})
+    catalog = scan(table(root, "file,person,dog,patient\n0.png,1,0,p1\n1.png,1,1,p1\n"))
+    assert catalog.label_columns == ("person", "dog")
+    assert [own.action for own in catalog.findings] == ["--group-column patient"]
+
+
+@pytest.mark.parametrize("column", ["species", "tags", "species_id"])
+def test_numbers_of_species_are_classes_as_those_of_labels_are(photos: Photos, column: str) -> None:
+    rows = "".join(f"{n}.png,{100 + n % 25}\n" for n in range(60))
+    catalog = scan(table(photos({".": 60}), f"file,{column}\n{rows}"))
+    assert choose_task(catalog).kind == "multiclass"
+
+
+@pytest.mark.parametrize("named", ["", "phase"])
+def test_parts_are_not_learned_as_classes(photos: Photos, named: str) -> None:
+    path = table(photos({".": 3}), "file,phase\n0.png,train\n1.png,Test\n2.png,\n")
+    assert message(path, label_column=named) == (
+        "All 2 classes are called like parts of a split, not like what pictures show: Test, "
+        "train.\n"
+        f"  where: {path}, column 'phase'\n"
+        "  fix:   name the column of labels with --label-column, and this one with --split-column"
+    )
+
+
 def test_a_column_called_subset_that_holds_other_things_is_no_column_of_parts(
     photos: Photos,
 ) -> None:

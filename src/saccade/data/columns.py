@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.folders import PART_SPELLINGS
-from saccade.data.labels import is_label_like
+from saccade.data.labels import LABEL_NAMES, is_label_like
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.store import encode_name
@@ -14,8 +14,11 @@ IMAGE_NAMES = (
     "file_name", "image", "filename", "file", "path", "image_path", "img_path", "filepath",
     "file_path", "img", "image_file", "image_name", "picture", "photo",
 )  # fmt: skip
-LABEL_NAMES = ("label", "labels", "class", "class_name", "category", "target", "species", "tags")
 SPLIT_NAMES = ("split", "part", "partition", "subset", "set", "dataset")
+GROUP_WORDS = (
+    "patient", "subject", "person", "participant", "lesion", "study", "video", "burst", "session",
+    "group",
+)  # fmt: skip
 NUMBERING_NAMES = ("", "index", "id", "row", "unnamed: 0", "image_id", "key")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SAMPLE = 100  # rows whose content is looked at
@@ -54,13 +57,15 @@ def find_columns(
     """Return the columns as named, and where not named, by their names and what they hold.
 
     A picture column is one of picture files, or of paths; a label column has a name such as
-    "label", or else is the only one left; two or more columns of 0 and 1 only are one label
-    each. A column of parts is used when its name says so and it holds nothing but the known
-    spellings. A group column is used only when it is named.
+    "label", or else is the only one left; where all that are left hold 0 and 1 only, they are one
+    label each. What may name groups (see `may_name_groups`) is no label unless it is named. A
+    column of parts is used when its name says so and it holds nothing but the known spellings. A
+    group column is used only when it is named.
 
     Raises:
-        DataError: the first line is no header (E313), a named column is not there (E307), or
-            no picture (E308) or label column (E309) can be told.
+        DataError: the first line is no header (E313), a named column is not there (E307), no
+            picture (E308) or label column (E309) can be told, or the labels are all called like
+            parts (E318).
     """
     _check_header(table)
     for name in (image_column, split_column, group_column):
@@ -74,7 +79,35 @@ def find_columns(
         labels = _named_labels(table, label_column)
     elif labelled:
         labels = _label_columns(table, [name for name in table.cells if name not in taken])
+    if len(labels) == 1:
+        _check_no_parts(table, labels[0])
     return Columns(image=image, labels=labels, split=split, group=group_column)
+
+
+def may_name_groups(table: Table, name: str) -> bool:
+    """Say whether a column may say what belongs together: a patient, a video, a burst.
+
+    Its name does, and it holds more than 0 and 1: marks of persons say what a picture shows.
+    """
+    has_word = any(word in name.casefold() for word in GROUP_WORDS)
+    return has_word and not is_label_like(name) and not _are_marks(table.cells[name])
+
+
+def _are_marks(cells: Sequence[str]) -> bool:
+    return set(cells) <= {"0", "1"}
+
+
+def _check_no_parts(table: Table, name: str) -> None:
+    """Refuse labels that are all called like parts: how parts differ is no answer to learn."""
+    values = {cell.strip() for cell in table.cells.get(name, ())} - {""}
+    if len(values) > 1 and all(value.casefold() in PART_SPELLINGS for value in values):
+        raise DataError(
+            f"All {len(values)} classes are called like parts of a split, not like what pictures "
+            f"show: {listed(sorted(values))}.",
+            code="318",
+            where=f"{encode_name(table.place)}, column '{encode_name(name)}'",
+            fix="name the column of labels with --label-column, and this one with --split-column",
+        )
 
 
 def _check_header(table: Table) -> None:
@@ -174,16 +207,18 @@ def _label_columns(table: Table, left: Sequence[str]) -> tuple[str, ...]:
         for name in left:
             if name.casefold() == known:
                 return (name,)
-    useful = [name for name in left if name.casefold() not in NUMBERING_NAMES]
+    groups = [name for name in left if may_name_groups(table, name)]
+    useful = [
+        name for name in left if name not in groups and name.casefold() not in NUMBERING_NAMES
+    ]
     like = [name for name in useful if is_label_like(name)]
     if len(like) == 1:
         return (like[0],)
-    marks = tuple(name for name in useful if set(table.cells[name]) <= {"0", "1"})
-    if len(marks) > 1:
-        return marks
-    if len(useful) == 1:
-        return (useful[0],)
+    if len(useful) == 1 or (useful and all(_are_marks(table.cells[name]) for name in useful)):
+        return tuple(useful)
     met = f"{len(useful)} could: {listed(map(encode_name, useful))}" if useful else "none is left"
+    if groups and not useful:
+        met += f", for {listed(map(encode_name, groups))} may say which pictures belong together"
     raise DataError(
         f"The column of labels cannot be told: {met}.",
         code="309",

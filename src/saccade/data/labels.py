@@ -5,15 +5,18 @@ import re
 from collections.abc import Sequence
 
 MAX_NUMERIC_CLASSES = 20  # more different whole numbers are a quantity, in most columns
-LABEL_NAMES = (
+LABEL_NAMES = (  # the first that a table has is taken
     "label",
     "labels",
     "class",
     "classes",
-    "class_id",
     "class_name",
     "category",
     "target",
+    "species",
+    "tags",
+    "diagnosis",
+    "dx",
 )
 NUMERIC_SHARE = 0.9  # of the cells: then the rest are mistakes among numbers, not names
 LIST_SEPARATOR = "\x1f"  # ASCII's unit separator joins lists whose items hold the others
@@ -45,18 +48,18 @@ def as_number(text: str) -> float | None:
 def is_label_like(column: str) -> bool:
     """Say whether a column's name promises classes: "label", "fine_label", "class_id", ….
 
-    >>> is_label_like("fine_label"), is_label_like("age")
-    (True, False)
+    >>> is_label_like("fine_label"), is_label_like("age"), is_label_like("patient_id")
+    (True, False, False)
     """
-    name = column.casefold()
-    return name in LABEL_NAMES or name.endswith(("_label", "_class", "_category", "_id"))
+    name = column.casefold().removesuffix("_id")
+    return name in LABEL_NAMES or name.endswith(("_label", "_class", "_category"))
 
 
 def looks_like_quantity(labels: Sequence[str], *, column: str) -> bool:
     """Say whether the cells are measurements, not classes.
 
     Numbers with a fraction are. Whole numbers are when they take more than 20 values; in a
-    column with a name such as "label", when most values occur only once.
+    column with a name such as "label" or "breed_id", when most values occur only once.
 
     >>> looks_like_quantity(["0.5", "1.5", "2.5"], column="label")
     True
@@ -71,7 +74,7 @@ def looks_like_quantity(labels: Sequence[str], *, column: str) -> bool:
     if not all(value.is_integer() for value in numbers):
         return True
     distinct = len(set(numbers))
-    if is_label_like(column):
+    if is_label_like(column) or column.casefold().endswith("_id"):
         return distinct > MAX_NUMERIC_CLASSES and distinct > len(numbers) / 2
     return distinct > MAX_NUMERIC_CLASSES
 

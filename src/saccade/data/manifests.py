@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
-from saccade.data.columns import Columns, find_columns
+from saccade.data.columns import Columns, find_columns, may_name_groups
 from saccade.data.folders import PART_SPELLINGS, FolderSource, Walk
 from saccade.data.tables import ParquetSource, Table, read_table
 from saccade.runtime.errors import DataError, listed
@@ -286,11 +286,8 @@ def _once_each(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[S
 
 def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
     """Point at a column that seems to name patients, videos or bursts, where none was named."""
-    words = ("patient", "subject", "person", "video", "burst", "group", "session", "participant")
     names = [
-        name
-        for name in table.cells
-        if any(word in name.casefold() for word in words) and name not in columns.labels
+        name for name in table.cells if name not in columns.labels and may_name_groups(table, name)
     ]
     if names and not columns.group:
         yield Finding(
