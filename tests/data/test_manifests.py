@@ -243,6 +243,37 @@ def test_metadata_in_each_part_gives_the_parts(photos: Photos) -> None:
     }
 
 
+def test_a_column_of_parts_in_one_table_stands_and_the_folder_gives_the_other_parts(
+    photos: Photos,
+) -> None:
+    root = photos({"train": 2, "test": 1})
+    table(root / "train", "file_name,label,split\n0.png,a,train\n1.png,b,val\n", "metadata.csv")
+    table(root / "test", "file_name,label\n0.png,b\n", "metadata.csv")
+    catalog = scan(root)
+    assert dict(zip(catalog.paths, catalog.parts, strict=True)) == {
+        "test/0.png": "test",
+        "train/0.png": "train",
+        "train/1.png": "validation",
+    }
+    assert catalog.layout.endswith("labels in column 'label', parts in column 'split'")
+
+
+@pytest.mark.parametrize("with_parts", ["a", "b"])
+def test_tables_of_which_one_has_no_parts_are_named(photos: Photos, with_parts: str) -> None:
+    root = photos({"a": 2, "b": 1})
+    for name in ("a", "b"):
+        split = (",split", ",train") if name == with_parts else ("", "")
+        text = f"file_name,label{split[0]}\n0.png,x{split[1]}\n"
+        table(root / name, text, "metadata.csv")
+    other = "ab".replace(with_parts, "")
+    assert message(root) == (
+        "Some tables have a column of parts, and 1 has none: "
+        f"{other}/metadata.csv.\n"
+        f"  where: {root}\n"
+        "  fix:   give all of them the same columns of parts, or none"
+    )
+
+
 def test_a_metadata_file_without_file_names_does_not_label_anything(photos: Photos) -> None:
     root = photos({"a": 1, "b": 1})
     table(root, "camera,owner\nx,y\n", "metadata.csv")
@@ -547,6 +578,37 @@ def test_rows_that_contradict_each_other_are_left_out_and_counted(photos: Photos
         ("2.png", "repeated", "an earlier row names it already"),
     ]
     assert catalog.num_files == 6
+
+
+def test_rows_that_say_the_same_in_other_words_are_repeated_and_no_conflict(
+    photos: Photos,
+) -> None:
+    root = photos({".": 3})
+    rows = "0.png,a|b\n0.png,b|a\n1.png,b\n1.png,b|\n2.png,a|b\n2.png,a\n"
+    catalog = scan(table(root, "file,tags\n" + rows))
+    assert labels(catalog) == {"0.png": "a|b", "1.png": "b"}
+    assert Counter(own.reason for own in catalog.skipped) == {"repeated": 2, "conflict": 2}
+    catalog = scan(table(root, "file,score\n0.png,5\n0.png,5.0\n1.png,6.5\n2.png,7\n2.png,8\n"))
+    assert labels(catalog) == {"0.png": "5", "1.png": "6.5"}
+
+
+@pytest.mark.parametrize(
+    ("header", "named", "what"),
+    [("split", {}, "parts"), ("patient", {"group_column": "patient"}, "groups")],
+)
+def test_a_picture_in_two_parts_or_groups_is_left_out_and_said(
+    photos: Photos, header: str, named: Mapping[str, str], what: str
+) -> None:
+    root = photos({".": 3})
+    rows = "0.png,a,train\n1.png,b,train\n1.png,b,test\n2.png,b,test\n2.png,b,test\n"
+    catalog = scan(table(root, f"file,label,{header}\n{rows}"), **named)
+    assert catalog.paths == ("0.png", "2.png")
+    assert [(own.path, own.reason) for own in catalog.skipped] == [
+        ("1.png", "conflict"),
+        ("1.png", "conflict"),
+        ("2.png", "repeated"),
+    ]
+    assert catalog.skipped[0].sentence == f"2 rows give it different {what}: 'test', 'train'"
 
 
 def test_a_table_of_a_hundred_thousand_rows_is_read_in_seconds(tmp_path: Path) -> None:

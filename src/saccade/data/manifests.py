@@ -2,13 +2,14 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
 from saccade.data.columns import Columns, find_columns, may_name_groups
 from saccade.data.folders import PART_SPELLINGS, FolderSource, Walk
+from saccade.data.labels import as_number, find_separator, pieces_of
 from saccade.data.tables import ParquetSource, Table, read_table
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import decode_name, encode_name
@@ -31,13 +32,14 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
     """Return the candidates in one table; paths are looked up beside it.
 
     A row counts as a file. Of several rows for the same picture the first counts when they
-    agree, and none when they give different labels.
+    agree, and none when they give different labels, parts or groups.
 
     Raises:
         DataError: see `read_table` and `find_columns`; files are absent (E310), parts have
             unknown names (E314), or a column of marks holds something else than 0 and 1 (E317).
     """
-    table, columns = _open(path, names=names, labelled=labelled)
+    table = read_table(path)
+    columns = _columns(table, names=names, labelled=labelled)
     if columns.image in table.pictures:
         keys = _keys(table.pictures[columns.image])
         rows = {key: row for row, key in enumerate(keys)}
@@ -45,7 +47,7 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
     else:
         keys = _file_keys(table, columns.image, path.parent)
         source = FolderSource(place=str(path.parent))
-    candidates, skipped = _once_each(_candidates(table, columns, keys))
+    candidates, skipped = _once_each(_candidates(table, columns, keys), columns)
     order = sorted(range(len(candidates)), key=lambda row: candidates[row].path)
     place_in = {row: new for new, row in enumerate(order)}
     return Listing(
@@ -76,37 +78,42 @@ def list_metadata(
 ) -> Listing | None:
     """Return the candidates that metadata tables name, or None where none has a `file_name`.
 
-    Parts come from the tables' column, else from the folder a picture lies in where that is
+    Parts come from a table's column, else from the folder a picture lies in where that is
     called train, val or test. Files that no table names are passed over.
+
+    Raises:
+        DataError: see `list_table`; the tables have different label columns (E309), or only some
+            of them give parts (E357).
     """
-    candidates: list[Candidate] = []
+    with_parts: list[Candidate] = []
+    without: dict[str, list[Candidate]] = {}
     findings: list[Finding] = []
-    columns: Columns | None = None
+    met: list[Columns] = []
     for name in tables:
         table = read_table(root / name)
         if not names.image and FILE_COLUMN not in table.names:
             return None
-        earlier = columns
-        columns = find_columns(
-            table,
-            (root / name).parent,
-            image_column=names.image or FILE_COLUMN,
-            label_column=names.label,
-            split_column=names.split,
-            group_column=names.group,
-        )
-        if earlier is not None and earlier.labels != columns.labels:
-            raise _other_labels(root, tables, earlier, columns)
+        columns = _columns(table, names=replace(names, image=names.image or FILE_COLUMN))
+        if met and met[0].labels != columns.labels:
+            raise _other_labels(root, tables, met[0], columns)
+        met.append(columns)
         above = PurePath(name).parent
         keys = _file_keys(table, columns.image, (root / name).parent)
         inside = [(above / key).as_posix() for key in keys]
-        candidates += _candidates(table, columns, inside)
+        own = _candidates(table, columns, inside)
+        if columns.split:
+            with_parts += own
+        else:
+            without[name] = own
         findings += _group_hint(table, columns)
-    if columns is None:
+    if not met:
         return None
-    if not columns.split:
-        candidates = _parts_from_folders(candidates)
-    used, repeated = _once_each(candidates)
+    from_folders = _parts_from_folders([own for rows in without.values() for own in rows])
+    if with_parts and not all(own.part for own in from_folders):
+        raise _some_parts(root, list(without))
+    candidates = with_parts + from_folders
+    columns = next((own for own in met if own.split), met[0])
+    used, repeated = _once_each(candidates, columns)
     return Listing(
         place=str(root),
         layout=f"a folder with {listed(tables)}: {columns.sentence()}",
@@ -143,18 +150,26 @@ def _other_labels(root: Path, tables: Sequence[str], one: Columns, other: Column
     )
 
 
-def _open(path: Path, *, names: ColumnNames, labelled: bool) -> tuple[Table, Columns]:
-    table = read_table(path)
-    columns = find_columns(
+def _some_parts(root: Path, without: Sequence[str]) -> DataError:
+    return DataError(
+        f"Some tables have a column of parts, and {len(without)} "
+        f"{'has' if len(without) == 1 else 'have'} none: {listed(map(encode_name, without))}.",
+        code="357",
+        where=encode_name(str(root)),
+        fix="give all of them the same columns of parts, or none",
+    )
+
+
+def _columns(table: Table, *, names: ColumnNames, labelled: bool = True) -> Columns:
+    return find_columns(
         table,
-        path.parent,
+        Path(table.place).parent,
         image_column=names.image,
         label_column=names.label,
         split_column=names.split,
         group_column=names.group,
         labelled=labelled,
     )
-    return table, columns
 
 
 def _keys(file_names: Sequence[str]) -> list[str]:
@@ -265,23 +280,48 @@ def _parts_from_folders(candidates: Sequence[Candidate]) -> list[Candidate]:
     ]
 
 
-def _once_each(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Skipped]]:
-    """Keep one row a picture; where rows disagree on the label, none can be believed."""
+def _once_each(
+    candidates: Sequence[Candidate], columns: Columns
+) -> tuple[list[Candidate], list[Skipped]]:
+    """Keep one row a picture; where rows disagree on anything, none can be believed."""
     rows_of: defaultdict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         rows_of[candidate.path].append(candidate)
+    separator = ""
+    if len(rows_of) < len(candidates) and len(columns.labels) == 1:
+        separator = find_separator([own.label for own in candidates])
     used, skipped = [], []
     for path, rows in rows_of.items():
-        labels = sorted({row.label for row in rows})
-        if len(labels) > 1:
-            named = listed(f"'{encode_name(label)}'" for label in labels)
-            sentence = f"{len(rows)} rows give it different labels: {named}"
+        sentence = _disagreement(rows, separator) if len(rows) > 1 else ""
+        if sentence:
             skipped += [Skipped(path=path, reason="conflict", sentence=sentence)] * len(rows)
             continue
         used.append(rows[0])
         sentence = "an earlier row names it already"
         skipped += [Skipped(path=path, reason="repeated", sentence=sentence)] * (len(rows) - 1)
     return used, skipped
+
+
+def _disagreement(rows: Sequence[Candidate], separator: str) -> str:
+    """Return what the rows of one picture disagree on, "" where they say the same."""
+    for what, texts in (
+        ("labels", {row.label for row in rows}),
+        ("parts", {row.part for row in rows}),
+        ("groups", {row.group for row in rows}),
+    ):
+        meanings = {_meaning(text, separator) for text in texts} if what == "labels" else texts
+        if len(meanings) > 1:
+            named = listed(f"'{encode_name(text)}'" for text in sorted(texts))
+            return f"{len(rows)} rows give it different {what}: {named}"
+    return ""
+
+
+def _meaning(label: str, separator: str) -> Hashable:
+    """Return what a label says, however it is written (see `Task.meaning`)."""
+    if separator:
+        return frozenset(pieces_of(label, separator))
+    number = as_number(label)
+    return label if number is None else number
 
 
 def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
