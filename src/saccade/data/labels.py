@@ -45,6 +45,15 @@ def as_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def is_text(name: str) -> bool:
+    """Say whether a name can be written as UTF-8, unlike bytes of a file's name that are not."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_label_like(column: str) -> bool:
     """Say whether a column's name promises classes: "label", "fine_label", "class_id", ….
 

@@ -16,6 +16,7 @@ from saccade.data.labels import (
     find_separator,
     has_decimal_comma,
     have_decimal_commas,
+    is_text,
     looks_like_quantity,
     marked,
     pieces_of,
@@ -193,7 +194,10 @@ def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
     if looks_like_quantity(texts, column=catalog.label_name):
         return "regression", "", f"{column} holds numbers of many values"
     if have_decimal_commas(texts):
-        raise _decimal_commas(catalog)
+        rows = [row for row, label in enumerate(catalog.labels) if has_decimal_comma(label)]
+        met = "look like numbers with a decimal comma"
+        otherwise = "--task multilabel if a comma stands between labels"
+        raise _no_numbers(catalog, rows, met, otherwise=otherwise)
     separator = find_separator(texts)
     if separator:
         named = SEPARATOR_NAMES[separator]
@@ -335,7 +339,7 @@ def _check_one_each(catalog: Catalog, task: Task, rows: list[tuple[str, ...]]) -
 def _check_text(catalog: Catalog) -> None:
     """Refuse names that no file can hold as text: bytes of a folder's name that are not UTF-8."""
     for name, path in zip(catalog.labels, catalog.paths, strict=True):
-        if not _is_text(name):
+        if not is_text(name):
             column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
             what = "label" if column else "folder"
             raise DataError(
@@ -345,14 +349,6 @@ def _check_text(catalog: Catalog) -> None:
                 where=f"{encode_name(catalog.place)}{column} ({encode_name(path)})",
                 fix=f"rename this {what}, in UTF-8",
             )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:
@@ -390,23 +386,13 @@ def _numbers(catalog: Catalog) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
 
-def _decimal_commas(catalog: Catalog) -> DataError:
-    rows = [row for row, label in enumerate(catalog.labels) if has_decimal_comma(label)]
-    return _no_numbers(
-        catalog,
-        rows,
-        "look like numbers with a decimal comma",
-        otherwise="--task multilabel if a comma stands between labels",
-    )
-
-
-def _no_numbers(catalog: Catalog, rows: list[int], what: str, *, otherwise: str) -> DataError:
+def _no_numbers(catalog: Catalog, rows: list[int], met: str, *, otherwise: str) -> DataError:
     column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
     shown = (
         f"'{encode_name(catalog.labels[row])}' ({encode_name(catalog.paths[row])})" for row in rows
     )
     return DataError(
-        f"{len(rows)} of {len(catalog)} labels {what}: {listed(shown)}.",
+        f"{len(rows)} of {len(catalog)} labels {met}: {listed(shown)}.",
         code="353",
         where=encode_name(catalog.place) + column,
         fix=f"write numbers with a decimal point, or choose {otherwise}",
