@@ -247,11 +247,10 @@ def test_a_class_or_a_part_behind_a_link_that_is_not_followed_is_a_severe_findin
     (finding,) = listing(root).findings
     assert (finding.kind, finding.severity, finding.paths) == ("link-class", "severe", ("bird",))
     assert finding.sentence == (
-        "Links out of the folder were passed over that would be classes or parts: bird."
+        "Links out of the folder were passed over that would be classes or parts (--follow-links "
+        "reads them): bird."
     )
-    assert finding.action == (
-        "--follow-links reads what they lead to; remove them if it does not belong here"
-    )
+    assert finding.action == "remove the links if what they lead to does not belong here"
     assert listing(root, follow_links=True).findings == ()
 
 
@@ -274,7 +273,8 @@ def test_pictures_of_a_class_behind_links_that_are_not_followed_are_a_warning(
     (finding,) = listing(root).findings
     assert (finding.kind, finding.severity) == ("link", "warning")
     assert finding.sentence == (
-        "Links out of the folder were passed over within classes: cat/far, dog/far.png."
+        "Links out of the folder were passed over within classes (--follow-links reads them): "
+        "cat/far, dog/far.png."
     )
 
 

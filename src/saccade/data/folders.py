@@ -346,10 +346,9 @@ def _links_passed_over(outside: dict[str, bool], parts: dict[str, str]) -> Itera
                 kind=kind,
                 severity=severity,
                 paths=tuple(paths),
-                sentence=f"Links out of the folder were passed over {what}: "
-                f"{listed(map(encode_name, paths))}.",
-                action="--follow-links reads what they lead to; remove them if it does not belong "
-                "here",
+                sentence=f"Links out of the folder were passed over {what} (--follow-links reads "
+                f"them): {listed(map(encode_name, paths))}.",
+                action="remove the links if what they lead to does not belong here",
             )
 
 
