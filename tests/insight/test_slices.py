@@ -12,10 +12,10 @@ from saccade.data.split import Split
 from saccade.data.task import Task
 from saccade.evaluation import slices as slicing
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.slices import ALPHA
+from saccade.evaluation.slices import ALPHA, Slice, WeakSpots
 from saccade.insight import shortcuts
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.slices import quarters, slices_of, study
+from saccade.insight.slices import quarters, sentence, slices_of, study
 from saccade.runtime.store import json_text
 
 TASK = Task(kind="multiclass", classes=("birch", "elm", "oak"))
@@ -190,6 +190,44 @@ def test_numbers_and_several_labels_have_weak_spots_too() -> None:
     found = of(Task(kind="multilabel", classes=("tall", "even")), labels, said * 0.8 + 0.1)
     assert found["score"] == "share of wrong labels"
     assert found["slices"][0]["name"] == "label tall"
+
+
+def test_one_label_of_a_multilabel_task_has_shares_of_wrong_labels() -> None:
+    own = answered(random_wrong(0))
+    task, truth = Task(kind="multilabel", classes=("oak",)), (TRUTH == 2).astype(np.uint8)[:, None]
+    scores = np.where(np.arange(600)[:, None] % 15 == 2, 1 - truth, truth) * 0.8 + 0.1  # 40 oaks
+    table = Predictions(
+        task=task, paths=own.catalog.paths, hashes=own.catalog.hashes,
+        parts=("test",) * 600, truth=truth, scores=scores,
+    )  # fmt: skip
+    found = study(dataclasses.replace(own, task=task, targets=truth, table=table), {})
+    first = found["slices"][0]
+    assert (first["name"], first["num_wrong"]) == ("label oak", 40)
+    assert first["inside"]["value"] == pytest.approx(40 / 200)
+    assert first["outside"]["value"] == 0
+    assert (
+        "label oak, share of wrong labels 0.200 on 200 pictures against 0.000" in found["sentence"]
+    )
+
+
+def test_the_sentence_lists_what_was_tested() -> None:
+    found = study(answered(random_wrong(5)), {})
+    assert found["sentence"] == (
+        f"Of {found['num_slices']} slices of the 600 test pictures and {found['num_pairs']} pairs "
+        "of them (by class, brightness, contrast, colourfulness and sharpness) none is worse than "
+        "the other pictures beyond chance (p below 0.05, corrected for all of them). Slices of few "
+        "pictures can hide a weakness."
+    )
+    tested = WeakSpots(weak=(), num_weak=0, num_slices=1, num_pairs=1, n=30)
+    truth = [Slice(name="truth below 3", about="truth", members_N=np.arange(30) < 15)]
+    assert sentence(tested, truth, [], part="test", task="regression").startswith(
+        "Of 1 slice of the 30 test pictures and 1 pair of them (by truth) none is worse"
+    )
+    tested = dataclasses.replace(tested, num_slices=0)
+    assert sentence(tested, [], [], part="test", task="binary") == (
+        "Nothing could be compared: no class, source or quarter by size or light has 10 of the 30 "
+        "test pictures inside and 10 outside."
+    )
 
 
 def test_few_pictures_are_not_compared() -> None:

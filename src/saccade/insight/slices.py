@@ -56,16 +56,23 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     groups = [evidence.split.groups[row] for row in rows]
     slices = list(slices_of(evidence, own, rows))
     rng = generator(evidence.recipe.seed, "slices")
-    tested = weak_slices(losses_N, slices, rng=rng, groups=groups if any(groups) else None)
-    shown = [_as_dict(one, slices, own, losses_N) for one in tested.weak[:MOST_SHOWN]]
+    tested = weak_slices(
+        losses_N,
+        slices,
+        rng=rng,
+        shares_right=own.task.kind in ("binary", "multiclass"),
+        groups=groups if any(groups) else None,
+        most=MOST_SHOWN,
+    )
+    shown = [_as_dict(one, slices, own, losses_N) for one in tested.weak]
     return {
-        "sentence": sentence(tested, shown, part=part, task=own.task.kind),
+        "sentence": sentence(tested, slices, shown, part=part, task=own.task.kind),
         "part": part,
         "n": len(rows),
         "score": score_of(own.task.kind),
         "num_slices": tested.num_slices,
         "num_pairs": tested.num_pairs,
-        "num_weak": len(tested.weak),
+        "num_weak": tested.num_weak,
         "alpha": ALPHA,
         "fewest": FEWEST,
         "slices": shown,
@@ -205,12 +212,24 @@ def _mostly(table: Predictions, inside: np.ndarray) -> dict[str, Any] | None:
     return {"class": encode_name(table.task.classes[place]), "count": int(counts[place])}
 
 
-def sentence(tested: WeakSpots, shown: Sequence[dict[str, Any]], *, part: str, task: str) -> str:
-    """Return the result in words, with how many slices were tested."""
-    combined = f" and {tested.num_pairs} pairs of them" if tested.num_pairs else ""
+def sentence(
+    tested: WeakSpots,
+    slices: Sequence[Slice],
+    shown: Sequence[dict[str, Any]],
+    *,
+    part: str,
+    task: str,
+) -> str:
+    """Return the result in words, with how many slices were tested and by which properties."""
+    if not tested.num_slices:
+        return (
+            f"Nothing could be compared: no class, source or quarter by size or light has {FEWEST} "
+            f"of the {tested.n} {part} pictures inside and {FEWEST} outside."
+        )
+    combined = f" and {_count(tested.num_pairs, 'pair')} of them" if tested.num_pairs else ""
     asked = (
-        f"{tested.num_slices} slices of the {tested.n} {part} pictures{combined} "
-        f"(by class, group, source, file kind, size, brightness, contrast, colour and sharpness)"
+        f"{_count(tested.num_slices, 'slice')} of the {tested.n} {part} pictures{combined} "
+        f"(by {_abouts(slices)})"
     )
     if not shown:
         return (
@@ -220,8 +239,19 @@ def sentence(tested: WeakSpots, shown: Sequence[dict[str, Any]], *, part: str, t
     worst = shown[0]
     score = score_of(task)
     return (
-        f"Of {asked} {len(tested.weak)} {'is' if len(tested.weak) == 1 else 'are'} worse than the "
+        f"Of {asked} {tested.num_weak} {'is' if tested.num_weak == 1 else 'are'} worse than the "
         f"other pictures beyond chance. The surest: {worst['name']}, {score} "
         f"{worst['inside']['value']:.3f} on {worst['n']} pictures against "
         f"{worst['outside']['value']:.3f} on the others."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _abouts(slices: Sequence[Slice]) -> str:
+    """Return the properties that slices are of, in words, each once."""
+    words = [_SCALES.get(one.about, (one.about,))[0].partition(" (")[0] for one in slices]
+    *first, last = dict.fromkeys(words)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -71,7 +71,8 @@ def _note(study: Mapping[str, Any]) -> str:
     return (
         f"Slices of at least {study['fewest']} pictures, each against all others of the part, by "
         "Fisher's exact test (by the rank sum for errors that are numbers; where pictures come in "
-        "groups, by groups). p is corrected for all that were tested (Holm): on answers that have "
-        f"nothing to do with the slices, {study['alpha']:.0%} of runs would show any. Pairs are "
-        "shown only where they are worse than the rest of either of the two."
+        "groups, those of one group count for fewer). p is corrected for all that were tested "
+        "(Holm): on answers that have nothing to do with the slices, "
+        f"{study['alpha']:.0%} of runs would show any. Pairs are shown only where they are worse "
+        "than the rest of either of the two, and than all others."
     )
