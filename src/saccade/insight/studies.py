@@ -60,7 +60,7 @@ STUDIES: tuple[Study, ...] = (
         what="which kinds of pictures are answered worse",
         ask=_later("slices"),
         seconds=0.5,
-        seconds_a_picture=1e-4,
+        seconds_a_picture=3e-5,
         after_learning=True,
     ),
     Study(
