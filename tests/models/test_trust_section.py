@@ -15,6 +15,8 @@ from tests.evaluation.populations import TASKS, draw
 
 from saccade.data.split import Split
 from saccade.data.task import Kind, Task
+from saccade.evaluation import calibration
+from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.held import Held
 from saccade.evaluation.model_trust import ModelTrust, fit_trust
 from saccade.models import bundle, trust_section
@@ -95,6 +97,23 @@ def test_a_curve_survives(saved: Path) -> None:
     found = bundle.load(saved).trust
     assert found is not None
     assert found.calibration.kind == "isotonic"
+
+
+def test_a_curve_that_is_level_close_to_1_survives(tmp_path: Path) -> None:
+    """The last two knots of a network that is almost sure differ, and their values may not."""
+    own = draw(1_200, kind="binary")
+    truth = own.targets.astype(np.int64)
+    logits_NK = (2.0 * truth - 1)[:, None].astype(np.float32)
+    logits_NK[np.flatnonzero(truth)[0]] = 35
+    held = replace(own, logits_NK=logits_NK, targets=truth)
+    trust = fitted(own, width=4)
+    curve = calibration._with_curve(held, Calibration(kind="temperature", n=1_200))
+    assert curve.knots[-2] < curve.knots[-1]
+    assert curve.values[-2] == curve.values[-1]
+    folder = saved_with(own.task, replace(trust, calibration=curve), tmp_path / "m")
+    found = bundle.load(folder).trust
+    assert found is not None
+    assert found.calibration == curve
 
 
 def test_why_something_is_not_known_survives(tmp_path: Path) -> None:
