@@ -99,14 +99,7 @@ def compare(
     first = rivals[0]
     differences = corrected(
         [
-            compare_tables(
-                first.table,
-                rival.table,
-                metric=metric,
-                groups=groups,
-                names=(first.name, rival.name),
-                seed=seed,
-            )
+            _difference(first, rival, metric=metric, groups=groups, seed=seed)
             for rival in rivals[1:]
         ]
     )
@@ -135,6 +128,19 @@ def _estimate(rival: Rival, metric: str) -> Estimate:
             fix=f"choose one of metrics.json, such as {listed(map(encode_name, near))}",
         )
     return found[metric]
+
+
+def _difference(
+    first: Rival, second: Rival, *, metric: str, groups: list[str] | None, seed: int
+) -> Difference:
+    one, other, names = first.table, second.table, (first.name, second.name)
+    if metric == "top_5_accuracy" and not (one.scored and other.scored):
+        nan, why = math.nan, "a table holds answers and no scores"
+        return Difference(
+            metric=metric, names=names, value=nan, low=nan, high=nan, n=len(one), p=nan, mid_p=nan,
+            method=why,
+        )  # fmt: skip
+    return compare_tables(one, other, metric=metric, groups=groups, names=names, seed=seed)
 
 
 def _aligned(rivals: Sequence[Rival]) -> list[Rival]:
@@ -205,11 +211,11 @@ def _row(own: Standing) -> dict[str, Any]:
         "high": _known(estimate.high),
         "n": estimate.n,
         "method": estimate.method,
-        "difference": None if one is None else _difference(one),
+        "difference": None if one is None else _numbers(one),
     }
 
 
-def _difference(one: Difference) -> dict[str, Any]:
+def _numbers(one: Difference) -> dict[str, Any]:
     return {
         "value": _known(one.value),
         "low": _known(one.low),

@@ -101,6 +101,31 @@ def test_the_table_names_every_run_and_the_sentence_says_what_it_means(runs: Pat
     assert "(McNemar exact); corrected for 2 comparisons p = " in first
 
 
+@pytest.mark.parametrize("scored", [(False, False), (True, False), (False, True)])
+def test_top_5_is_not_compared_where_one_of_two_has_answers_and_no_scores(
+    tmp_path: Path, scored: tuple[bool, bool]
+) -> None:
+    rng, names = np.random.default_rng(0), tuple(f"c{place}" for place in range(8))
+    for name, known in zip(("a", "b"), scored, strict=True):
+        scores = rng.dirichlet(np.ones(8), size=60)
+        if not known:
+            scores = np.eye(8)[scores.argmax(axis=1)]
+        Predictions(
+            task=Task(kind="multiclass", classes=names),
+            paths=tuple(f"{row}" for row in range(60)),
+            hashes=tuple(f"{row:064x}" for row in range(60)),
+            parts=("test",) * 60,
+            truth=np.arange(60) % 8,
+            scores=scores,
+            scored=known,
+        ).write_csv(tmp_path / f"{name}.csv")
+    with contextlib.chdir(tmp_path):
+        found = saccade.compare(["a.csv", "b.csv"], metric="top_5_accuracy")
+    assert found.sentences == (
+        "b.csv and a.csv cannot be compared by top_5_accuracy: a table holds answers and no scores.",
+    )
+
+
 def test_json_holds_the_same(runs: Path) -> None:
     done = cli("compare", "little", "much", "--metric", "f1_macro", "--json", cwd=runs)
     assert done.returncode == 0, done.stderr

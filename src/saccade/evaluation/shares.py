@@ -22,7 +22,7 @@ class Share:
 
 
 def share_of(rows: Predictions, metric: str) -> Share | None:
-    """Return a metric as a share of pictures; None where it is no such share.
+    """Return a metric as a share of pictures; None where it is none, or needs scores and has none.
 
     Whether a picture counts depends on its truth alone, so that the shares of two models are of
     the same pictures.
@@ -39,7 +39,7 @@ def share_of(rows: Predictions, metric: str) -> Share | None:
         return Share(hits=right, among=every) if name == "accuracy_subset" else None
     if name in _ACCURACY:
         return Share(hits=truth == said, among=every)
-    if name == "top_5_accuracy":
+    if name == "top_5_accuracy" and rows.scored:
         return Share(hits=in_top(truth, rows.scores, k=5), among=every)
     return None
 
