@@ -24,6 +24,9 @@ TOLERANCE = 1e-3
 processor, another torch or other threads add up in another order: 1e-7 to 1e-5 was met. Other
 weights, another picture or other preprocessing are beyond it by far."""
 
+CLOSEST = 2.0**-53
+"""A probability closer to 1 than this is written as 1, for its logit is above 36.7."""
+
 
 class ModelChecks:
     """The model of a run, loaded once for all checks of it."""
@@ -122,10 +125,17 @@ class ModelChecks:
         if trust.calibration.kind != "temperature" or rows.truth is None:
             return f"fitted on {trust.n} validation pictures: {trust.calibration.why}"
         again = temperature(_calibrated_logits(rows), rows.truth, task=self.papers.task)
-        if not abs(again - 1) <= TOLERANCE:
+        rounded = _num_rounded(rows)
+        if not again - 1 <= TOLERANCE or (again - 1 < -TOLERANCE and not rounded):
             raise Failed(
                 f"the scores of the {trust.n} validation pictures are not calibrated: fitted again "
                 f"on them, a temperature is {again:.4f} and not 1"
+            )
+        if rounded:
+            return (
+                f"fitted on {trust.n} validation pictures; {rounded} of their scores were rounded "
+                "to 0 or 1, so that a temperature fitted again on them can only be said not to be "
+                "larger"
             )
         return f"fitted on {trust.n} validation pictures, and fitted again on them it is the same"
 
@@ -149,13 +159,29 @@ class ModelChecks:
 
 
 def _calibrated_logits(rows: Predictions) -> np.ndarray:
-    """Return what `Task.scores` would turn into the scores of a table, but for a constant."""
-    logs_NK: np.ndarray = np.log(np.maximum(rows.scores, np.finfo(np.float64).tiny))
+    """Return what `Task.scores` would turn into the scores of a table, but for a constant.
+
+    Where a score was rounded to 0 or 1, it is the logit closest to 0 that is rounded so. A
+    temperature fitted on such logits is the same or smaller: larger ones add to the loss alone.
+    """
+    tiny = np.finfo(np.float64).tiny
+    logs_NK: np.ndarray = np.log(np.maximum(rows.scores, tiny))
+    if rows.task.kind == "multiclass":
+        return logs_NK
     if rows.task.kind == "binary":
-        logs_NK = logs_NK[:, 1:] - logs_NK[:, :1]
-    elif rows.task.kind == "multilabel":
-        logs_NK = logs_NK - np.log(np.maximum(1 - rows.scores, np.finfo(np.float64).tiny))
-    return logs_NK
+        return logs_NK[:, 1:] - np.log(np.maximum(rows.scores[:, :1], CLOSEST))
+    return logs_NK - np.log(np.maximum(1 - rows.scores, CLOSEST))
+
+
+def _num_rounded(rows: Predictions) -> int:
+    """Return how many scores do not tell their logit: of two classes, or labels, also those of 1.
+
+    Of several classes the others tell it.
+    """
+    lost = rows.scores == 0
+    if rows.task.kind == "multilabel":
+        lost |= rows.scores == 1
+    return int(lost.sum())
 
 
 def _logits(bundle: Bundle, pictures: tuple[GoldenPicture, ...]) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration, temperature
 from saccade.evaluation.predictions import Predictions
 from saccade.models import manifest
+from saccade.papers import Failed
 from saccade.report import rewrite_report
 from saccade.run import file_hashes
 from saccade.training.recipe import Recipe
@@ -510,6 +512,42 @@ def test_labels_from_columns_of_marks_are_verified_and_without_their_names_not_b
         "labels": UNKNOWN
     }
     assert said(old, "labels").endswith("from several columns, which run.json does not name")
+
+
+def calibration_of(kind: str, *, sharpened: float = 1.0, far: float = 60.0) -> str:
+    """Return what the check says of an easy problem, whose surest logit is `far` from 0.
+
+    The scores are those of a temperature that is right, or too small by the factor `sharpened`.
+    """
+    rng = np.random.default_rng(0)
+    task = Task(kind=kind, classes=("a", "b") if kind == "binary" else ("a", "b", "c"))
+    shape = (400, 3) if kind == "multilabel" else (400,)
+    truth = rng.integers(2, size=shape)
+    logits = (2 * truth - 1) * rng.gamma(2, 6, size=shape)
+    logits[0] *= -0.3
+    logits = np.clip(logits.reshape(400, -1), -np.inf, far).astype(np.float32)
+    right = temperature(logits, truth, task=task)
+    own = Calibration(kind="temperature", temperature=right / sharpened, n=400)
+    rows = Predictions(
+        task=task, paths=("",) * 400, hashes=("",) * 400, parts=("validation",) * 400,
+        truth=truth, scores=own.scores(logits, task=task),
+    )  # fmt: skip
+    checks = model_checks.ModelChecks(SimpleNamespace(table=rows, task=task))
+    checks._bundle = SimpleNamespace(
+        trust=SimpleNamespace(part="validation", n=400, calibration=own)
+    )
+    return checks.calibration()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_scores_that_were_rounded_to_1_are_not_held_against_a_run(kind: str) -> None:
+    assert calibration_of(kind, far=20) == (
+        "fitted on 400 validation pictures, and fitted again on them it is the same"
+    )
+    said = calibration_of(kind)
+    assert "scores were rounded to 0 or 1" in said
+    with pytest.raises(Failed, match="fitted again on them, a temperature is 1.[1-9].* and not 1"):
+        calibration_of(kind, sharpened=2)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
