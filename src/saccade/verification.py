@@ -123,3 +123,6 @@ def _asked(name: str, ask: Callable[[], str]) -> Check:
     except SaccadeError as error:
         where = f" ({error.where})" if error.where else ""
         return Check(name=name, outcome=FAILED, sentence=f"{error.message}{where}")
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        why = f"a field is missing or of another kind ({type(error).__name__}: {error})"
+        return Check(name=name, outcome=FAILED, sentence=f"a file of the run is damaged: {why}")

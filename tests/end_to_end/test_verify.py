@@ -276,6 +276,11 @@ def a_study(run: Path) -> None:
     edit_json(run / "trust.json", lambda own: own["studies"].update(naive={"score": one}))
 
 
+def a_study_of_nobody(run: Path) -> None:
+    one = {"value": 0.97, "low": 0.9, "high": 0.99, "n": None, "method": "wilson"}
+    edit_json(run / "trust.json", lambda own: own["studies"].update(naive={"score": one}))
+
+
 def half_a_study(run: Path) -> None:
     path = run / "trust.json"
     path.write_text(path.read_text()[:-5])
@@ -320,7 +325,10 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "another run's model": (of_another_run, {"model's origin"}, "made from other pictures"),
     "a state": (facts(lambda own: own.update(state="interrupted")), {"end"}, "never came to its"),
     "a seal": (facts(lambda own: own["split"]["sealed"].update(num=5)), {"seal"}, "5 answers were"),
+    "a seal without its second": (
+        facts(lambda own: own["split"]["sealed"].pop("until_seconds")), {"seal"}, "until_seconds"),
     "a study": (a_study, {"studies"}, "outside their interval in trust.json: naive.score"),
+    "a study of nobody": (a_study_of_nobody, {"studies"}, "a field is missing or of another kind"),
     "half a study": (half_a_study, {"studies"}, "trust.json is damaged"),
     "a number on the page": (prettier_page, {"page"}, "report.html was changed since"),
     "no metrics": (lambda run: (run / "metrics.json").unlink(), {"files"}, "it is not there"),
@@ -329,8 +337,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
 
 
 OF_ITS_OWN = {
-    "a summary", "a state", "a seal", "a byte of the weights", "a golden picture",
-    "a number on the page",
+    "a summary", "a state", "a seal", "a seal without its second", "a byte of the weights",
+    "a golden picture", "a number on the page",
 }  # fmt: skip
 """Faults that the hashes of `bytes` do not tell: run.json has none of itself, and config.json has
 the model's; the page has a check of its own."""
