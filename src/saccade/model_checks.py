@@ -168,9 +168,11 @@ def _calibrated_logits(rows: Predictions) -> np.ndarray:
     logs_NK: np.ndarray = np.log(np.maximum(rows.scores, tiny))
     if rows.task.kind == "multiclass":
         return logs_NK
-    if rows.task.kind == "binary":
-        return logs_NK[:, 1:] - np.log(np.maximum(rows.scores[:, :1], CLOSEST))
-    return logs_NK - np.log(np.maximum(1 - rows.scores, CLOSEST))
+    no_NK, yes_NK = rows.scores[:, :1], logs_NK[:, 1:]
+    if rows.task.kind == "multilabel":
+        no_NK, yes_NK = 1 - rows.scores, logs_NK
+    logits_NK: np.ndarray = yes_NK - np.log(np.maximum(no_NK, CLOSEST))
+    return logits_NK
 
 
 def _num_rounded(rows: Predictions) -> int:

@@ -98,10 +98,7 @@ def compare(
     groups = joined_groups([rival.groups for rival in rivals])
     first = rivals[0]
     differences = corrected(
-        [
-            _difference(first, rival, metric=metric, groups=groups, seed=seed)
-            for rival in rivals[1:]
-        ]
+        [_difference(first, rival, metric=metric, groups=groups, seed=seed) for rival in rivals[1:]]
     )
     return Comparison(
         metric=metric,

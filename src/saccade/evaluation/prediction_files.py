@@ -1,12 +1,13 @@
 """Reading a prediction table: our own to the last digit, or anybody's with two columns."""
 
-import math
+import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from saccade.data.labels import as_number
 from saccade.data.task import Kind, Task
 from saccade.evaluation.predictions import (
     LABEL_SEPARATOR,
@@ -15,7 +16,7 @@ from saccade.evaluation.predictions import (
     Predictions,
 )
 from saccade.evaluation.raw_table import RawTable, read_cells
-from saccade.runtime.errors import listed, nearest
+from saccade.runtime.errors import ArtefactError, listed, nearest
 from saccade.runtime.store import encode_name
 
 _MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
@@ -54,6 +55,26 @@ def read_csv(
     return _predictions(table, task or _task(table, kind))
 
 
+def read_truth(path: str | Path, *, task: Task, part: str = "train") -> np.ndarray | None:
+    """Return the truth of one part of a table, as `read_csv` does, without reading its scores.
+
+    Args:
+        path: the file.
+        task: the task of the run that wrote it.
+        part: train, validation or test.
+
+    Returns:
+        As `Task`'s targets, (N,) or (N, K); None where no label is known.
+
+    Raises:
+        ArtefactError: as `read_csv`, but for what concerns answers and scores.
+    """
+    table = read_cells(Path(path), scores=False)
+    truth = _truth(table, task)
+    rows = [row for row, own in enumerate(_parts(table)) if own == part]
+    return None if truth is None else truth[rows]
+
+
 def _task(table: RawTable, kind: Kind | None) -> Task:
     """Return the task that the cells speak of."""
     answers = [*table.columns.get("truth", []), *table.columns.get("prediction", [])]
@@ -90,7 +111,7 @@ def _several_labels(table: RawTable, answers: list[str]) -> bool:
         for cell in answers if table.ours else filter(None, answers):
             if table.name(cell) not in known and set(table.labels(cell)) <= known:
                 return True
-    scores = _numbers(table)
+    scores = _sound_scores(table)
     if (np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE).all():
         return False
     predictions = table.columns.get("prediction")
@@ -105,7 +126,7 @@ def _quantities(cells: Sequence[str], *, ours: bool) -> bool:
 
     We write 1.0 for a quantity and 1 for a class; others may write either for both.
     """
-    if not cells or not all(_finite(cell) for cell in cells):
+    if not cells or any(as_number(cell) is None for cell in cells):
         return False
     if ours and any("." in cell for cell in cells):
         return True
@@ -122,13 +143,6 @@ def _without_fraction(cell: str) -> str:
     return found.group(1) if found else cell
 
 
-def _finite(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
-
-
 def _predictions(table: RawTable, task: Task) -> Predictions:
     num_rows = len(table)
     columns = table.columns
@@ -137,24 +151,34 @@ def _predictions(table: RawTable, task: Task) -> Predictions:
         scores = _scores(table, task)
     else:
         scores = _certain(_answers(table, "prediction", task), task)
-    truth = None
-    unlabelled = not any(columns.get("truth", [])) and num_rows > 0
-    if "truth" in columns and not (unlabelled and not (table.ours and task.kind == "multilabel")):
-        truth = _answers(table, "truth", task)
     names = columns.get("file") or [f"line {line}" for line in table.lines]
-    parts = columns.get("part", [""] * num_rows)
     predictions = Predictions(
         task=task,
         paths=tuple(table.name(name) for name in names),
         hashes=tuple(columns.get("hash", [""] * num_rows)),
-        parts=tuple(parts if table.ours else [part or "test" for part in parts]),
-        truth=truth,
+        parts=_parts(table),
+        truth=_truth(table, task),
         scores=scores,
         scored=scored,
     )
     if table.classes and "prediction" in columns:
-        _check_agreement(table, predictions)
+        return _agreeing(table, predictions)
     return predictions
+
+
+def _truth(table: RawTable, task: Task) -> np.ndarray | None:
+    columns = table.columns
+    unlabelled = not any(columns.get("truth", [])) and len(table) > 0
+    if "truth" not in columns:
+        return None
+    if unlabelled and not (table.ours and task.kind == "multilabel"):
+        return None
+    return _answers(table, "truth", task)
+
+
+def _parts(table: RawTable) -> tuple[str, ...]:
+    parts = table.columns.get("part", [""] * len(table))
+    return tuple(parts if table.ours else [part or "test" for part in parts])
 
 
 def _answers(table: RawTable, column: str, task: Task) -> np.ndarray:
@@ -166,10 +190,11 @@ def _answers(table: RawTable, column: str, task: Task) -> np.ndarray:
             fix="add it, or give the table with its score columns",
         )
     cells = table.columns[column]
+    places = {name: index for index, name in enumerate(task.classes)}
     if task.kind == "multilabel":
         members = np.zeros((len(cells), len(task.classes)), np.uint8)
         for row, cell in enumerate(cells):
-            members[row, _indices(table, table.labels(cell), row, task, column)] = 1
+            members[row, _indices(table, table.labels(cell), row, places, column)] = 1
         return members
     missing = [row for row, cell in enumerate(cells) if not cell]
     if missing:
@@ -182,17 +207,18 @@ def _answers(table: RawTable, column: str, task: Task) -> np.ndarray:
     if task.kind == "regression":
         return np.array([_number(table, cell, row, column) for row, cell in enumerate(cells)])
     rows = ((row, [table.name(cell)]) for row, cell in enumerate(cells))
-    found = [_indices(table, names, row, task, column)[0] for row, names in rows]
+    found = [_indices(table, names, row, places, column)[0] for row, names in rows]
     return np.array(found, dtype=np.int64)
 
 
-def _indices(table: RawTable, names: Iterable[str], row: int, task: Task, column: str) -> list[int]:
-    places = {name: index for index, name in enumerate(task.classes)}
+def _indices(
+    table: RawTable, names: Iterable[str], row: int, places: Mapping[str, int], column: str
+) -> list[int]:
     found = []
     for own in names:
         name = own if own in places or table.ours else _without_fraction(own)
         if name not in places:
-            near = nearest(name, task.classes) or task.classes
+            near = nearest(name, list(places)) or list(places)
             raise table.wrong(
                 f"The {column} '{encode_name(name)}' is none of the {len(places)} classes.",
                 code="566",
@@ -216,7 +242,7 @@ def _scores(table: RawTable, task: Task) -> np.ndarray:
             code="564",
             fix="use the table that was written with this model",
         )
-    scores = _numbers(table)
+    scores = _sound_scores(table)
     outside = np.flatnonzero(((scores < 0) | (scores > 1)).any(axis=1))
     sums = np.abs(scores.sum(axis=1) - 1) > _SUM_TOLERANCE
     uneven = np.flatnonzero(sums) if task.kind != "multilabel" else np.zeros(0, np.int64)
@@ -229,30 +255,33 @@ def _scores(table: RawTable, task: Task) -> np.ndarray:
             row=row,
             fix="write probabilities, or leave the score columns out to judge the answers alone",
         )
-    return scores[:, [table.classes.index(name) for name in task.classes]]
+    if table.classes == task.classes:
+        return scores
+    places = {name: place for place, name in enumerate(table.classes)}
+    return scores[:, [places[name] for name in task.classes]]
 
 
-def _numbers(table: RawTable) -> np.ndarray:
-    columns = []
-    for name, cells in zip(table.classes, table.scores, strict=True):
-        column = SCORE_PREFIX + encode_name(name)
-        columns.append([_number(table, cell, row, column) for row, cell in enumerate(cells)])
-    return np.array(columns, dtype=np.float64).reshape(len(columns), len(table)).T
+def _sound_scores(table: RawTable) -> np.ndarray:
+    if table.broken is not None:
+        row, place, cell = table.broken
+        raise _no_number(table, cell, row, SCORE_PREFIX + encode_name(table.classes[place]))
+    return table.scores
 
 
 def _number(table: RawTable, cell: str, row: int, column: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise table.wrong(
-            f"A finite number was expected in column {column!r}; met '{encode_name(cell)}'.",
-            code="554",
-            row=row,
-            fix="write numbers with a decimal point",
-        )
+    value = as_number(cell)
+    if value is None:
+        raise _no_number(table, cell, row, column)
     return value
+
+
+def _no_number(table: RawTable, cell: str, row: int, column: str) -> ArtefactError:
+    return table.wrong(
+        f"A finite number was expected in column {column!r}; met '{encode_name(cell)}'.",
+        code="554",
+        row=row,
+        fix="write numbers with a decimal point",
+    )
 
 
 def _certain(answers: np.ndarray, task: Task) -> np.ndarray:
@@ -266,9 +295,31 @@ def _certain(answers: np.ndarray, task: Task) -> np.ndarray:
     return scores
 
 
-def _check_agreement(table: RawTable, predictions: Predictions) -> None:
+def _agreeing(table: RawTable, predictions: Predictions) -> Predictions:
+    """Return the predictions with the answers that stand beside the scores.
+
+    Scores that were rounded may be equal where the answer's was the highest, or be 0.5 where a
+    label was given: such a score is raised to the next larger number, so that the answer counts.
+
+    Raises:
+        ArtefactError: the scores do not give an answer that stands beside them (E555).
+    """
+    given, scores = _answers(table, "prediction", predictions.task), predictions.scores
+    tied_NK = np.zeros(scores.shape, bool)
+    if predictions.task.kind == "multilabel":
+        tied_NK = (given == 1) & (scores == THRESHOLD)
+    else:
+        rows = np.flatnonzero(given != predictions.predicted)
+        tied_NK[rows, given[rows]] = scores[rows, given[rows]] == scores[rows].max(axis=1)
+    if tied_NK.any():
+        scores = np.where(tied_NK, np.nextafter(scores, 1.0), scores)
+        predictions = dataclasses.replace(predictions, scores=scores)
+    _check_agreement(table, predictions, given)
+    return predictions
+
+
+def _check_agreement(table: RawTable, predictions: Predictions, given: np.ndarray) -> None:
     """Refuse answers that the scores beside them do not give."""
-    given = _answers(table, "prediction", predictions.task)
     differs = given != predictions.predicted
     rows = np.flatnonzero(differs.any(axis=1) if differs.ndim == 2 else differs)
     if not rows.size:

@@ -1,27 +1,37 @@
-"""The cells of a prediction table as text, before anything is made of them."""
+"""The cells of a prediction table, before anything is made of them."""
 
 import csv
-import io
+import itertools
+import math
 import re
-from dataclasses import dataclass
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
+import numpy as np
+
+from saccade.data.labels import as_number
 from saccade.evaluation.predictions import SCORE_PREFIX
 from saccade.runtime.errors import ArtefactError, listed
 from saccade.runtime.store import decode_name
 
 OURS = ("file", "hash", "part")  # a table with all of these was written by us
+TEXTS = (*OURS, "truth", "prediction")  # what is kept as text
 _LABEL_IN_SET = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawTable:
-    """The cells of a file as text, with what its header says."""
+    """The cells of a file, N rows, with what its header says."""
 
     path: Path
-    columns: dict[str, list[str]]  # file, hash, part, truth, prediction: those that are there
-    classes: tuple[str, ...]  # from the score columns, in the order of the file
-    scores: list[list[str]]  # one list a class
+    columns: dict[str, list[str]]  # of `TEXTS` those that are there
+    classes: tuple[str, ...]  # K, from the score columns, in the order of the file
+    scores: np.ndarray  # float64 (N, K), NaN where a cell is no finite number; (0, K) if not read
+    broken: tuple[int, int, str] | None  # the first such cell: row, column of K, text
     lines: list[int]  # the line of the file where a row ends
     ours: bool  # written by us: names are encoded
 
@@ -49,20 +59,91 @@ class RawTable:
         return ArtefactError(message, code=code, where=f"{self.path}{line}", fix=fix)
 
 
-def read_cells(path: Path) -> RawTable:
-    """Return the cells of a CSV file.
+def read_cells(path: Path, *, scores: bool = True) -> RawTable:
+    """Return the cells of a CSV file, row by row: it may be larger than the memory.
+
+    Args:
+        path: the file.
+        scores: False leaves the scores out.
 
     Raises:
         ArtefactError: E563 no such file or no text, E564 columns, E565 no header or broken
             rows, E567 a damaged name.
     """
-    return _table(path, *_cells(path))
+    rows = _rows(path)
+    header, _ = next(rows, (None, 0))
+    if header is None:
+        raise ArtefactError(
+            "The prediction table is empty.",
+            code="565",
+            where=str(path),
+            fix="write a header with the columns truth and prediction, and one row a picture",
+        )
+    header, ours = _names(path, header)
+    found = _Found(
+        texts={header.index(name): [] for name in TEXTS if name in header},
+        places=[place for place, name in enumerate(header) if name.startswith(SCORE_PREFIX)],
+    )
+    for row, line in rows:
+        if len(row) != len(header):
+            raise ArtefactError(
+                f"A row has {len(row)} cells; the header has {len(header)}.",
+                code="565",
+                where=f"{path}, line {line}",
+                fix="put quotes around cells that contain the separator",
+            )
+        found.add(row, line, ours=ours, scores=scores)
+    num = len(found.places)
+    return RawTable(
+        path=path,
+        columns={header[place]: cells for place, cells in found.texts.items()},
+        classes=tuple(header[place].removeprefix(SCORE_PREFIX) for place in found.places),
+        scores=np.frombuffer(found.scores).reshape(-1, num) if found.scores else np.zeros((0, num)),
+        broken=found.broken,
+        lines=found.lines,
+        ours=ours,
+    )
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return the header, the rows and the lines they end on."""
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What was read so far."""
+
+    texts: dict[int, list[str]]  # by place in the row
+    places: list[int]  # of the scores
+    scores: "array[float]" = field(default_factory=lambda: array("d"))  # row by row
+    broken: tuple[int, int, str] | None = None
+    lines: list[int] = field(default_factory=list)
+
+    def add(self, row: list[str], line: int, *, ours: bool, scores: bool) -> None:
+        for place, cells in self.texts.items():  # the space after a comma is no part of a name
+            cells.append(row[place] if ours else row[place].strip())
+        if scores and self.places:
+            cells = [row[place] for place in self.places]
+            numbers = _numbers(cells)
+            if self.broken is None and math.nan in numbers:
+                place = numbers.index(math.nan)
+                self.broken = (len(self.lines), place, cells[place].strip())
+            self.scores.extend(numbers)
+        self.lines.append(line)
+
+
+def _numbers(cells: list[str]) -> list[float]:
+    """Return the numbers of a row, `math.nan` itself where a cell holds none that is finite."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        numbers = list(map(float, cells))
+        if math.isfinite(sum(numbers)) and "_" not in "".join(cells):
+            return numbers
+    except ValueError:
+        pass
+    return [math.nan if (own := as_number(cell)) is None else own for cell in cells]
+
+
+def _rows(path: Path) -> Iterator[tuple[list[str], int]]:
+    """Yield the rows that are not empty, and the lines they end on; the header is the first."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _parsed(path, file)
     except OSError as error:
         raise ArtefactError(
             f"The prediction table cannot be read: {error.strerror or error}.",
@@ -74,18 +155,19 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
         raise ArtefactError(
             "A prediction table must be text in UTF-8; this file is not.",
             code="563",
-            where=f"{path}, byte {error.start}",
+            where=f"{path}, byte {_first_wrong_byte(path)}",
             fix="save it as CSV in UTF-8",
         ) from error
-    first = text.partition("\n")[0]
+
+
+def _parsed(path: Path, file: TextIO) -> Iterator[tuple[list[str], int]]:
+    first = file.readline()
     delimiter = next((mark for mark in ",;\t" if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, lines = [], []
+    reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if row:
-                rows.append(row)
-                lines.append(reader.line_num)
+                yield row, reader.line_num
     except csv.Error as error:
         raise ArtefactError(
             f"The prediction table is not well-formed CSV: {error}.",
@@ -93,25 +175,25 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             where=f"{path}, line {reader.line_num}",
             fix="write it with a CSV library or a spreadsheet",
         ) from error
-    if not rows:
-        raise ArtefactError(
-            "The prediction table is empty.",
-            code="565",
-            where=str(path),
-            fix="write a header with the columns truth and prediction, and one row a picture",
-        )
-    return rows[0], rows[1:], lines[1:]
 
 
-def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int]) -> RawTable:
+def _first_wrong_byte(path: Path) -> int:
+    try:
+        path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
+
+
+def _names(path: Path, header: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether the table was written by us."""
     ours = set(OURS) <= {column.strip() for column in header}
     if ours:
         header = [c if c.startswith(SCORE_PREFIX) else c.strip() for c in header]
         header = [_decoded_score(column, path) for column in header]
-    else:  # the space after a comma is no part of a name
+    else:
         header = [_without_space(column) for column in header]
-        rows = [[cell.strip() for cell in row] for row in rows]
-    doubled = sorted({column for column in header if header.count(column) > 1})
+    doubled = sorted(name for name, count in Counter(header).items() if count > 1)
     if doubled:
         raise ArtefactError(
             f"Every column needs a name of its own; met twice: {listed(map(repr, doubled))}.",
@@ -119,19 +201,7 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
             where=str(path),
             fix="rename or remove one of each",
         )
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(header):
-            raise ArtefactError(
-                f"A row has {len(row)} cells; the header has {len(header)}.",
-                code="565",
-                where=f"{path}, line {line}",
-                fix="put quotes around cells that contain the separator",
-            )
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    scores = [name for name in header if name.startswith(SCORE_PREFIX)]
-    classes = [name.removeprefix(SCORE_PREFIX) for name in scores]
-    known = ("file", "hash", "part", "truth", "prediction")
-    if "prediction" not in columns and not scores:
+    if "prediction" not in header and not any(c.startswith(SCORE_PREFIX) for c in header):
         raise ArtefactError(
             "A prediction table needs a column 'prediction' or columns 'score:<class>'; met "
             f"{listed(map(repr, header))}.",
@@ -139,14 +209,7 @@ def _table(path: Path, header: list[str], rows: list[list[str]], lines: list[int
             where=str(path),
             fix="name the column of answers prediction, and that of true labels truth",
         )
-    return RawTable(
-        path=path,
-        columns={name: columns[name] for name in known if name in columns},
-        classes=tuple(classes),
-        scores=[columns[name] for name in scores],
-        lines=lines,
-        ours=ours,
-    )
+    return header, ours
 
 
 def _without_space(column: str) -> str:
