@@ -1,7 +1,7 @@
 """Answers for people: the class by name, and whether, and how far, it should be believed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,32 @@ from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.selective import sureness
 from saccade.evaluation.unknown import Unknown
 from saccade.runtime.errors import UsageError
+
+
+class Scores(Mapping[str, float]):
+    """A row of a table's scores by name; names and numbers are not copied.
+
+    >>> scores = Scores({"ant": 0, "bee": 1}, np.array([0.25, 0.75]))
+    >>> scores["bee"], scores
+    (0.75, {'ant': 0.25, 'bee': 0.75})
+    """
+
+    __slots__ = ("_places", "_scores_K")
+
+    def __init__(self, places: Mapping[str, int], scores_K: np.ndarray) -> None:
+        self._places, self._scores_K = places, scores_K
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._scores_K[self._places[name]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +195,7 @@ def answers_of(
     sets_NK = None
     if limits.reach is not None and task.kind != "regression":
         sets_NK = prediction_sets(judged_NK, limits.reach, task=task)
+    places, predicted = {name: place for place, name in enumerate(task.classes)}, table.predicted
     found = []
     for row, (path, label) in enumerate(zip(table.paths, table.prediction, strict=True)):
         low, high = _stretch(table, row, limits)
@@ -176,14 +203,14 @@ def answers_of(
             Prediction(
                 path=path,
                 label=label,
-                score=_score(table, row),
-                scores=dict(zip(task.classes, map(float, table.scores[row]), strict=False)),
+                score=_score(task, table.scores[row], predicted[row]),
+                scores=Scores(places, table.scores[row]),
                 unknown=bool(unknown_N[row]),
                 unsure=bool(unsure_N[row]),
                 labels=() if sets_NK is None else _names(task, sets_NK[row], judged_NK[row]),
                 low=low,
                 high=high,
-                several=_chosen(table, row),
+                several=_chosen(task, predicted[row]),
             )
         )
     return found
@@ -194,11 +221,11 @@ def _names(task: Task, set_K: np.ndarray, scores_K: np.ndarray) -> tuple[str, ..
     return tuple(task.classes[place] for place in order if set_K[place])
 
 
-def _chosen(table: Predictions, row: int) -> tuple[str, ...] | None:
+def _chosen(task: Task, members_K: np.ndarray) -> tuple[str, ...] | None:
     """Return the labels of a row one by one; None where each row has one answer."""
-    if table.task.kind != "multilabel":
+    if task.kind != "multilabel":
         return None
-    return tuple(table.task.classes[place] for place in np.flatnonzero(table.predicted[row]))
+    return tuple(task.classes[place] for place in np.flatnonzero(members_K))
 
 
 def _stretch(table: Predictions, row: int, limits: Limits) -> tuple[float, float]:
@@ -208,10 +235,10 @@ def _stretch(table: Predictions, row: int, limits: Limits) -> tuple[float, float
     return value - limits.reach, value + limits.reach
 
 
-def _score(table: Predictions, row: int) -> float:
-    if table.task.kind == "regression":
-        return float(table.scores[row, 0])
-    if table.task.kind == "multilabel":
-        chosen = table.scores[row][np.asarray(table.predicted[row], dtype=bool)]
-        return float(chosen.min()) if chosen.size else float(1 - table.scores[row].max())
-    return float(table.scores[row].max())
+def _score(task: Task, scores_K: np.ndarray, predicted: np.ndarray) -> float:
+    if task.kind == "regression":
+        return float(scores_K[0])
+    if task.kind == "multilabel":
+        chosen = scores_K[predicted == 1]
+        return float(chosen.min()) if chosen.size else float(1 - scores_K.max())
+    return float(scores_K.max())

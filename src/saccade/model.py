@@ -16,7 +16,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
 from saccade.evaluation.model_trust import ModelTrust, scores_of
-from saccade.evaluation.prediction_files import read_csv
+from saccade.evaluation.prediction_files import read_truth
 from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
@@ -62,7 +62,7 @@ class Model:
         """
         if self._run_table is None:
             return None
-        return read_csv(self._run_table, task=self.task).rows("train").truth
+        return read_truth(self._run_table, task=self.task)
 
     @property
     def trust(self) -> ModelTrust | None:

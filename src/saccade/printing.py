@@ -1,16 +1,16 @@
 """Answers and numbers as text: CSV, JSON lines, and a table for the terminal."""
 
 import csv
-import io
+import functools
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from saccade.evaluation.intervals import Estimate
 from saccade.runtime.errors import UsageError
-from saccade.runtime.store import encode_name, json_text, write_text
+from saccade.runtime.store import encode_name, json_text, writing
 
 if TYPE_CHECKING:
     from saccade.answers import Prediction
@@ -47,23 +47,31 @@ def write_answers(
             where="the command line",
             fix="leave --format out for CSV",
         )
-    text = as_csv(answers, classes, marks) if kind == "csv" else as_json_lines(answers, marks)
+    write = functools.partial(write_json_lines, answers=answers, marks=marks)
+    if kind == "csv":
+        write = functools.partial(write_csv, answers=answers, classes=classes, marks=marks)
     if output is None:
-        sys.stdout.write(text)
+        write(sys.stdout)
         return
-    write_text(output, text)
+    with (
+        writing(output) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        write(file)
 
 
-def as_csv(
-    answers: "Sequence[Prediction]", classes: Sequence[str], marks: Sequence[str] = ()
-) -> str:
-    r"""Return the answers as CSV: file, label, score, what was asked for, a column a class, error.
+def write_csv(
+    file: TextIO,
+    answers: "Sequence[Prediction]",
+    classes: Sequence[str],
+    marks: Sequence[str] = (),
+) -> None:
+    r"""Write answers as CSV: file, label, score, what was asked for, a column a class, error.
 
     `unknown` and `unsure` are yes or no; several labels are joined by `|`, and a `|` inside a
     name is written `\|`, as in predictions.csv. Without classes the answers are numbers.
     """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
+    table = csv.writer(file, lineterminator="\n")
     names = [f"score:{encode_name(name)}" for name in classes]
     table.writerow(["file", "label", "score", *marks, *names, "error"])
     for answer in answers:
@@ -74,7 +82,6 @@ def as_csv(
         if answer.several is not None:
             label = _joined(answer.several)
         table.writerow([encode_name(answer.path), label, score, *cells, *scores, answer.error])
-    return out.getvalue()
 
 
 def _cell(answer: "Prediction", mark: str) -> str:
@@ -90,23 +97,26 @@ def _joined(names: Sequence[str]) -> str:
     return "|".join(encode_name(name).replace("|", "\\|") for name in names)
 
 
-def as_json_lines(answers: "Sequence[Prediction]", marks: Sequence[str] = ()) -> str:
-    """Return the answers as JSON, one object a line."""
-    return "".join(
-        json_text(
-            {
-                "file": encode_name(answer.path),
-                "label": answer.label,
-                "score": answer.score,
-                **{mark: None if answer.error else getattr(answer, mark) for mark in marks},
-                "scores": dict(answer.scores),
-                "error": answer.error,
-            },
-            indent=None,
-        )
-        + "\n"
-        for answer in answers
-    )
+def write_json_lines(
+    file: TextIO, answers: "Sequence[Prediction]", marks: Sequence[str] = ()
+) -> None:
+    """Write answers as JSON, one object a line.
+
+    Where a picture may have several labels, `several` has them one by one; `label` joins them
+    for people, and a `|` inside a name cannot be told from one between two.
+    """
+    can_be_several = any(answer.several is not None for answer in answers)
+    for answer in answers:
+        fields = {
+            "file": encode_name(answer.path),
+            "label": answer.label,
+            **({"several": answer.several} if can_be_several else {}),
+            "score": answer.score,
+            **{mark: None if answer.error else getattr(answer, mark) for mark in marks},
+            "scores": dict(answer.scores),
+            "error": answer.error,
+        }
+        file.write(json_text(fields, indent=None) + "\n")
 
 
 def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[str]:

@@ -4,7 +4,8 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ from saccade.evaluation.predictions import Predictions
 from saccade.model import Model
 from saccade.models import bundle, network
 from saccade.models.inference import extract_features, predict_logits
-from saccade.printing import as_csv
+from saccade.printing import write_answers, write_csv, write_json_lines
 from saccade.runtime.errors import UsageError
 from saccade.training.head import fit_head
 from saccade.training.learn import set_head
@@ -257,6 +258,51 @@ def test_a_picture_that_cannot_be_read_has_no_marks(made: Path, tmp_path: Path) 
     rows = rows_of(cli("predict", made / "model", tmp_path / "new", *words, cwd=tmp_path))
     broken = rows[1]
     assert (broken["unknown"], broken["unsure"], broken["labels"]) == ("", "", "")
+
+
+def as_csv(answers: list[Prediction], classes: Sequence[str], marks: Sequence[str] = ()) -> str:
+    text = io.StringIO()
+    write_csv(text, answers, classes, marks)
+    return text.getvalue()
+
+
+def test_answers_take_less_memory_than_the_scores_they_are_made_of(tmp_path: Path) -> None:
+    task = Task(kind="multiclass", classes=tuple(f"c{place}" for place in range(200)))
+    scores_NK = np.random.default_rng(0).dirichlet(np.ones(200), size=200)
+    names = tuple(f"{row}.png" for row in range(200))
+    table = Predictions(
+        task=task, paths=names, hashes=names, parts=("test",) * 200, truth=None, scores=scores_NK
+    )
+    tracemalloc.start()
+    found = answers_of(table, Limits(), judged_NK=scores_NK)
+    for kind in ("csv", "jsonl"):
+        write_answers(found, task.classes, kind=kind, output=tmp_path / f"a.{kind}")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < scores_NK.nbytes
+    assert found[7].scores == dict(zip(task.classes, scores_NK[7].tolist(), strict=True))
+    (line,) = (tmp_path / "a.csv").read_text().splitlines()[8:9]
+    assert line.split(",")[3:-1] == list(map(repr, scores_NK[7].tolist()))
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert json.loads(lines[7])["scores"] == dict(found[7].scores)
+
+
+def test_several_labels_are_a_list_in_json() -> None:
+    task = Task(kind="multilabel", classes=("a|b", "c"))
+    scores_NK = np.array([[0.9, 0.8], [0.1, 0.2]])
+    table = Predictions(
+        task=task, paths=("0", "1"), hashes=("", ""), parts=("", ""), truth=None, scores=scores_NK
+    )
+    broken = Prediction(path="2", label="", score=float("nan"), scores={}, error="no picture")
+    text = io.StringIO()
+    found = [*answers_of(table, Limits(), judged_NK=scores_NK), broken]
+    write_json_lines(text, found)
+    rows = [json.loads(line) for line in text.getvalue().splitlines()]
+    assert [row["label"] for row in rows] == ["a|b|c", "", ""]
+    assert [row["several"] for row in rows] == [["a|b", "c"], [], None]
+    text = io.StringIO()
+    write_json_lines(text, [replace(found[0], several=None)])
+    assert "several" not in text.getvalue()
 
 
 def test_hostile_names_in_sets_can_be_told_apart() -> None:
