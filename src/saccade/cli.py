@@ -1,12 +1,13 @@
 """The command line: one short function a verb, which parses, calls, prints and returns a code."""
 
+import functools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from saccade.endings import leave, told_plainly
+from saccade.endings import leave, spell_any_name, told_plainly
 from saccade.flags import (
     AUGMENT,
     DATA,
@@ -17,19 +18,14 @@ from saccade.flags import (
     MinAccuracy,
     MistakeCost,
     NoUnknown,
+    TableTask,
     recipe_from,
     with_recipe_flags,
 )
 from saccade.runtime.errors import UsageError
 from saccade.runtime.interrupts import raise_on_hangup
-from saccade.runtime.progress import Progress, choose_progress
+from saccade.runtime.progress import choose_progress
 from saccade.runtime.store import json_text
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from saccade.data.catalog import Catalog
-    from saccade.evaluation.predictions import Predictions
 
 BEGUN = time.monotonic() - 0.2
 """When the user pressed Enter, as budgets count: Python itself takes 0.2 s to come here."""
@@ -57,6 +53,7 @@ Output = Annotated[
 def main() -> None:
     """Run the command line; the exit codes are 0, 2, 3, 4, 5 and 6 (see the README)."""
     raise_on_hangup()
+    spell_any_name()
     try:
         app()
     except SystemExit as end:
@@ -181,58 +178,34 @@ def evaluate(
     group: Annotated[
         str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
     ] = "",
+    task: TableTask = "",
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade.data import grouping
-        from saccade.evaluation.prediction_files import read_csv
-        from saccade.evaluation.scores import evaluate as measure
         from saccade.evaluation.scores import headline
-        from saccade.evaluation.usual import beside_usual
+        from saccade.examination import examine
         from saccade.printing import metrics_table
 
-        grouping.check_named(group, has_columns=data is not None)
-        if data is None:
-            table, truth = read_csv(Path(model)), None
-            groups = grouping.named_by(group, table.paths) if group else None
-        else:
-            columns = {
-                "image_column": image_column,
-                "label_column": label_column,
-                "group_column": grouping.column_of(group, column=""),
-            }
-            with choose_progress(quiet=quiet or as_json) as progress:
-                table, catalog, truth = _asked_of(model, data, columns=columns, progress=progress)
-            groups = grouping.groups_of(catalog, group)
-        metrics = measure(table, groups=groups, training_truth=truth, whole=data is None)
-        apart = beside_usual(table, groups=groups, training_truth=truth, whole=data is None)
+        with choose_progress(quiet=quiet or as_json) as progress:
+            found = examine(
+                model,
+                data,
+                columns={"image_column": image_column, "label_column": label_column},
+                group=group,
+                task=task,
+                progress=progress,
+                tell=functools.partial(typer.echo, err=True),
+            )
         if output is not None:
-            table.write_csv(_new_file(output))
+            found.table.write_csv(_new_file(output))
         if as_json:
-            typer.echo(json_text(_estimates(metrics)))
+            typer.echo(json_text(_estimates(found.metrics)))
         else:
-            typer.echo(headline(metrics, table.task, apart))
-            typer.echo(metrics_table(metrics))
-
-
-def _asked_of(
-    model: str, data: str, *, columns: dict[str, str], progress: Progress
-) -> tuple["Predictions", "Catalog", "np.ndarray | None"]:
-    """Return what a model says of labelled pictures, and the truth of those that taught it.
-
-    What was left out of them, or was known to the model, is told.
-    """
-    from saccade.model import load
-    from saccade.printing import eval_told
-
-    asked = load(model)
-    table, catalog = asked.predict_table(data, labelled=True, progress=progress, columns=columns)
-    for line in eval_told(table, catalog, asked.taught):
-        typer.echo(line, err=True)
-    return table, catalog, asked.training_truth()
+            typer.echo(headline(found.metrics, found.table.task, found.apart))
+            typer.echo(metrics_table(found.metrics))
 
 
 def _new_file(output: str, *, flag: str = "--output") -> Path:
@@ -272,6 +245,7 @@ def compare(
     group: Annotated[
         str, typer.Option(help="A pattern on the path: what belongs together; else as in the runs.")
     ] = "",
+    task: TableTask = "",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -279,7 +253,7 @@ def compare(
     with told_plainly(debug=debug, as_json=as_json):
         from saccade.run_comparison import compare as compare_runs
 
-        found = compare_runs(runs, metric=metric, group=group)
+        found = compare_runs(runs, metric=metric, group=group, task=task)
         typer.echo(json_text(found.as_json()) if as_json else found.as_text())
 
 

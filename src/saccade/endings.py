@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,18 @@ def leave(code: str | int | None) -> None:
     except OSError:  # a closed pipe or a full disk: Python's own ending knows what to say
         return
     os._exit(code or 0)
+
+
+def spell_any_name() -> None:
+    """Let no name of a class or a file stop the output, whatever letters the system is set to.
+
+    Into a file or another program everything is written in UTF-8, so that JSON stays JSON. A
+    terminal is left as it is, and letters that it lacks are written as numbers.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 @contextlib.contextmanager

@@ -45,6 +45,10 @@ MistakeCost = Annotated[
 NoUnknown = Annotated[
     bool, typer.Option("--no-unknown", help="Do not mark pictures unlike those learned from.")
 ]
+TableTask = Annotated[
+    str,
+    typer.Option("--task", help="What a table's answers are, where its cells mislead: multiclass."),
+]
 
 
 def with_recipe_flags(

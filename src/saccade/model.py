@@ -23,6 +23,7 @@ from saccade.models.bundle import load as load_bundle
 from saccade.models.engine import Engine
 from saccade.models.inference import FeaturesAndLogits, answers, open_engine, predict_logits
 from saccade.models.manifest import WEIGHTS
+from saccade.reporting.folder import read_recipe
 from saccade.runtime import device, machine
 from saccade.runtime.progress import Progress
 
@@ -63,6 +64,11 @@ class Model:
         if self._run_table is None:
             return None
         return read_truth(self._run_table, task=self.task)
+
+    def grouped_by(self) -> str:
+        """Return what named the groups of its run, a column or a pattern; "" where nothing did."""
+        recipe = {} if self._run_table is None else read_recipe(self._run_table.parent)
+        return str(recipe.get("group") or recipe.get("group_column") or "")
 
     @property
     def trust(self) -> ModelTrust | None:

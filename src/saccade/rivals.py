@@ -10,12 +10,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from saccade.data import grouping
-from saccade.data.task import Task
-from saccade.evaluation.prediction_files import read_csv
+from saccade.data.task import Kind, Task
+from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import read_recipe, read_split
-from saccade.run import Run, open_run
-from saccade.runtime.errors import ArtefactError, DataError, listed
+from saccade.run import Run, groups_beside, open_run
+from saccade.runtime.errors import ArtefactError, DataError, UsageError, listed
 from saccade.runtime.store import encode_name
 
 ONE_ANSWER = {"binary", "multiclass"}
@@ -37,25 +37,33 @@ class Rival:
         return dataclasses.replace(self, table=self.table.take(rows), groups=groups)
 
 
-def read_rivals(places: Sequence[str | Path], *, group: str = "") -> list[Rival]:
+def read_rivals(places: Sequence[str | Path], *, group: str = "", task: str = "") -> list[Rival]:
     """Return the test parts of run folders and CSV files, with classes in one order.
 
     Args:
         places: of both.
         group: a pattern on the path that names what belongs together, as `--group` of a run;
-            "" = the groups of the runs; tables have none of their own.
+            "" = the groups of the runs, and of tables that lie in one.
+        task: the kind of answer of tables; "" = as their cells say.
 
     Raises:
-        UsageError: `group` is no pattern (E262).
+        UsageError: `group` is no pattern (E262), or nobody knows or needs the task (E260).
         DataError: tasks or classes differ (E381), or there is no test part with labels (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
     """
     grouping.check_named(group, has_columns=False)
     paths = [Path(place) for place in places]
     runs = [None if path.is_file() else open_run(path) for path in paths]
-    known = next((run.task for run in runs if run is not None), None)
+    known, kind = next((run.task for run in runs if run is not None), None), kind_named(task)
+    if known is not None and kind is not None:
+        raise UsageError(
+            "A run has its own task; --task is for tables of predictions alone.",
+            code="260",
+            where=f"--task {task}",
+            fix="leave it out",
+        )
     rivals = [
-        _of_table(path, known) if run is None else _of_run(run)
+        _of_table(path, known, kind) if run is None else _of_run(run)
         for path, run in zip(paths, runs, strict=True)
     ]
     if group:
@@ -63,9 +71,9 @@ def read_rivals(places: Sequence[str | Path], *, group: str = "") -> list[Rival]
             dataclasses.replace(own, groups=grouping.named_by(group, own.table.paths))
             for own in rivals
         ]
-    task = known or _common_task([rival.table for rival in rivals])
-    giver = next((own.name for own in rivals if own.table.task == task), rivals[0].name)
-    return [_with_task(rival, task, giver=giver) for rival in rivals]
+    common = known or _common_task([rival.table for rival in rivals])
+    giver = next((own.name for own in rivals if own.table.task == common), rivals[0].name)
+    return [_with_task(rival, common, giver=giver) for rival in rivals]
 
 
 def _of_run(run: Run) -> Rival:
@@ -81,16 +89,16 @@ def _of_run(run: Run) -> Rival:
     )
 
 
-def _of_table(path: Path, task: Task | None) -> Rival:
+def _of_table(path: Path, task: Task | None, kind: Kind | None) -> Rival:
     try:
-        table = read_csv(path, task=task)
+        table = read_csv(path, task=task, kind=kind)
     except ArtefactError as error:
         if task is None or not error.code.endswith(("564", "566")):
             raise
         raise _other(encode_name(str(path)), error.message) from error
     table = _test_part(table, str(path))
-    name = encode_name(str(path))
-    return Rival(name=name, model="", table=table, groups=("",) * len(table))
+    groups = groups_beside(path, table.paths) or ("",) * len(table)
+    return Rival(name=encode_name(str(path)), model="", table=table, groups=groups)
 
 
 def _test_part(table: Predictions, where: str) -> Predictions:

@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,7 @@ from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run
+from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run, read_split
 from saccade.runtime import machine
 from saccade.runtime.errors import UsageError
 from saccade.runtime.store import sha256, write_json
@@ -81,6 +81,26 @@ def open_run(folder: str | Path) -> Run:
     run = Run(folder=Path(folder))
     read_run(run.folder)
     return run
+
+
+def groups_beside(table: Path, paths: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the group of each picture of a table that lies in a run, as its split.csv has them.
+
+    Args:
+        table: the file.
+        paths: the pictures in it.
+
+    Returns:
+        A name a picture, "" = alone; None where it lies in no run, or nothing has a group.
+
+    Raises:
+        ArtefactError: split.csv is damaged (E561).
+    """
+    if not (table.parent / "run.json").is_file():
+        return None
+    group_of = {row.path: row.group for row in read_split(table.parent)}
+    groups = tuple(group_of.get(path, "") for path in paths)
+    return groups if any(groups) else None
 
 
 def new_folder(output: str | Path | None, *, data: str) -> Path:

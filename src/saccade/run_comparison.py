@@ -64,7 +64,12 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[str | Path], *, metric: str = "", group: str = "", seed: int = 0
+    runs: Sequence[str | Path],
+    *,
+    metric: str = "",
+    group: str = "",
+    task: str = "",
+    seed: int = 0,
 ) -> Comparison:
     """Return how runs differ from the first of them, on the test pictures that all of them share.
 
@@ -76,10 +81,13 @@ def compare(
         runs: run folders or prediction tables (CSV), two or more.
         metric: a name in metrics.json; "" = accuracy, accuracy_subset or mae by task.
         group: a pattern on the path that names what belongs together; "" = as in the runs.
+        task: binary, multiclass, multilabel or regression, where there are tables alone; "" = as
+            their cells say.
         seed: of the bootstrap.
 
     Raises:
-        UsageError: fewer than two runs (E250), no such metric (E251), or no pattern (E262).
+        UsageError: fewer than two runs (E250), no such metric (E251), a task that nobody knows
+            or needs (E260), or no pattern (E262).
         DataError: the test parts (E380), tasks or classes (E381) differ, or there is no test
             part (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
@@ -91,7 +99,7 @@ def compare(
             where="the command line",
             fix="saccade compare runs/a runs/b",
         )
-    rivals = _aligned(read_rivals(runs, group=group))
+    rivals = _aligned(read_rivals(runs, group=group, task=task))
     kind = rivals[0].table.task.kind
     metric = metric or MAIN_METRIC.get(kind, "accuracy")
     estimates = [_estimate(rival, metric) for rival in rivals]

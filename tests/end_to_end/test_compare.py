@@ -126,6 +126,35 @@ def test_top_5_is_not_compared_where_one_of_two_has_answers_and_no_scores(
     ]
 
 
+def test_whole_numbers_are_classes_where_the_task_is_said(tmp_path: Path) -> None:
+    lines = [f"{row},{row % 25}" for row in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join(["truth,prediction", *lines, ""]))
+    done = cli("eval", "a.csv", "--json", cwd=tmp_path)
+    assert "mae" in json.loads(done.stdout)["test"]
+    done = cli("eval", "a.csv", "--task", "multiclass", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["test"]["accuracy"]["value"] == pytest.approx(25 / 30)
+    done = cli("compare", "a.csv", "a.csv", "--task", "multiclass", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["metric"] == "accuracy"
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["eval", "a.csv", "--task", "classes"], "There is no task 'classes'."),
+        (["compare", "a.csv", "a.csv", "--task", "classes"], "There is no task 'classes'."),
+        (["eval", "run", "folder", "--task", "binary"], "A model has its own task"),
+        (["compare", "little", "a.csv", "--task", "binary"], "A run has its own task"),
+    ],
+)
+def test_a_task_that_nobody_knows_or_needs_is_refused(
+    runs: Path, words: list[str], where: str
+) -> None:
+    (runs / "a.csv").write_text("truth,prediction\n1,1\n2,2\n")
+    done = cli(*words, cwd=runs)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error SACCADE-E260: {where}")
+
+
 def test_json_holds_the_same(runs: Path) -> None:
     done = cli("compare", "little", "much", "--metric", "f1_macro", "--json", cwd=runs)
     assert done.returncode == 0, done.stderr

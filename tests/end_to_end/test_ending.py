@@ -1,5 +1,7 @@
 """How the program ends once torch is loaded: at once, and nothing is lost."""
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from saccade import cli
 from saccade.models import backbones
 
 SITE = """
@@ -80,3 +83,23 @@ except SystemExit as end:
     done = subprocess.run([sys.executable, "-c", code], env=watched, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "still here 0"
     assert "ended at once" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_names_that_the_encoding_of_a_pipe_lacks_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    table = tmp_path / "u.csv"
+    table.write_text("truth,prediction\nżółty,żółty\n🦋,żółty\né,é\n", encoding="utf-8")
+    pipes = [io.TextIOWrapper(io.BytesIO(), encoding="cp1252") for _ in range(2)]
+    monkeypatch.setattr("sys.stdout", pipes[0])
+    monkeypatch.setattr("sys.stderr", pipes[1])
+    monkeypatch.setattr("sys.argv", ["saccade", "eval", str(table), *words])
+    monkeypatch.setattr(cli, "raise_on_hangup", lambda: None)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said, told = (pipe.buffer.getvalue().decode("utf-8") for pipe in pipes if not pipe.flush())
+    assert (end.value.code, told) == (0, "")
+    assert {f"recall[{name}]" for name in ("żółty", "🦋", "é")} <= (
+        set(json.loads(said)["test"]) if words else set(said.split())
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +132,29 @@ def test_a_table_of_predictions_is_judged_by_groups_that_a_pattern_names(
     assert (kept["low"], kept["high"]) == pytest.approx((wanted.low, wanted.high))
     assert kept["value"] == alone["value"]
     assert kept["high"] - kept["low"] > 1.8 * (alone["high"] - alone["low"])  # 20, not 120
+
+
+def in_a_run(table: Path, folder: Path) -> Path:
+    """Copy a table into what is a run folder as far as `eval` looks."""
+    folder.mkdir()
+    found = answers(seed=0)
+    lines = [f"{path},,test,{path.split('_')[0]},given" for path in found.paths]
+    (folder / "split.csv").write_text("\n".join(["file,label,part,group,why", *lines, ""]))
+    (folder / "run.json").write_text("{}")
+    return Path(shutil.copy(table, folder / "predictions.csv"))
+
+
+def test_the_table_of_a_run_is_judged_by_the_groups_of_the_run(
+    tables: tuple[Path, Path], tmp_path: Path
+) -> None:
+    table = in_a_run(tables[0], tmp_path / "run")
+    named = told_json("eval", tables[0], "--group", r"burst(\d+)")
+    assert told_json("eval", table) == named
+    other = told_json("eval", table, "--group", r"(a|b)/")
+    assert other["test"]["accuracy"]["high"] != named["test"]["accuracy"]["high"]
+    compared = [told_json("compare", one, tables[1])["runs"][1] for one in (table, tables[0])]
+    wide, narrow = (own["difference"]["high"] - own["difference"]["low"] for own in compared)
+    assert wide > 1.5 * narrow
 
 
 def test_two_tables_are_compared_by_groups_that_a_pattern_names(

@@ -232,8 +232,25 @@ def test_eval_keeps_groups_together_where_they_are_named(trained: Path) -> None:
     groups = "groups" in json.loads(done.stdout)["train"]["accuracy"]["method"]
     done = cli("eval", "runs/pictures", "pictures", "--json", cwd=trained)
     assert (groups, "groups" in done.stdout) == (True, False)
+    assert "belongs together" not in done.stderr
     done = cli("eval", "runs/pictures", "pictures", "--group", "patient", cwd=trained)
     assert (done.returncode, "no columns" in done.stderr) == (2, True)
+
+
+def test_eval_says_where_the_run_had_groups_and_these_pictures_have_none(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "runs" / "pictures", tmp_path / "run")
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('group = ""', r'group = "/0(\\d)\\d"'))
+    done = cli("eval", "run", trained / "pictures", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        r"note: the run kept together what belongs together (--group '/0(\d)\d'), and here every "
+        "picture counts for itself, so that intervals may be too narrow; give --group here too"
+    ) in done.stderr.splitlines()
+    done = cli("eval", "run", trained / "pictures", "--group", r"/0(\d)\d", cwd=tmp_path)
+    assert "belongs together" not in done.stderr
 
 
 def test_check_shows_the_augmentation_on_own_pictures(trained: Path, tmp_path: Path) -> None:
@@ -249,8 +266,6 @@ def test_check_shows_the_augmentation_on_own_pictures(trained: Path, tmp_path: P
 def test_report_is_written_anew_and_says_where_pictures_are_gone(
     trained: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "runs" / "copy"
     shutil.copytree(trained / "runs" / "pictures", copy)
     (copy / "report.html").unlink()

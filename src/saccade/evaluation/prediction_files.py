@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from saccade.evaluation.predictions import (
     Predictions,
 )
 from saccade.evaluation.raw_table import RawTable, read_cells
-from saccade.runtime.errors import ArtefactError, listed, nearest
+from saccade.runtime.errors import ArtefactError, UsageError, listed, nearest
 from saccade.runtime.store import encode_name
 
 _MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
@@ -53,6 +54,23 @@ def read_csv(
             fix="write one row a picture",
         )
     return _predictions(table, task or _task(table, kind))
+
+
+def kind_named(task: str) -> Kind | None:
+    """Return the kind of answer that a user names for a table; None where "" names none.
+
+    Raises:
+        UsageError: there is no such task (E260).
+    """
+    found: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+    if task and task not in found:
+        raise UsageError(
+            f"There is no task '{task}'.",
+            code="260",
+            where="--task",
+            fix=f"choose {', '.join(found)}",
+        )
+    return found.get(task)
 
 
 def read_truth(path: str | Path, *, task: Task, part: str = "train") -> np.ndarray | None:

@@ -1,0 +1,114 @@
+"""What `saccade eval` measures: the answers in a table, or a model's to labelled pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saccade.data import grouping
+from saccade.evaluation.difference import Difference
+from saccade.evaluation.prediction_files import kind_named, read_csv
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import Metrics, evaluate
+from saccade.evaluation.usual import beside_usual
+from saccade.run import groups_beside
+from saccade.runtime.errors import UsageError
+from saccade.runtime.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A table of predictions and what was found out about it."""
+
+    table: Predictions
+    metrics: Metrics
+    apart: Mapping[str, Difference]  # of each part, from the most frequent answer
+
+
+def examine(
+    source: str,
+    data: str | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    group: str = "",
+    task: str = "",
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Examined:
+    """Return a table of predictions, every metric of it, and how far it is from one answer.
+
+    Args:
+        source: a table of predictions (CSV); with `data` a run folder or a model folder.
+        data: labelled pictures that the model is asked about.
+        columns: `image_column` and `label_column`, where the data are a table.
+        group: a column or a pattern that names what belongs together; "" = as in the run whose
+            table it is, else every picture for itself.
+        task: the kind of answer of a table; "" = as its cells say.
+        progress: is told how far it is.
+        tell: is told what was left out, or was known to the model.
+
+    Raises:
+        UsageError: a group that is none (E262), a task that nobody knows or needs (E260).
+        DataError: the data cannot be used, or hold classes that the model does not know.
+        ArtefactError: the table or the model is not sound, or there are no labels (E557).
+    """
+    grouping.check_named(group, has_columns=data is not None)
+    kind = kind_named(task)
+    if data is not None:
+        if kind is not None:
+            raise UsageError(
+                "A model has its own task; --task is for a table of predictions.",
+                code="260",
+                where=f"--task {task}",
+                fix="leave it out",
+            )
+        return _of_model(source, data, columns or {}, group=group, progress=progress, tell=tell)
+    table = read_csv(source, kind=kind)
+    named = grouping.named_by(group, table.paths) if group else None
+    groups = named or groups_beside(Path(source), table.paths)
+    return _examined(table, groups)
+
+
+def _of_model(
+    source: str,
+    data: str,
+    columns: Mapping[str, str],
+    *,
+    group: str,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> Examined:
+    from saccade.model import load  # noqa: PLC0415 - torch, which a table does not need
+    from saccade.printing import eval_told  # noqa: PLC0415
+
+    asked = load(source)
+    table, catalog = asked.predict_table(
+        data,
+        labelled=True,
+        progress=progress,
+        columns={**columns, "group_column": grouping.column_of(group, column="")},
+    )
+    for line in eval_told(table, catalog, asked.taught):
+        tell(line)
+    groups = grouping.groups_of(catalog, group)
+    if groups is None and (own := asked.grouped_by()):
+        tell(
+            f"note: the run kept together what belongs together (--group '{own}'), and here every "
+            "picture counts for itself, so that intervals may be too narrow; give --group here too"
+        )
+    return _examined(table, groups, training_truth=asked.training_truth(), whole=False)
+
+
+def _examined(
+    table: Predictions,
+    groups: Sequence[str] | None,
+    *,
+    training_truth: np.ndarray | None = None,
+    whole: bool = True,
+) -> Examined:
+    return Examined(
+        table=table,
+        metrics=evaluate(table, groups=groups, training_truth=training_truth, whole=whole),
+        apart=beside_usual(table, groups=groups, training_truth=training_truth, whole=whole),
+    )
