@@ -103,6 +103,27 @@ class TestRoundTrip:
         bundle.save(tmp_path / "m", network, task=task, preprocess=preprocess, provenance={})
         assert bundle.load(tmp_path / "m").task == task
 
+    @pytest.mark.parametrize(
+        ("num_classes", "letters", "num_golden"), [(26_000, 6, 8), (60_000, 30, 0)]
+    )
+    def test_a_model_of_very_many_classes_can_be_loaded(
+        self, num_classes: int, letters: int, num_golden: int, tmp_path: Path
+    ) -> None:
+        """Its golden.json, or its config.json, is larger than 4 MB."""
+        from saccade.models import network as networks
+        from saccade.training.recipe import Recipe
+
+        names = tuple(f"{place:0{letters}}" for place in range(num_classes))
+        task = Task(kind="multiclass", classes=names)
+        network, preprocess = networks.build("mlp", task=task, recipe=Recipe(widths=(16,)))
+        picture = GoldenPicture(name="a.png", content=b"bytes", logits=(-1 / 3,) * num_classes)
+        golden = (picture,) * num_golden
+        bundle.save(
+            tmp_path / "m", network, task=task, preprocess=preprocess, provenance={}, golden=golden
+        )
+        found = bundle.load(tmp_path / "m")
+        assert (found.golden, found.task.classes) == (golden, names)
+
     def test_golden_pictures_and_provenance_survive(self, saved: Path) -> None:
         found = bundle.load(saved)
         assert found.golden == (

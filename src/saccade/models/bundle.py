@@ -28,6 +28,7 @@ from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, ResourceError, SaccadeError, UsageError
 
 GOLDEN = "golden/golden.json"
+_BYTES_A_CLASS = 200  # in golden.json: logits of eight pictures, 25 letters each at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ def _write_golden(folder: Path, golden: Sequence[GoldenPicture]) -> list[str]:
         rows.append({"file": file, "name": name, "logits": list(picture.logits)})
     if not rows:
         return []
-    store.write_json(folder / GOLDEN, {"pictures": rows})
+    store.write_text(folder / GOLDEN, store.json_text({"pictures": rows}, indent=None) + "\n")
     return [*(str(row["file"]) for row in rows), GOLDEN]
 
 
@@ -264,7 +265,8 @@ def _read_golden(
     path = folder / GOLDEN
     pictures = []
     try:
-        for row in manifest.read_json(path)["pictures"]:
+        most = manifest.MAX_BYTES + _BYTES_A_CLASS * num_outputs
+        for row in manifest.read_json(path, most=most)["pictures"]:
             logits = tuple(float(value) for value in row["logits"])
             if row["file"] not in files or len(logits) != num_outputs:
                 manifest.wrong(path, "it names other files or outputs than the model has")

@@ -18,7 +18,8 @@ FORMAT_VERSION = 2  # 1 had no section `trust`
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TRUST = "trust.safetensors"
-MAX_BYTES = 4_000_000
+MAX_BYTES = 4_000_000  # of a JSON file, but for many classes
+MOST_BYTES = 20_000_000  # of a config.json: 100,000 classes with long names
 MAX_CLASSES = 100_000
 MAX_FILES = 1_000
 _AGAIN = "copy the whole model folder again from where it was made"
@@ -96,7 +97,8 @@ def read(folder: Path) -> dict[str, Any]:
     """Return config.json of a model folder as it stands.
 
     Raises:
-        ArtefactError: it is missing (E510), too large or not JSON (E511).
+        ArtefactError: it is missing (E510), too large or not JSON (E511). It may be as much
+            larger than 4 MB as the weights are large: with many classes both are.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -106,14 +108,17 @@ def read(folder: Path) -> dict[str, Any]:
             where=str(folder),
             fix="name the folder `model` of a finished run, or a run folder",
         )
-    return read_json(path)
+    weights = folder / WEIGHTS
+    more = weights.stat().st_size if weights.is_file() else 0
+    return read_json(path, most=min(MAX_BYTES + more, MOST_BYTES))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object of a model folder (E511 if it is none or larger than 4 MB)."""
+def read_json(path: Path, *, most: int) -> dict[str, Any]:
+    """Return a JSON object of a model folder (E511 if it is none or larger than `most` bytes)."""
     size = path.stat().st_size
-    if size > MAX_BYTES:
-        wrong(path, f"it is {size / 1e6:.0f} MB long, and 4 MB is the most", code="511")
+    if size > most:
+        text = f"it is {size / 1e6:.0f} MB long, and {most / 1e6:.0f} MB is the most"
+        wrong(path, text, code="511")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
