@@ -60,7 +60,7 @@ class RawTable:
 
 
 def read_cells(path: Path, *, scores: bool = True) -> RawTable:
-    """Return the cells of a CSV file, row by row: it may be larger than the memory.
+    """Return the cells of a CSV file, which is read row by row: its text is never held whole.
 
     Args:
         path: the file.
