@@ -5,6 +5,7 @@ import pytest
 
 from saccade.reporting.folder import read_history, read_metrics, read_recipe, read_run, read_split
 from saccade.runtime.errors import ArtefactError
+from saccade.training.history import History
 
 
 def test_a_folder_without_run_json_is_no_run_folder(tmp_path: Path) -> None:
@@ -53,6 +54,21 @@ def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text('{"event":"epo\n{"event":"note"}\n')
     with pytest.raises(ArtefactError, match="line 1 is not JSON"):
         read_history(tmp_path)
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85"])
+def test_only_a_newline_ends_a_line_of_the_history(tmp_path: Path, odd: str) -> None:
+    history = History(tmp_path / "history.jsonl")
+    history.add("note", sentence=f"the class 'a{odd}b' is rare")
+    history.add("note", sentence="after it")
+    assert read_history(tmp_path) == (history.events, "")
+
+
+def test_a_last_line_cut_within_a_letter_is_dropped_where_a_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes('{"event": "note"}\n{"sentence": "ä"}'.encode()[:-3])
+    assert History(path).events == [{"event": "note"}]
+    assert path.read_text() == '{"event": "note"}\n'
 
 
 def test_a_metric_that_is_null_is_not_a_number(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.scores import from_json
 from saccade.runtime.errors import ArtefactError
 from saccade.runtime.store import decode_name
+from saccade.training.history import read_events
 
 FORMAT_VERSION = 1
 
@@ -103,20 +104,12 @@ def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:
     path = folder / "history.jsonl"
     if not path.is_file():
         return [], ""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    events: list[dict[str, Any]] = []
-    for number, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
-        try:
-            event = json.loads(text)
-        except ValueError as error:
-            if number == len(lines):
-                return events, f"The last line of history.jsonl (line {number}) breaks off."
-            raise _damaged(path, f"line {number} is not JSON") from error
-        if isinstance(event, dict):
-            events.append(event)
-    return events, ""
+    events, broken = read_events(path)
+    number = len(events) + 1
+    if len(broken) > 1:
+        raise _damaged(path, f"line {number} is not JSON")
+    told = f"The last line of history.jsonl (line {number}) breaks off." if broken else ""
+    return events, told
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:

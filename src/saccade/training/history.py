@@ -53,11 +53,24 @@ class History:
 
 
 def read_history(path: Path) -> list[Event]:
-    """Return the events of a history file, without a last line that is not whole."""
+    """Return the events of a history file, up to the first line that is not whole."""
+    return read_events(path)[0]
+
+
+def read_events(path: Path) -> tuple[list[Event], list[str]]:
+    """Return the events of a history file, and its lines from the first on that is no event.
+
+    Only a newline ends a line: the other characters that can end one stand in names as they are.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.split("\n") if line.strip()]
     events: list[Event] = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for number, line in enumerate(lines):
         try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return events
+            event = json.loads(line)
+        except ValueError:
+            return events, lines[number:]
+        if not isinstance(event, dict):
+            return events, lines[number:]
+        events.append(event)
+    return events, []
