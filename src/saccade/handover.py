@@ -1,8 +1,12 @@
 """What a run hands over: the model with its proofs and its card."""
 
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from saccade.data.catalog import Catalog
+from saccade.data.decode import Unreadable
 from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import Metrics
@@ -12,6 +16,7 @@ from saccade.models.inference import predict_logits
 from saccade.models.network import Network
 from saccade.reporting import card
 from saccade.run import Ledger
+from saccade.runtime.errors import DataError
 from saccade.runtime.store import write_text
 from saccade.training.history import read_history
 
@@ -78,7 +83,7 @@ def keep_model(
             task=lesson.task,
             preprocess=lesson.cache.preprocess,
             provenance=provenance,
-            golden=_golden(lesson, net, part="train" if table is None else "test"),
+            golden=golden_pictures(lesson, net, part="train" if table is None else "test"),
             trust=trust,
         )
     finally:
@@ -92,24 +97,49 @@ def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics) -> str:
     return card.card_text(ledger.facts, lesson.task, metrics, events=events)
 
 
-def _golden(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:
+def golden_pictures(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:
     """Return a few pictures with what the network says of them, of different classes if it can.
 
     They are of the test part only once the test is over: which class they are is its answer.
+    A picture that changed or went since the scan is passed over, for the network saw it otherwise.
     """
     rows = lesson.split.rows(part) or lesson.split.rows("train")
     small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
-    by_label: dict[str, int] = {}
-    for row in small:
-        by_label.setdefault(lesson.catalog.labels[row], row)
-    first = set(by_label.values())
-    chosen = [*by_label.values(), *(row for row in small if row not in first)][:MAX_GOLDEN]
-    logits_NK = predict_logits(net, lesson.cache, chosen)
+    contents = dict(itertools.islice(_read_again(lesson.catalog, small), MAX_GOLDEN))
+    if not contents:
+        return []
+    logits_NK = predict_logits(net, lesson.cache, list(contents))
     return [
         bundle.GoldenPicture(
             name=Path(lesson.catalog.paths[row]).name,
-            content=lesson.catalog.read(row),
+            content=content,
             logits=tuple(map(float, logits)),
         )
-        for row, logits in zip(chosen, logits_NK, strict=True)
+        for (row, content), logits in zip(contents.items(), logits_NK, strict=True)
     ]
+
+
+def _read_again(catalog: Catalog, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield rows with their contents as scanned: the first of each label, then the others."""
+    seen: set[str] = set()
+    left = []
+    for row in rows:
+        if catalog.labels[row] in seen:
+            left.append(row)
+            continue
+        content = _same_content(catalog, row)
+        if content:
+            seen.add(catalog.labels[row])
+            yield row, content
+    for row in left:
+        content = _same_content(catalog, row)
+        if content:
+            yield row, content
+
+
+def _same_content(catalog: Catalog, row: int) -> bytes:
+    """Return a picture's bytes as they were scanned; none where they changed or went."""
+    try:
+        return catalog.read_again(row)
+    except (DataError, Unreadable):
+        return b""
