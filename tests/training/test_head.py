@@ -10,6 +10,7 @@ from saccade.data.task import Task
 from saccade.training import convex
 from saccade.training import head as head_module
 from saccade.training.head import Head, fit_head, out_of_fold
+from saccade.training.probe import group_folds
 
 DIGITS = Task(kind="multiclass", classes=tuple("0123456789"))
 
@@ -230,3 +231,84 @@ def test_features_that_may_be_lost_give_the_same_head_and_only_they_are(
     np.testing.assert_array_equal(lost.weight_KD, kept.weight_KD)
     np.testing.assert_array_equal(many, as_given)
     assert not np.array_equal(own, many)
+
+
+# --- groups -----------------------------------------------------------------------------------
+
+TWO = Task(kind="binary", classes=("a", "b"))
+
+
+def bursts(
+    num: int, each: int, *, seed: int, apart: float = 1.2
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return features, answers and groups of pictures that are all but equal within a group."""
+    rng = np.random.default_rng(seed)
+    answers = np.arange(num) % 2
+    centres = rng.normal(size=(num, 60))
+    centres[:, 0] += apart * answers
+    rows = np.repeat(np.arange(num), each)
+    features = centres[rows] + rng.normal(scale=0.05, size=(len(rows), 60))
+    return features, answers[rows], [f"burst{row}" for row in rows]
+
+
+def test_the_penalty_is_chosen_for_groups_that_are_new() -> None:
+    """A head that was judged by the rest of each burst once knew the bursts by heart."""
+    x, y, groups = bursts(40, 15, seed=0)
+    new_x, new_y, _ = bursts(400, 1, seed=1)
+
+    def loss(head: Head) -> float:
+        return float(log_loss(new_y, TWO.scores(logits(head, new_x))))
+
+    fixed = [fit_head(x, y, task=TWO, seed=0, penalties=[p]) for p in head_module.PENALTIES]
+    head = fit_head(x, y, task=TWO, seed=0, folds_N=group_folds(groups, y, task=TWO, seed=0))
+    assert loss(head) < 1.1 * min(map(loss, fixed))
+    assert loss(fit_head(x, y, task=TWO, seed=0)) > 1.3 * loss(head)  # negative control
+
+
+def test_where_no_picture_has_a_group_no_folds_are_dealt_by_group() -> None:
+    y = np.arange(100) % 2
+    assert group_folds([""] * 100, y, task=TWO, seed=0) is None
+    assert group_folds(None, y, task=TWO, seed=0) is None
+
+
+def test_the_pictures_that_a_penalty_is_chosen_by_keep_groups_whole_and_in_one_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 200)
+    _, y, groups = bursts(60, 10, seed=0)
+    folds_N = group_folds(groups, y, task=TWO, seed=0)
+    assert folds_N is not None
+    assert 150 <= (folds_N >= 0).sum() <= 250
+    assert set(folds_N) == {-1, 0, 1, 2, 3, 4}
+    for start in range(0, 600, 10):
+        assert len(set(folds_N[start : start + 10])) == 1
+
+
+def test_of_too_few_groups_no_penalty_is_chosen() -> None:
+    x, y, groups = bursts(6, 20, seed=0)
+    head = fit_head(x, y, task=TWO, seed=0, folds_N=group_folds(groups, y, task=TWO, seed=0))
+    assert head.candidates == ((head.penalty, 0.0),)
+    assert head.penalty == pytest.approx(head_module.UNCHOSEN)
+
+
+def test_a_class_that_is_one_group_has_no_say_for_no_head_could_know_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Judged by heads that never saw it, it would ask for a stiff one, though the others differ."""
+    x, y, groups = bursts(40, 15, seed=0, apart=8.0)
+    task = Task(kind="multiclass", classes=("a", "b", "one"))
+    lone = np.random.default_rng(2).normal(size=(60, 60)) + 1.0
+    x, y, groups = np.concatenate([x, lone]), np.append(y, [2] * 60), [*groups, *["lone"] * 60]
+    folds_N = group_folds(groups, y, task=task, seed=0)
+    head = fit_head(x, y, task=task, seed=0, folds_N=folds_N)
+    monkeypatch.setattr(head_module, "_can_be_judged", lambda *_: slice(None))  # negative control
+    assert fit_head(x, y, task=task, seed=0, folds_N=folds_N).penalty > 50 * head.penalty
+
+
+def test_where_each_class_is_one_group_no_penalty_is_chosen() -> None:
+    y = np.repeat(np.arange(10), 12)
+    x = np.random.default_rng(0).normal(size=(120, 20)) + np.eye(10, 20)[y] * 5
+    folds_N = group_folds([f"g{own}" for own in y], y, task=DIGITS, seed=0)
+    head = fit_head(x, y, task=DIGITS, seed=0, folds_N=folds_N)
+    assert head.penalty == pytest.approx(head_module.UNCHOSEN)
+    assert (logits(head, x).argmax(axis=1) == y).all()

@@ -1,9 +1,11 @@
 """Row C2: a ladder stopped anywhere and gone on with ends as one that was never stopped."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -409,6 +411,29 @@ def test_stages_without_room_for_their_answers_learn_from_pictures(
     monkeypatch.setattr(frozen, "free_bytes", lambda _folder: 2_000_000)
     found = lessons.climb(CLIMB.replace(epochs=1), cache_folder=Path("unused"))
     assert [rung["cached"] for rung in found.rungs][:2] == [True, False]
+
+
+def test_the_penalty_of_the_head_is_chosen_with_groups_in_one_fold(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds: list[np.ndarray] = []
+    honest = learn.fit_head
+
+    def spied(*args: Any, folds_N: np.ndarray, **kwargs: Any) -> Any:
+        folds.append(folds_N)
+        return honest(*args, folds_N=folds_N, **kwargs)
+
+    monkeypatch.setattr(learn, "fit_head", spied)
+    own = lessons.material
+    groups = ["" if row % 5 == 4 else f"burst{row // 5}" for row in range(len(own.targets))]
+    grouped = dataclasses.replace(own, groups=groups)
+    monkeypatch.setattr(Lessons, "material", grouped)
+    lessons.climb(CLIMB.replace(unfreeze="0"))
+    fold_of = dict(zip(own.train_rows, folds[0].tolist(), strict=True))
+    named = [groups[row] for row in own.train_rows if groups[row]]
+    pairs = {(groups[row], fold) for row, fold in fold_of.items() if groups[row]}
+    assert len(set(named)) == len(pairs) < len(named)
+    assert set(fold_of.values()) == {0, 1, 2, 3, 4}
 
 
 def test_the_solved_head_is_written_into_the_network(lessons: Lessons) -> None:

@@ -9,7 +9,7 @@ from saccade.insight.evidence import Evidence, NotPossible
 from saccade.training.head import fit_head
 from saccade.training.nested_heads import MOST_AXES
 from saccade.training.objective import class_weights_of
-from saccade.training.probe import PENALTIES, Sample, draw_sample
+from saccade.training.probe import PENALTIES, Sample, draw_sample, group_folds
 
 MOST_NUMBERS = 20_000_000
 """Pictures × axes × outputs of a pool; where there are more, the pool is a sample."""
@@ -64,6 +64,7 @@ def known_penalty(evidence: Evidence) -> float:
     rows = evidence.rows("train")
     few = rows[:: -(-len(rows) // NUM_FOR_PENALTY)]  # ordered by folder, so of all classes
     taught = evidence.targets[few]
+    groups = [evidence.split.groups[row] for row in few]
     return fit_head(
         evidence.features[few],
         taught,
@@ -73,6 +74,7 @@ def known_penalty(evidence: Evidence) -> float:
             taught, task=evidence.task, kind=evidence.recipe.class_weights
         ),
         penalties=PENALTIES,
+        folds_N=group_folds(groups, taught, task=evidence.task, seed=evidence.recipe.seed),
     ).penalty
 
 

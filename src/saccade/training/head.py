@@ -5,6 +5,7 @@ in seconds, with its penalty chosen by cross-validation inside the training part
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from saccade.data.stratify import strata
 from saccade.data.task import Task
 from saccade.runtime.machine import num_cores
 from saccade.runtime.seeds import generator
@@ -29,6 +31,7 @@ NO_MORE_TO_GAIN = 1e-3
 that. Where classes lie apart it falls for ever, and takes ever longer to."""
 MOST_TO_CHOOSE_BY = 5_000
 """Pictures that the penalty is chosen by; the head is fitted on all of them."""
+ALL = slice(None)
 LARGE = 30_000_000
 """Pictures × features × outputs from which a second thread is worth its keep. Below, a busy second
 core costs far more than an idle one saves: 680 × 1280 × 5 took 32 s instead of 1.3 s beside one
@@ -53,6 +56,7 @@ def fit_head(
     seed: int,
     class_weights: np.ndarray | None = None,
     penalties: Sequence[float] = PENALTIES,
+    folds_N: np.ndarray | None = None,
     overwrite_features: bool = False,
 ) -> Head:
     """Return the head that generalises best among the penalties, fitted on all rows.
@@ -68,6 +72,8 @@ def fit_head(
         seed: decides the folds.
         class_weights: one weight a class (multi-class, binary), mean 1; None = all 1.
         penalties: λ to try, any order; with one, nothing is cross-validated.
+        folds_N: the fold of each picture, as `probe.group_folds` deals them where pictures belong
+            together: 0 to `NUM_FOLDS` - 1; -1 = no say in the penalty. None = each is alone.
         overwrite_features: whether the features may be lost; spares a copy of many.
     """
     wanted_NK = wanted_outputs(targets, task)
@@ -75,7 +81,7 @@ def fit_head(
     threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
     with threadpool_limits(threads, user_api="blas"):
         rotated = rotate(features_ND, overwrite=overwrite_features)
-        return _fit(rotated, targets, task, seed, wanted_NK, weights_N, penalties)
+        return _fit(rotated, targets, task, seed, wanted_NK, weights_N, penalties, folds_N)
 
 
 def out_of_fold(
@@ -118,15 +124,18 @@ def _fit(
     wanted_NK: np.ndarray,
     weights_N: np.ndarray,
     penalties: Sequence[float],
+    folds_N: np.ndarray | None,
 ) -> Head:
     order = sorted(penalties, reverse=True)  # from stiff to loose: each starts from the last
     start = no_start(rotated, wanted_NK)
     best = min(order, key=lambda own: abs(math.log(own / UNCHOSEN)))
     tried, losses = [best], [0.0]
-    if len(order) > 1 and len(targets) >= 2 * NUM_FOLDS:
-        few = _even_share(targets, seed)
-        light, folds_N = rotated.of(few).lighter(), _folds(targets[few], seed)
-        found = _cross_validate(light, wanted_NK[few], weights_N[few], folds_N, task, order)
+    few, folds_M, judged_M = _to_choose_by(targets, task, seed, folds_N)
+    if len(order) > 1 and len(folds_M) >= 2 * NUM_FOLDS and np.any(judged_M):
+        light = rotated.of(few).lighter()
+        found = _cross_validate(
+            light, wanted_NK[few], weights_N[few], folds_M, task, order, judged_N=judged_M
+        )
         tried, losses = order, found.losses
         best = order[int(np.argmin(losses))]
         start = rotated.in_own_axes(found.solution, light)
@@ -172,11 +181,15 @@ def _cross_validate(
     folds_N: np.ndarray,
     task: Task,
     order: Sequence[float],
+    *,
+    judged_N: np.ndarray | slice = ALL,
 ) -> _CrossValidated:
     """Try each penalty, until the held-out loss has risen twice in a row or is next to nothing.
 
-    The folds are solved side by side; each comes to the same bits on any number of threads.
+    The folds are solved side by side; each comes to the same bits on any number of threads. The
+    loss is that of the pictures in `judged_N`.
     """
+    judged_weights = weights_N[judged_N]
     inside = [rotated.of(folds_N != fold) for fold in range(NUM_FOLDS)]
     starts: list[Solution | None] = [None] * NUM_FOLDS
     losses: list[float] = []
@@ -196,7 +209,7 @@ def _cross_validate(
                 held = rotated.coordinates_NR[folds_N == fold]
                 logits_NK[folds_N == fold] = held @ coefficients_RK.astype(held.dtype) + bias_K
             all_N = row_losses(logits_NK, wanted_NK, task)[0]
-            losses.append(float(all_N @ weights_N) / len(weights_N))
+            losses.append(float(all_N[judged_N] @ judged_weights) / len(judged_weights))
             if losses[-1] == min(losses):
                 best_NK = logits_NK.copy()
                 best = (
@@ -208,6 +221,33 @@ def _cross_validate(
             if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
                 break
     return _CrossValidated(losses=losses, logits_NK=best_NK, solution=best)
+
+
+def _to_choose_by(
+    targets: np.ndarray, task: Task, seed: int, folds_N: np.ndarray | None
+) -> tuple[np.ndarray | slice, np.ndarray, np.ndarray | slice]:
+    """Return the rows that choose the penalty, the fold of each, and which of them are judged."""
+    if folds_N is None:
+        few = _even_share(targets, seed)
+        return few, _folds(targets[few], seed), ALL
+    rows = np.flatnonzero(folds_N >= 0)
+    return rows, folds_N[rows], _can_be_judged(targets[rows], folds_N[rows], task)
+
+
+def _can_be_judged(targets: np.ndarray, folds_N: np.ndarray, task: Task) -> np.ndarray:
+    """Say of each row whether the heads that it is held out from have seen its class, or labels.
+
+    A class whose pictures are one group lies in one fold. The surer the head, the worse it answers
+    to them, so they would ask for the stiffest penalty, whatever suits the other classes.
+    """
+    if task.kind == "regression":
+        return np.ones(len(targets), np.bool_)
+    own_strata = strata(task, targets)
+    folds_of: defaultdict[int, set[int]] = defaultdict(set)
+    for own, fold in zip(own_strata, folds_N.tolist(), strict=True):
+        for stratum in own:
+            folds_of[stratum].add(fold)
+    return np.array([all(len(folds_of[one]) > 1 for one in own) for own in own_strata], np.bool_)
 
 
 def _even_share(targets: np.ndarray, seed: int) -> np.ndarray | slice:

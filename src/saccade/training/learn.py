@@ -19,6 +19,7 @@ from saccade.training.ladder import climb
 from saccade.training.material import Material
 from saccade.training.objective import class_weights_of, judge
 from saccade.training.plan import PlannedRung, first_depths
+from saccade.training.probe import group_folds
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
 
@@ -194,12 +195,14 @@ def _solve_head(
     begun = time.perf_counter()
     surroundings.progress.start("solve the head")
     targets = material.targets[material.train_rows]
+    groups = material.groups_of(material.train_rows)
     head = fit_head(
         frozen.features(material.train_rows),
         targets,
         task=material.task,
         seed=recipe.seed,
         class_weights=class_weights_of(targets, task=material.task, kind=recipe.class_weights),
+        folds_N=group_folds(groups, targets, task=material.task, seed=recipe.seed),
         overwrite_features=True,
     )
     set_head(network, head)

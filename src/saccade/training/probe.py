@@ -107,6 +107,33 @@ def draw_sample(
     )
 
 
+def group_folds(
+    groups: Sequence[str] | None, targets: np.ndarray, *, task: Task, seed: int
+) -> np.ndarray | None:
+    """Return a fold for each picture, by which a head's penalty is chosen; None without groups.
+
+    Pictures of a group lie in one fold: else a head is judged by pictures all but equal to those
+    that it learned from, and the loosest penalty wins. Of very many pictures some groups, or some
+    pictures of large ones, are dealt out; the others have -1. So have all where the groups are too
+    few to choose by.
+
+    Args:
+        groups: of each picture; "" = alone. None = each is.
+        targets: of the same pictures.
+        task: says what the strata are.
+        seed: decides the folds.
+    """
+    if groups is None or not any(groups):
+        return None
+    num = len(groups)
+    most = head.MOST_TO_CHOOSE_BY
+    sample = draw_sample(range(num), targets, groups, task=task, num=most, seed=seed)
+    folds_N = np.full(num, -1, np.int64)
+    if sample is not None:
+        folds_N[list(sample.rows)] = sample.folds_N
+    return folds_N
+
+
 def _thinned(units: Sequence[Sequence[int]], num: int) -> list[list[int]]:
     """Return the units with about `num` places in all, one at least of each.
 
