@@ -190,6 +190,14 @@ def _without_left_out(lesson: Lesson, scanned: Catalog) -> Lesson:
     )
 
 
+def on_canvases_of(lesson: Lesson, pixels: PixelStore, *, progress: Progress) -> Lesson:
+    """Return the lesson with the canvases of another store; its parts, looks and copies stay."""
+    fill(pixels, lesson.catalog, progress=progress, threads=lesson.recipe.threads)
+    cache = pixels.finish(lesson.catalog)
+    progress.close()
+    return dataclasses.replace(lesson, cache=cache)
+
+
 def scan_for(
     recipe: Recipe,
     data: str | Path,

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from saccade.data.unpacking import fill
-from saccade.lesson import Lesson
+from saccade.lesson import Lesson, on_canvases_of
 from saccade.models.candidates import Entrant, Field
 from saccade.runtime import device
 from saccade.runtime.budget import Budget
@@ -70,13 +69,11 @@ def race(
     own.note(History(folder / "history.jsonl", keep=0))
     recipe = lesson.recipe.replace(model=winner.name)
     write_recipe(folder / "recipe.toml", recipe)
-    cache = lesson.cache
-    if winner.preprocess != cache.preprocess:
+    lesson = dataclasses.replace(lesson, recipe=recipe)
+    if winner.preprocess != lesson.cache.preprocess:
         store = stack.enter_context(winner.store(progress))
-        fill(store, lesson.catalog, progress=progress, threads=recipe.threads)
-        cache = store.finish(lesson.catalog)
-        progress.close()
-    return winner.entrant, dataclasses.replace(lesson, recipe=recipe, cache=cache)
+        lesson = on_canvases_of(lesson, store, progress=progress)
+    return winner.entrant, lesson
 
 
 def num_settled_events(path: Path) -> int:

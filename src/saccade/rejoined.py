@@ -3,8 +3,10 @@
 Parts are drawn before a network is asked anything. What it finds alike beyond them is laid side by
 side as any candidates are (`insight.neighbours`): copies, and pictures of one scene. With
 `--group auto` they come into the earliest of their parts, before the network learns. Without it
-they stay: then the parts follow from data and seed alone, so that runs of different networks have
-the same test part, and what leaks is a severe finding.
+they stay, and what leaks is a severe finding. Then the parts follow from the data, the seed and
+the near copies that are seen on the canvases. Networks with the same canvas (size, crop, `--fit`)
+have the same test part; others have it too where their canvases show the same near copies, and
+else may have quite another one.
 
 Which pictures move does not depend on what they are, but that no class may lose its last picture of
 a part. The answers of the test part stay under seal.

@@ -74,9 +74,8 @@ def rewrite_report(folder: str | Path, *, progress: Progress | None = None) -> P
                 lesson = look(recipe, recipe.data, pixels, progress=progress or Progress())
             except DataError:
                 lesson = None
-            split = facts["split"]
-            known = split.get("fingerprint_as_drawn") or split["fingerprint"]
-            if lesson is not None and lesson.fingerprint != known:
+            known = facts["data"].get("fingerprint")  # their parts are those of split.csv
+            if lesson is not None and lesson.catalog.fingerprint != known:
                 lesson = None
             return _noted(write_report(run.folder, lesson))
     return _noted(write_report(run.folder, lesson))

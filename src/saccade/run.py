@@ -1,6 +1,7 @@
 """The folder that holds all of a run: reading it, and writing it step by step."""
 
 import contextlib
+import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from saccade.data import leases
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import read_csv
@@ -16,7 +18,7 @@ from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run, read_split
 from saccade.runtime import machine
 from saccade.runtime.errors import UsageError
-from saccade.runtime.store import sha256, write_json
+from saccade.runtime.store import disk_error, sha256, write_json
 
 TO_EDIT = ("suspects.csv", "review.csv")  # labels are put right in them (docs/suspects.md)
 PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
@@ -103,40 +105,94 @@ def groups_beside(table: Path, paths: Sequence[str]) -> tuple[str, ...] | None:
     return groups if any(groups) else None
 
 
+def check_new(output: str | Path | None) -> None:
+    """Check that there is nothing yet where a run is to be written.
+
+    Raises:
+        UsageError: there is (E240).
+    """
+    if output is not None and Path(output).exists():
+        raise _exists(Path(output))
+
+
 def new_folder(output: str | Path | None, *, data: str) -> Path:
-    """Return a folder for a new run that does not exist yet.
+    """Make and return the folder of a new run: ours, for nobody can have made it before.
 
     Without `output`: runs/<name of the data>, numbered where that is taken.
 
     Raises:
         UsageError: `output` exists (E240).
+        ResourceError: it cannot be made (E401).
     """
     if output is not None:
-        path = Path(output)
-        if path.exists():
-            raise UsageError(
-                "The output folder exists already; a run never overwrites anything.",
-                code="240",
-                where=str(path),
-                fix="choose another --output, or remove that folder first",
-            )
-        return path
+        if not _made(Path(output)):
+            raise _exists(Path(output))
+        return Path(output)
     stem = Path(data).resolve().name.removesuffix(Path(data).suffix) or "data"
-    path = Path("runs") / stem
-    number = 2
-    while path.exists():
-        path = Path("runs") / f"{stem}-{number}"
+    path, number = Path("runs") / stem, 1
+    while not _made(path):
         number += 1
+        path = Path("runs") / f"{stem}-{number}"
     return path
 
 
-class Ledger:
-    """Writes run.json anew at each step, so that a crash leaves what was known by then."""
+def _made(path: Path) -> bool:
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise disk_error(error, path) from error
+    return True
 
-    def __init__(self, folder: Path, *, facts: dict[str, Any] | None = None) -> None:
-        self.folder = folder
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(
+        "The output folder exists already; a run never overwrites anything.",
+        code="240",
+        where=str(path),
+        fix="choose another --output, or remove that folder first",
+    )
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Be the only process that writes this run, until the block or the process ends.
+
+    The system keeps the lock, on the folder itself, so that a kill leaves nothing to clean up.
+    Where a file system has no such locks, as some network ones, there is none.
+
+    Raises:
+        UsageError: another process is inside (E242).
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        free = True
+        with contextlib.suppress(OSError):
+            free = leases.try_lock(handle)
+        if not free:
+            raise UsageError(
+                "Another process is at work on this run.",
+                code="242",
+                where=str(folder),
+                fix="wait until it has ended, or stop it",
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+class Ledger:
+    """Writes run.json anew at each step, so that a crash leaves what was known by then.
+
+    Its `folder` is set once there is one: pictures are looked at before.
+    """
+
+    folder: Path
+
+    def __init__(self) -> None:
         self.begun = time.monotonic()
-        self.facts: dict[str, Any] = facts or {
+        self.facts: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "state": "running",
             "saccade": metadata.version("saccade"),

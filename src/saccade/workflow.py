@@ -4,22 +4,31 @@ import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saccade.data import audit
-from saccade.data.catalog import Catalog
+from saccade.data.catalog import Catalog, Finding
 from saccade.data.folders import no_such_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import examine
-from saccade.lesson import Lesson, data_facts, look, split_facts, told, write_split
+from saccade.lesson import (
+    Lesson,
+    data_facts,
+    look,
+    on_canvases_of,
+    split_facts,
+    told,
+    write_split,
+)
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.prefetch import decoding_beside
-from saccade.run import Ledger, Run, new_folder, open_run
+from saccade.run import Ledger, Run, alone_in, check_new, new_folder, open_run
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
@@ -64,8 +73,8 @@ def train(
     recipe = (recipe or Recipe()).replace(data=place)
     if recipe.corrections and not Path(recipe.corrections).is_file():
         raise no_such_place(Path(recipe.corrections))
-    folder = new_folder(output, data=place)
-    return _go(folder, recipe, data, progress=progress or Progress(), begun=begun)
+    check_new(output)
+    return _go(recipe, data, output=output, progress=progress or Progress(), begun=begun)
 
 
 def resume(
@@ -76,45 +85,54 @@ def resume(
     The final weights are those of a run that was never stopped. A budget begins anew.
 
     Raises:
-        UsageError: it is finished already (E241).
+        UsageError: it is finished already (E241), or another process is at work on it (E242).
         DataError: the pictures, labels or parts are not what they were (E346).
     """
     run = open_run(folder)
-    if run.state == "finished":
-        raise UsageError(
-            "This run is finished; there is nothing to resume.",
-            code="241",
-            where=str(run.folder),
-            fix=f"read its report.html, or train again with --config {run.folder / 'recipe.toml'}",
-        )
-    remove_halves(run.folder)
-    recipe = read_recipe(run.folder / "recipe.toml")
-    return _go(
-        run.folder, recipe, recipe.data, progress=progress or Progress(), begun=begun, before=run
-    )
+    with alone_in(run.folder):
+        if run.state == "finished":
+            path = run.folder / "recipe.toml"
+            raise UsageError(
+                "This run is finished; there is nothing to resume.",
+                code="241",
+                where=str(run.folder),
+                fix=f"read its report.html, or train again with --config {path}",
+            )
+        remove_halves(run.folder)
+        recipe = read_recipe(run.folder / "recipe.toml")
+        return _go(recipe, recipe.data, before=run, progress=progress or Progress(), begun=begun)
 
 
 def _go(
-    folder: Path,
     recipe: Recipe,
     data: str | Path | Catalog,
     *,
     progress: Progress,
     begun: float | None,
+    output: str | Path | None = None,
     before: Run | None = None,
 ) -> Run:
     machine.keep_pages()
     budget = Budget(
         seconds=parse_seconds(recipe.budget), begun=time.monotonic() if begun is None else begun
     )
-    ledger = Ledger(folder)
+    ledger = Ledger()
     with ExitStack() as stack:
-        deadline = budget.begun + SHARE_TO_LOOK * budget.seconds
-        prepared, lesson = _look_and_prepare(recipe, data, stack, ledger, progress, deadline)
-        lesson = _shortened(lesson, prepared, data, stack, budget, progress)
+        prepared, lesson = _look_and_prepare(
+            recipe, data, stack, ledger, progress, budget, before=before
+        )
         _check_same(lesson, before)
         parts = before.facts.get("split", {}).get("fingerprint", "") if before else ""
-        _open(ledger, lesson, progress, parts_before=parts)
+        findings = _findings(lesson, progress)
+        if before is not None:
+            ledger.folder = before.folder
+        else:
+            ledger.folder = new_folder(output, data=recipe.data)
+            stack.enter_context(alone_in(ledger.folder))
+        _open(ledger, lesson, findings, progress, parts_before=parts)
+        if lesson.cache.preprocess != prepared.preprocess:
+            store = _store(lesson.recipe, prepared.preprocess, stack, progress)
+            lesson = on_canvases_of(lesson, store, progress=progress)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
             from saccade.preparing import raced  # noqa: PLC0415 - loaded beside the scan
@@ -126,7 +144,7 @@ def _go(
         except BaseException as error:
             _close_early(ledger, error)
             raise
-    return Run(folder=folder)
+    return Run(folder=ledger.folder)
 
 
 def _look_and_prepare(
@@ -135,13 +153,17 @@ def _look_and_prepare(
     stack: ExitStack,
     ledger: Ledger,
     progress: Progress,
-    deadline: float,
+    budget: Budget,
+    *,
+    before: Run | None,
 ) -> tuple["Prepared", Lesson]:
     """Return what is known of network and data; they are looked at side by side.
 
     Importing torch and timm takes seconds in which the second core would be idle, so pictures
-    are decoded meanwhile, for networks whose input is known beforehand.
+    are decoded meanwhile, for networks whose input is known beforehand. A run that goes on looks
+    at the pictures that it began with, however long that takes now, and on the same canvases.
     """
+    deadline = math.inf if before else budget.begun + SHARE_TO_LOOK * budget.seconds
     fit: Any = recipe.fit
     preprocess = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
     wanted = None if isinstance(data, Catalog) else preprocess
@@ -155,11 +177,23 @@ def _look_and_prepare(
     # What is decoded by now is quickly looked at, whatever the time.
     deadline = max(deadline, time.monotonic() + GRACE * (deadline - ledger.begun))
     with ledger.timed("scan"):
-        lesson = _look(recipe, data, prepared.preprocess, stack, progress, deadline=deadline)
+        canvas = _canvas_of(before) or prepared.preprocess
+        lesson = _look(recipe, data, canvas, stack, progress, deadline=deadline)
     if not prepared.field.is_race:  # `auto` has a name now
         own = lesson.recipe.replace(model=prepared.field.entrants[0].name)
         lesson = dataclasses.replace(lesson, recipe=own)
+    if before is None:
+        lesson = _shortened(lesson, prepared, data, stack, budget, progress)
     return prepared, lesson
+
+
+def _canvas_of(before: Run | None) -> Preprocess | None:
+    """Return the canvases on which a run's parts were drawn; a race may have come to others.
+
+    Which pictures show the same is seen on them, so on others the parts could be others.
+    """
+    fields = before.facts.get("split", {}).get("canvas") if before else None
+    return Preprocess.from_dict(fields) if fields else None
 
 
 def _shortened(
@@ -199,11 +233,16 @@ def _look(
     *,
     deadline: float = math.inf,
 ) -> Lesson:
-    pixels = PixelStore(
-        preprocess, folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
-    )
-    store = stack.enter_context(pixels)
+    store = _store(recipe, preprocess, stack, progress)
     return look(recipe, data, store, progress=progress, deadline=deadline)
+
+
+def _store(
+    recipe: Recipe, preprocess: Preprocess, stack: ExitStack, progress: Progress
+) -> PixelStore:
+    return stack.enter_context(
+        PixelStore(preprocess, folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress)
+    )
 
 
 def _check_same(lesson: Lesson, before: Run | None) -> None:
@@ -218,8 +257,12 @@ def _check_same(lesson: Lesson, before: Run | None) -> None:
         )
 
 
-def _open(ledger: Ledger, lesson: Lesson, progress: Progress, *, parts_before: str) -> None:
-    """Create the run folder, once it is known that the data can be learned from."""
+def _findings(lesson: Lesson, progress: Progress) -> list[Finding]:
+    """Return what a person should know of the data, once it is known that they can be learned from.
+
+    Raises:
+        DataError: something is severe, with `--strict` (E360).
+    """
     findings = audit.look(
         lesson.catalog, lesson.task, lesson.split, looks=lesson.looks, twins=lesson.twins
     )
@@ -228,16 +271,29 @@ def _open(ledger: Ledger, lesson: Lesson, progress: Progress, *, parts_before: s
         found = (*findings, *trust.findings)
         severe = [own.sentence for own in found if own.severity == "severe"]
         audit.refuse_severe(severe, place=lesson.catalog.place)
+    return findings
+
+
+def _open(
+    ledger: Ledger,
+    lesson: Lesson,
+    findings: Sequence[Finding],
+    progress: Progress,
+    *,
+    parts_before: str,
+) -> None:
+    """Write what a run begins with; run.json last, for with it a run can be gone on with."""
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
     ledger.facts["data"]["fingerprint"] = lesson.catalog.fingerprint
     ledger.facts["split"] = {
         **split_facts(lesson),  # other ones where features move a picture
         "fingerprint_as_drawn": lesson.fingerprint,
+        "canvas": lesson.cache.preprocess.as_dict(),
         **({"fingerprint": parts_before} if parts_before else {}),  # until features are known again
     }
-    ledger.write("running")
     write_recipe(ledger.folder / "recipe.toml", lesson.recipe)
     write_split(ledger.folder / "split.csv", lesson.catalog, lesson.split)
+    ledger.write("running")
     for sentence in told(lesson, findings):
         progress.say(sentence)
 

@@ -55,7 +55,7 @@ def living(root: Path) -> dict[str, list[str]]:
     found = {}
     for path in sorted((root / LEASES).glob("*")):
         with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
-            if _try_lock(file.fileno()):
+            if try_lock(file.fileno()):
                 path.unlink(missing_ok=True)
             else:
                 found[path.name] = file.read().splitlines()
@@ -82,9 +82,9 @@ def alone(path: Path, *, on_wait: Callable[[], None], deadline: float = math.inf
     """
     with path.open("a") as file:
         end = min(time.monotonic() + PATIENCE_SECONDS, deadline)
-        if not _try_lock(file.fileno()):
+        if not try_lock(file.fileno()):
             on_wait()
-            while not _try_lock(file.fileno()) and time.monotonic() < end:
+            while not try_lock(file.fileno()) and time.monotonic() < end:
                 time.sleep(_LOOK_SECONDS)
         try:
             yield
@@ -92,7 +92,8 @@ def alone(path: Path, *, on_wait: Callable[[], None], deadline: float = math.inf
             path.unlink(missing_ok=True)
 
 
-def _try_lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
+    """Lock an open file, or folder, until it is closed; False where another process has done so."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
