@@ -59,7 +59,8 @@ def train(
 
     Args:
         data: a folder or table as in `scan`, or a catalogue that was scanned before.
-        recipe: every choice; its `data` field is taken from `data`.
+        recipe: every choice; its `data` field is taken from `data`, and what a catalogue was
+            scanned with (columns, classes left out, links, a limit) from the catalogue.
         output: folder to write, which must not exist; None = runs/<name of the data>.
         progress: is told how far it is.
         begun: when the budget began, on the monotonic clock; None = now.
@@ -74,7 +75,28 @@ def train(
     if recipe.corrections and not Path(recipe.corrections).is_file():
         raise no_such_place(Path(recipe.corrections))
     check_new(output)
-    return _go(recipe, data, output=output, progress=progress or Progress(), begun=begun)
+    progress = progress or Progress()
+    if isinstance(data, Catalog):
+        recipe = _as_scanned(recipe, data, progress)
+    return _go(recipe, data, output=output, progress=progress, begun=begun)
+
+
+def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
+    """Return the recipe by which the same catalogue is scanned again, as far as there is one."""
+    choices = dataclasses.asdict(catalog.choices)
+    seed = choices.pop("seed")
+    if seed != recipe.seed and any(own.reason == "limit" for own in catalog.skipped):
+        progress.say(
+            f"The catalogue's pictures were drawn with seed {seed}, and the recipe has seed "
+            f"{recipe.seed}: it would draw others, so this run can be neither resumed nor repeated "
+            "by its recipe.toml."
+        )
+    column = choices["group_column"]
+    if not column:
+        del choices["group_column"]  # one that the recipe names is missed when groups are looked at
+    elif recipe.group == column:
+        recipe = recipe.replace(group="")
+    return recipe.replace(**choices)
 
 
 def resume(
@@ -257,7 +279,7 @@ def _check_same(lesson: Lesson, before: Run | None) -> None:
         )
 
 
-def _findings(lesson: Lesson, progress: Progress) -> list[Finding]:
+def _findings(lesson: Lesson, progress: Progress) -> tuple[Finding, ...]:
     """Return what a person should know of the data, once it is known that they can be learned from.
 
     Raises:

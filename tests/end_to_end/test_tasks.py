@@ -9,6 +9,10 @@ from PIL import Image
 from tests.conftest import shape_picture
 
 import saccade
+from saccade.data.sampling import Limit
+from saccade.runtime.errors import UsageError
+from saccade.runtime.progress import Progress
+from saccade.training.recipe_file import read_recipe
 
 QUICK = saccade.Recipe(model="cnn", img_size=16, widths=(8, 16), epochs=25, hflip=0, lr=5e-3)
 
@@ -95,6 +99,73 @@ def test_a_catalogue_that_was_scanned_gives_the_run_of_its_folder(
     assert (first.folder / "predictions.csv").read_bytes() == (
         second.folder / "predictions.csv"
     ).read_bytes()
+
+
+def test_the_recipe_of_a_catalogue_says_how_it_was_scanned(tmp_path: Path) -> None:
+    """Scanned again without, another column would be the label, and 'c' another class."""
+    names = write_pictures(tmp_path, 48)
+    rows: list[list[object]] = [
+        [name, "xy"[number % 2], "abc"[number // 2 % 3], f"p{number // 2}"]
+        for number, name in enumerate(names)
+    ]
+    table = write_csv(tmp_path / "t.csv", ["file", "label", "dx", "patient"], rows)
+    catalog = saccade.scan(
+        table,
+        label_column="dx",
+        group_column="patient",
+        exclude=["c"],
+        limit=Limit(num=28),
+        follow_links=True,
+    )
+    asked = QUICK.replace(epochs=1, label_column="label", limit=7)  # which the scan knew nothing of
+    run = saccade.train(catalog, asked, output=tmp_path / "run")
+    recipe = read_recipe(run.folder / "recipe.toml")
+    assert (recipe.label_column, recipe.group_column) == ("dx", "patient")
+    assert (recipe.exclude, recipe.limit, recipe.follow_links) == (("c",), 28, True)
+    again = saccade.train(table, recipe, output=tmp_path / "again")
+    tables = [(own.folder / "predictions.csv").read_bytes() for own in (run, again)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("group", ["patient", r"(\d)\.png", "auto"])
+def test_a_group_of_the_recipe_and_the_column_of_a_catalogue_agree_or_are_told_apart(
+    tmp_path: Path, group: str
+) -> None:
+    names = write_pictures(tmp_path, 48)
+    rows: list[list[object]] = [
+        [name, "xy"[number % 2], f"p{number // 2}"] for number, name in enumerate(names)
+    ]
+    table = write_csv(tmp_path / "t.csv", ["file", "label", "patient"], rows)
+    catalog = saccade.scan(table, group_column="patient")
+    recipe = QUICK.replace(epochs=1, group=group, image_column="", label_column="label")
+    if group != "patient":
+        with pytest.raises(UsageError, match="Groups were asked for twice"):
+            saccade.train(catalog, recipe, output=tmp_path / "run")
+        return
+    run = saccade.train(catalog, recipe, output=tmp_path / "run")
+    written = read_recipe(run.folder / "recipe.toml")
+    assert (written.group, written.group_column) == ("", "patient")
+
+
+def test_a_sample_that_another_seed_drew_is_said_to_be_no_part_of_the_recipe(
+    image_folder, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    class Told(Progress):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    catalog = saccade.scan(image_folder(2, 12), limit=Limit(num=16, seed=5))
+    recipe = QUICK.replace(epochs=1)
+    saccade.train(catalog, recipe, output=tmp_path / "run", progress=Told())
+    assert said[0] == (
+        "The catalogue's pictures were drawn with seed 5, and the recipe has seed 0: it would draw "
+        "others, so this run can be neither resumed nor repeated by its recipe.toml."
+    )
+    said.clear()
+    saccade.train(catalog, recipe.replace(seed=5), output=tmp_path / "other", progress=Told())
+    assert not any("drawn with seed" in sentence for sentence in said)
 
 
 def test_a_picture_that_changed_since_the_scan_stops_the_run(image_folder, tmp_path: Path) -> None:

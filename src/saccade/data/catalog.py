@@ -82,6 +82,20 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a scan was asked for beside the place, by the names that a recipe has for it."""
+
+    image_column: str = ""
+    label_column: str = ""
+    split_column: str = ""
+    group_column: str = ""
+    exclude: tuple[str, ...] = ()
+    follow_links: bool = False
+    limit: int = 0  # pictures; 0 = all
+    seed: int = 0  # decides which, where they are not all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """A row per readable picture; columns of equal length N, in the order of the paths.
 
@@ -110,6 +124,7 @@ class Catalog:
     num_looked_at: int = 0  # files that were opened, readable or not
     lost_labels: tuple[str, ...] = ()  # all pictures looked at and none could be read, sorted
     undrawn_labels: tuple[str, ...] = ()  # no picture here, and not all looked at, sorted
+    choices: Choices = Choices()
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
 
     def __len__(self) -> int:

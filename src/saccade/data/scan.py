@@ -12,7 +12,7 @@ import numpy as np
 
 from saccade.data import decode
 from saccade.data.ahead import in_order
-from saccade.data.catalog import Catalog, Facts, Finding, Listing, Skipped
+from saccade.data.catalog import Catalog, Choices, Facts, Finding, Listing, Skipped
 from saccade.data.listing import list_data, without_classes
 from saccade.data.manifests import ColumnNames
 from saccade.data.pixel_store import PixelStore
@@ -121,7 +121,17 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     )
     listing = without_classes(listing, exclude)
     seen = _look_at_all(listing, pixels=pixels, limit=limit, progress=progress, threads=threads)
-    return _catalog(listing, seen)
+    choices = Choices(
+        image_column=image_column,
+        label_column=label_column,
+        split_column=split_column,
+        group_column=group_column,
+        exclude=tuple(exclude),
+        follow_links=follow_links,
+        limit=limit.num,
+        seed=limit.seed,
+    )
+    return _catalog(listing, seen, choices)
 
 
 def _look_at_all(
@@ -203,7 +213,7 @@ def _num_missing(order: Sequence[int], listing: Listing, pixels: PixelStore) -> 
     return len(new)
 
 
-def _catalog(listing: Listing, seen: _Seen) -> Catalog:
+def _catalog(listing: Listing, seen: _Seen, choices: Choices) -> Catalog:
     used = [n for n in range(len(listing.candidates)) if n not in seen.skipped]
     skipped = tuple(sorted((*listing.skipped, *seen.skipped.values()), key=lambda own: own.path))
     if not used:
@@ -236,6 +246,7 @@ def _catalog(listing: Listing, seen: _Seen) -> Catalog:
         label_name=listing.label_name,
         lost_labels=tuple(sorted(absent - undrawn)),
         undrawn_labels=tuple(sorted(undrawn)),
+        choices=choices,
     )
 
 

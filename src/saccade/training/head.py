@@ -131,7 +131,7 @@ def _fit(
     best = min(order, key=lambda own: abs(math.log(own / UNCHOSEN)))
     tried, losses = [best], [0.0]
     few, folds_M, judged_M = _to_choose_by(targets, task, seed, folds_N)
-    if len(order) > 1 and len(folds_M) >= 2 * NUM_FOLDS and np.any(judged_M):
+    if len(order) > 1 and len(folds_M) >= 2 * NUM_FOLDS:
         light = rotated.of(few).lighter()
         found = _cross_validate(
             light, wanted_NK[few], weights_N[few], folds_M, task, order, judged_N=judged_M
@@ -231,7 +231,10 @@ def _to_choose_by(
         few = _even_share(targets, seed)
         return few, _folds(targets[few], seed), ALL
     rows = np.flatnonzero(folds_N >= 0)
-    return rows, folds_N[rows], _can_be_judged(targets[rows], folds_N[rows], task)
+    judged_M = _can_be_judged(targets[rows], folds_N[rows], task)
+    if not judged_M.any():
+        rows, judged_M = rows[:0], judged_M[:0]
+    return rows, folds_N[rows], judged_M
 
 
 def _can_be_judged(targets: np.ndarray, folds_N: np.ndarray, task: Task) -> np.ndarray:
