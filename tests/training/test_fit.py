@@ -206,6 +206,24 @@ def test_one_bad_step_goes_back_and_on_at_a_tenth_of_the_rate(
     assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
 
 
+@pytest.mark.parametrize("opt", ["sgd", "adamw"])
+def test_a_bad_step_after_a_stop_in_its_epoch_goes_back_to_the_start_of_the_epoch_too(
+    lesson_for, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opt: str
+) -> None:
+    recipe, path = SMALL.replace(opt=opt), tmp_path / "checkpoint.safetensors"
+    results = []
+    for stopped in (False, True):
+        with monkeypatch.context() as patch:
+            poison_once(patch, at_call=8)  # epoch 2, step 4; a stop comes after its step 2
+            if stopped:
+                results.append(resumed(lesson_for, recipe, path, stop_after=7))
+                continue
+            net, material = lesson_for(recipe)
+            fit(net, material, recipe=recipe, pretrained=False, surroundings=surroundings())
+            results.append(weights_of(net))
+    assert_same(*results)
+
+
 def test_bad_numbers_for_the_second_time_end_learning_with_the_best_epoch(
     lesson_for, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Everything that training needs to go on as if it had never stopped, in one file."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class Checkpoint:
     best: State
     optimizer: State  # "<position of the parameter>.<name>"
     start: State = field(default_factory=dict)  # what a rung of the ladder began with
+    good: State = field(default_factory=dict)  # the network at the start of an epoch under way,
+    good_optimizer: State = field(default_factory=dict)  # and the optimiser
     counters: dict[str, Any]  # epoch, step, best score, stale epochs, …
 
     def write(self, path: Path) -> None:
@@ -41,6 +43,8 @@ class Checkpoint:
             ("best", self.best),
             ("optimizer", self.optimizer),
             ("start", self.start),
+            ("good", self.good),
+            ("good_optimizer", self.good_optimizer),
         )
 
 
@@ -60,17 +64,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
             where=str(path),
             fix="train again; the run folder can be removed",
         ) from error
-    states: dict[str, State] = {"network": {}, "best": {}, "optimizer": {}, "start": {}}
+    states: dict[str, State] = {
+        own.name: {} for own in fields(Checkpoint) if own.name != "counters"
+    }
     for name, value in table.items():
         part, _, rest = name.partition(".")
         states[part][rest] = value
-    return Checkpoint(
-        network=states["network"],
-        best=states["best"],
-        optimizer=states["optimizer"],
-        start=states["start"],
-        counters=counters,
-    )
+    return Checkpoint(**states, counters=counters)
 
 
 @late_dynamo.spared()

@@ -194,6 +194,7 @@ class _Loop:
         self.recipe, self.pretrained = recipe, pretrained
         self.around, self.device = surroundings, surroundings.device
         self.num = len(material.train_rows)
+        self._good: tuple[State, State] | None = None  # network and optimiser before this epoch
         self._kept_at = time.monotonic()
         self._deadline = self._kept_at + seconds
         self.steps_per_epoch = steps_of(self.num, recipe.batch_size)
@@ -217,6 +218,8 @@ class _Loop:
         if resume is not None:
             self.network.load_state_dict(resume.network)
             restore_optimizer(self.optimizer, resume.optimizer)
+            if resume.good:
+                self._good = (resume.good, resume.good_optimizer)
             counters = dict(resume.counters)
             best = counters.pop("best")
             del counters["events"]
@@ -234,11 +237,13 @@ class _Loop:
     def run_epoch(self, standing: _Standing, *, total_steps: int) -> bool:
         """Train, judge and note one epoch; False where the user asked to stop within it."""
         begun = time.perf_counter()
-        good = (_copy(self.network.state_dict()), optimizer_state(self.optimizer))
-        at = (standing.step, standing.loss_sum, standing.pictures, dict(standing.norms))
+        if self._good is None:
+            self._good = (_copy(self.network.state_dict()), optimizer_state(self.optimizer))
+        good = self._good
         try:
             finished = self._steps(standing, total_steps)
         except NotFinite as error:
+            self._good = None
             if standing.cut < 1 and self.rung is not None:
                 standing.failed = f"{error.what} twice"
                 return True
@@ -249,12 +254,13 @@ class _Loop:
                 standing.ended = f"{error.what} at a tenth of the rate too; the best one is kept"
                 standing.epoch += 1
                 return True
-            self._roll_back(standing, good, at, error)
+            self._roll_back(standing, good, error)
             return True
         if standing.failed:
             return True
         if not finished:
             return False
+        self._good = None
         judgement = self._judge()
         self._note(standing, judgement, seconds=time.perf_counter() - begun)
         standing.epoch, standing.step = standing.epoch + 1, 0
@@ -339,17 +345,11 @@ class _Loop:
         mean = {name: norm / self.steps_per_epoch for name, norm in standing.norms.items()}
         self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
 
-    def _roll_back(
-        self,
-        standing: _Standing,
-        good: tuple[State, State],
-        at: tuple[int, float, int, dict[str, float]],
-        error: NotFinite,
-    ) -> None:
-        """Return to the last weights known to be good, and go on at a tenth of the rate."""
+    def _roll_back(self, standing: _Standing, good: tuple[State, State], error: NotFinite) -> None:
+        """Return to the start of the epoch, and go on at a tenth of the rate."""
         self.network.load_state_dict(good[0])
         restore_optimizer(self.optimizer, good[1])
-        standing.step, standing.loss_sum, standing.pictures, standing.norms = at
+        standing.step, standing.loss_sum, standing.pictures, standing.norms = 0, 0.0, 0, {}
         standing.cut = RATE_CUT
         sentence = (
             f"{error.what} in epoch {error.epoch}, step {error.step + 1}; "
@@ -363,7 +363,7 @@ class _Loop:
             return
         self.around.history.sync()
         counters: dict[str, Any] = {name: getattr(standing, name) for name in _KEPT}
-        best = standing.best
+        best, (good, good_optimizer) = standing.best, self._good or ({}, {})
         counters["events"] = len(self.around.history.events)
         counters["best"] = best and {"loss": best.loss, "score": best.score, "name": best.name}
         Checkpoint(
@@ -371,6 +371,8 @@ class _Loop:
             best=standing.best_state,
             optimizer=optimizer_state(self.optimizer),
             start=self.rung.start if self.rung else {},
+            good=good,
+            good_optimizer=good_optimizer,
             counters=counters | (self.rung.counters if self.rung else {}),
         ).write(self.around.checkpoint_path)
         self._kept_at = time.monotonic()
