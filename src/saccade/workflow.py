@@ -152,14 +152,14 @@ def _go(
             ledger.folder = new_folder(output, data=recipe.data)
             stack.enter_context(alone_in(ledger.folder))
         _open(ledger, lesson, findings, progress, parts_before=parts)
-        if lesson.cache.preprocess != prepared.preprocess:
-            store = _store(lesson.recipe, prepared.preprocess, stack, progress)
-            lesson = on_canvases_of(lesson, store, progress=progress)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
             from saccade.preparing import raced  # noqa: PLC0415 - loaded beside the scan
             from saccade.road import Road  # noqa: PLC0415
 
+            if lesson.cache.preprocess != prepared.preprocess:
+                store = _store(lesson.recipe, prepared.preprocess, stack, progress)
+                lesson = on_canvases_of(lesson, store, progress=progress)
             if prepared.field.is_race:
                 lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
             Road(ledger, lesson, prepared, progress, budget, parts_before=parts).go()

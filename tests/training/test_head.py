@@ -301,7 +301,8 @@ def test_a_class_that_is_one_group_has_no_say_for_no_head_could_know_it(
     x, y, groups = np.concatenate([x, lone]), np.append(y, [2] * 60), [*groups, *["lone"] * 60]
     folds_N = group_folds(groups, y, task=task, seed=0)
     head = fit_head(x, y, task=task, seed=0, folds_N=folds_N)
-    monkeypatch.setattr(head_module, "_can_be_judged", lambda *_: slice(None))  # negative control
+    everyone = np.ones(len(y), np.bool_)  # negative control
+    monkeypatch.setattr(head_module, "_can_be_judged", lambda *_: everyone)
     assert fit_head(x, y, task=task, seed=0, folds_N=folds_N).penalty > 50 * head.penalty
 
 
