@@ -12,7 +12,7 @@ from tests.insight.clouds import DIGITS, FEW_DIGITS, clouds, digits, evidence_of
 from saccade.data.task import Task
 from saccade.insight import learning_curve, subsets
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.pool import draw_pool, known_penalty
+from saccade.insight.pool import KnownPenalty, draw_pool, known_penalty
 from saccade.training.nested_heads import growing_heads, prepare
 
 
@@ -65,8 +65,8 @@ def test_without_a_history_the_penalty_is_chosen_on_the_training_part(of_digits:
     features = of_digits.features.copy()
     features[rows] = np.nan
     blind = dataclasses.replace(of_digits, features_ND=features, history=())
-    assert known_penalty(blind) in {0.01, 0.1, 1.0, 10.0}
-    assert known_penalty(of_digits) == 0.01  # that of the run's own head
+    assert known_penalty(blind).value in {0.01, 0.1, 1.0, 10.0}
+    assert known_penalty(of_digits).at(10) == 0.01  # that of the run's own head
 
 
 def test_the_heads_are_those_of_scikit_learn() -> None:
@@ -187,7 +187,9 @@ def _held(
         rows = np.random.default_rng(seed).permutation(1797)[: int(1797 * share)]
         evidence = evidence_of(x[rows], y[rows], DIGITS, parts=["train"] * len(rows))
         evidence = dataclasses.replace(evidence, recipe=evidence.recipe.replace(seed=seed))
-        found = subsets.judge_subsets(evidence, draw_pool(evidence), penalty=0.01)
+        found = subsets.judge_subsets(
+            evidence, draw_pool(evidence), penalty=KnownPenalty(value=0.01, num=n)
+        )
         curve = learning_curve.pooled_curve(found, seed=seed)
         gain = curve.gain(base, more=n - base)
         score = curve.at(n)

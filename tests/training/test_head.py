@@ -185,7 +185,7 @@ def test_an_even_share_has_as_many_of_each_class_as_it_should(
     monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 20_000)
     y = np.repeat([0, 1, 2], [30_000, 12_000, 3_000])
     share = y[head_module._even_share(y, 0)]
-    assert np.bincount(share).tolist() == [10_000, 4_000, 1_000]
+    assert np.bincount(share).tolist() == [13_000, 5_200, 1_300]
     assert head_module._even_share(y[:20_000], 0) == slice(None)
 
 
@@ -233,6 +233,30 @@ def test_features_that_may_be_lost_give_the_same_head_and_only_they_are(
     assert not np.array_equal(own, many)
 
 
+def test_of_many_pictures_the_penalty_that_few_chose_is_made_less_by_their_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Chosen by 500 of 6,000 it would hold the head back that the others could teach."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(scale=0.2, size=(4, 60))
+    y, new_y = np.arange(6_000) % 4, np.arange(8_000) % 4
+    x, new_x = (centres[own] + rng.normal(size=(len(own), 60)) for own in (y, new_y))
+    task = Task(kind="multiclass", classes=("a", "b", "c", "d"))
+
+    def loss(penalty: float) -> float:
+        head = fit_head(x, y, task=task, seed=0, penalties=[penalty])
+        return float(log_loss(new_y, task.scores(logits(head, new_x))))
+
+    monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 500)
+    head = fit_head(x, y, task=task, seed=0)
+    assert head.share == pytest.approx(500 / 6_000, rel=0.05)
+    chosen = min(head.candidates, key=lambda own: own[1])[0]
+    assert head.penalty == chosen
+    as_chosen = head.penalty / head.share
+    assert any(own == pytest.approx(as_chosen) for own in head_module.PENALTIES)
+    assert loss(head.penalty) < loss(as_chosen) - 0.01
+
+
 # --- groups -----------------------------------------------------------------------------------
 
 TWO = Task(kind="binary", classes=("a", "b"))
@@ -260,7 +284,7 @@ def test_the_penalty_is_chosen_for_groups_that_are_new() -> None:
         return float(log_loss(new_y, TWO.scores(logits(head, new_x))))
 
     fixed = [fit_head(x, y, task=TWO, seed=0, penalties=[p]) for p in head_module.PENALTIES]
-    head = fit_head(x, y, task=TWO, seed=0, folds_N=group_folds(groups, y, task=TWO, seed=0))
+    head = fit_head(x, y, task=TWO, seed=0, folds=group_folds(groups, y, task=TWO, seed=0))
     assert loss(head) < 1.1 * min(map(loss, fixed))
     assert loss(fit_head(x, y, task=TWO, seed=0)) > 1.3 * loss(head)  # negative control
 
@@ -276,17 +300,18 @@ def test_the_pictures_that_a_penalty_is_chosen_by_keep_groups_whole_and_in_one_f
 ) -> None:
     monkeypatch.setattr(head_module, "MOST_TO_CHOOSE_BY", 200)
     _, y, groups = bursts(60, 10, seed=0)
-    folds_N = group_folds(groups, y, task=TWO, seed=0)
-    assert folds_N is not None
-    assert 150 <= (folds_N >= 0).sum() <= 250
-    assert set(folds_N) == {-1, 0, 1, 2, 3, 4}
+    folds = group_folds(groups, y, task=TWO, seed=0)
+    assert folds is not None
+    assert 150 <= (folds.of_N >= 0).sum() <= 250
+    assert set(folds.of_N) == {-1, 0, 1, 2, 3, 4}
     for start in range(0, 600, 10):
-        assert len(set(folds_N[start : start + 10])) == 1
+        assert len(set(folds.of_N[start : start + 10])) == 1
+    assert folds.share == (folds.of_N[::10] >= 0).sum() / 60
 
 
 def test_of_too_few_groups_no_penalty_is_chosen() -> None:
     x, y, groups = bursts(6, 20, seed=0)
-    head = fit_head(x, y, task=TWO, seed=0, folds_N=group_folds(groups, y, task=TWO, seed=0))
+    head = fit_head(x, y, task=TWO, seed=0, folds=group_folds(groups, y, task=TWO, seed=0))
     assert head.candidates == ((head.penalty, 0.0),)
     assert head.penalty == pytest.approx(head_module.UNCHOSEN)
 
@@ -299,17 +324,17 @@ def test_a_class_that_is_one_group_has_no_say_for_no_head_could_know_it(
     task = Task(kind="multiclass", classes=("a", "b", "one"))
     lone = np.random.default_rng(2).normal(size=(60, 60)) + 1.0
     x, y, groups = np.concatenate([x, lone]), np.append(y, [2] * 60), [*groups, *["lone"] * 60]
-    folds_N = group_folds(groups, y, task=task, seed=0)
-    head = fit_head(x, y, task=task, seed=0, folds_N=folds_N)
+    folds = group_folds(groups, y, task=task, seed=0)
+    head = fit_head(x, y, task=task, seed=0, folds=folds)
     everyone = np.ones(len(y), np.bool_)  # negative control
     monkeypatch.setattr(head_module, "_can_be_judged", lambda *_: everyone)
-    assert fit_head(x, y, task=task, seed=0, folds_N=folds_N).penalty > 50 * head.penalty
+    assert fit_head(x, y, task=task, seed=0, folds=folds).penalty > 50 * head.penalty
 
 
 def test_where_each_class_is_one_group_no_penalty_is_chosen() -> None:
     y = np.repeat(np.arange(10), 12)
     x = np.random.default_rng(0).normal(size=(120, 20)) + np.eye(10, 20)[y] * 5
-    folds_N = group_folds([f"g{own}" for own in y], y, task=DIGITS, seed=0)
-    head = fit_head(x, y, task=DIGITS, seed=0, folds_N=folds_N)
+    folds = group_folds([f"g{own}" for own in y], y, task=DIGITS, seed=0)
+    head = fit_head(x, y, task=DIGITS, seed=0, folds=folds)
     assert head.penalty == pytest.approx(head_module.UNCHOSEN)
     assert (logits(head, x).argmax(axis=1) == y).all()

@@ -22,6 +22,7 @@ from saccade.models.inference import predict_logits
 from saccade.training import fit as fit_module
 from saccade.training import ladder, learn
 from saccade.training.checkpoint import read_checkpoint
+from saccade.training.head import Folds
 from saccade.training.history import History
 from saccade.training.recipe import Recipe
 
@@ -416,12 +417,12 @@ def test_stages_without_room_for_their_answers_learn_from_pictures(
 def test_the_penalty_of_the_head_is_chosen_with_groups_in_one_fold(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folds: list[np.ndarray] = []
+    dealt: list[np.ndarray] = []
     honest = learn.fit_head
 
-    def spied(*args: Any, folds_N: np.ndarray, **kwargs: Any) -> Any:
-        folds.append(folds_N)
-        return honest(*args, folds_N=folds_N, **kwargs)
+    def spied(*args: Any, folds: Folds, **kwargs: Any) -> Any:
+        dealt.append(folds.of_N)
+        return honest(*args, folds=folds, **kwargs)
 
     monkeypatch.setattr(learn, "fit_head", spied)
     own = lessons.material
@@ -429,7 +430,7 @@ def test_the_penalty_of_the_head_is_chosen_with_groups_in_one_fold(
     grouped = dataclasses.replace(own, groups=groups)
     monkeypatch.setattr(Lessons, "material", grouped)
     lessons.climb(CLIMB.replace(unfreeze="0"))
-    fold_of = dict(zip(own.train_rows, folds[0].tolist(), strict=True))
+    fold_of = dict(zip(own.train_rows, dealt[0].tolist(), strict=True))
     named = [groups[row] for row in own.train_rows if groups[row]]
     pairs = {(groups[row], fold) for row, fold in fold_of.items() if groups[row]}
     assert len(set(named)) == len(pairs) < len(named)

@@ -10,7 +10,7 @@ from saccade.data.stratify import strata
 from saccade.evaluation.intervals import grouping
 from saccade.evaluation.tally import Tally, answers_of, blank_answers, difference, mean_of, tally
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.pool import draw_pool, known_penalty
+from saccade.insight.pool import KnownPenalty, draw_pool, known_penalty
 from saccade.training.head import NUM_FOLDS
 from saccade.training.nested_heads import Ground, growing_heads, prepare
 from saccade.training.objective import class_weights_of
@@ -68,7 +68,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged(
-    evidence: Evidence, sample: Sample, ground: Ground, penalty: float, *, keep_groups: bool
+    evidence: Evidence, sample: Sample, ground: Ground, penalty: KnownPenalty, *, keep_groups: bool
 ) -> Tally:
     """Return how right the heads are, each picture judged by some that learned without it."""
     task = evidence.task
@@ -90,7 +90,11 @@ def _judged(
             judged = np.flatnonzero(dealt.folds_N == fold)
             learned = np.flatnonzero(dealt.folds_N != fold)
             (logits_VK,) = growing_heads(
-                ground, learned, [len(learned)], ground.at(judged), penalties=[penalty]
+                ground,
+                learned,
+                [len(learned)],
+                ground.at(judged),
+                penalties=[penalty.at(len(learned))],
             )
             said[judged] = answers_of(logits_VK, task)
         found.append(tally(sample.targets_N, said, task))

@@ -1,6 +1,7 @@
 """The pictures that probes may learn from and be judged on: never those of the test part."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,19 +54,36 @@ def head_event(evidence: Evidence) -> Mapping[str, Any] | None:
     return heads[-1] if heads else None
 
 
-def known_penalty(evidence: Evidence) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPenalty:
+    """A penalty that was chosen, and by how many pictures."""
+
+    value: float
+    num: int
+
+    def at(self, num: int) -> float:
+        """Return it for a head on so many pictures: less by as much as they are more (`fit_head`).
+
+        >>> KnownPenalty(value=0.1, num=500).at(200), KnownPenalty(value=0.1, num=500).at(1000)
+        (0.1, 0.05)
+        """
+        return self.value * min(1.0, self.num / max(num, 1))
+
+
+def known_penalty(evidence: Evidence) -> KnownPenalty:
     """Return the penalty of the run's own head; where none was solved, one for its training part.
 
     Either is chosen by cross-validation within the training part: no test picture has a say.
     """
-    solved = head_event(evidence)
+    solved, rows = head_event(evidence), evidence.rows("train")
     if solved is not None:
-        return float(solved["penalty"])
-    rows = evidence.rows("train")
+        share = float(solved.get("share", 1.0))
+        value = float(solved["penalty"]) / share
+        return KnownPenalty(value=value, num=round(share * len(rows)))
     few = rows[:: -(-len(rows) // NUM_FOR_PENALTY)]  # ordered by folder, so of all classes
     taught = evidence.targets[few]
     groups = [evidence.split.groups[row] for row in few]
-    return fit_head(
+    penalty = fit_head(
         evidence.features[few],
         taught,
         task=evidence.task,
@@ -74,8 +92,9 @@ def known_penalty(evidence: Evidence) -> float:
             taught, task=evidence.task, kind=evidence.recipe.class_weights
         ),
         penalties=PENALTIES,
-        folds_N=group_folds(groups, taught, task=evidence.task, seed=evidence.recipe.seed),
+        folds=group_folds(groups, taught, task=evidence.task, seed=evidence.recipe.seed),
     ).penalty
+    return KnownPenalty(value=penalty, num=len(few))
 
 
 def units_of(groups: tuple[str, ...], places: np.ndarray) -> list[list[int]]:

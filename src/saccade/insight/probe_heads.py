@@ -54,6 +54,6 @@ def _solved(evidence: Evidence, views: list[np.ndarray], rows: np.ndarray) -> An
         class_weights=class_weights_of(
             targets, task=evidence.task, kind=evidence.recipe.class_weights
         ),
-        penalties=(known_penalty(evidence),),
+        penalties=(known_penalty(evidence).at(len(rows)),),
     )
     return lambda features_BD: np.asarray(features_BD @ head.weight_KD.T + head.bias_K)

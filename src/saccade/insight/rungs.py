@@ -167,7 +167,7 @@ def _solved(evidence: Evidence, test: np.ndarray) -> np.ndarray:
         np.arange(len(rows)),
         [len(rows)],
         ground.placed(features_ND[test]),
-        penalties=[known_penalty(evidence)],
+        penalties=[known_penalty(evidence).at(len(rows))],
     )
     return logits_TK
 

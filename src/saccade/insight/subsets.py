@@ -15,7 +15,7 @@ from saccade.evaluation.intervals import Grouping, grouping
 from saccade.evaluation.learning_curve import Answers, sizes_of, spread_order
 from saccade.evaluation.tally import Tally, answers_of, blank_answers
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.pool import units_of
+from saccade.insight.pool import KnownPenalty, units_of
 from saccade.runtime.machine import num_cores
 from saccade.runtime.seeds import generator
 from saccade.training.nested_heads import growing_heads, prepare
@@ -68,13 +68,13 @@ class Subsets:
         )
 
 
-def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: float) -> Subsets:
+def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: KnownPenalty) -> Subsets:
     """Return what heads on subsets of the other folds say of the pictures of a fold.
 
     Args:
         evidence: with frozen features.
         sample: the pictures, dealt out to folds.
-        penalty: of all heads.
+        penalty: of all heads, each for its number of pictures.
 
     Raises:
         NotPossible: the smallest useful subset is nearly all there is, or the time is up.
@@ -100,7 +100,7 @@ def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: float) -> Subs
             _order(sample, task, fold, repeat, seed=evidence.recipe.seed),
             own_sizes,
             ground.at(np.flatnonzero(folds_N == fold)),
-            penalties=[penalty] * len(own_sizes),
+            penalties=[penalty.at(size) for size in own_sizes],
         )
 
     jobs = list(itertools.product(range(used), range(REPEATS)))

@@ -202,7 +202,7 @@ def _solve_head(
         task=material.task,
         seed=recipe.seed,
         class_weights=class_weights_of(targets, task=material.task, kind=recipe.class_weights),
-        folds_N=group_folds(groups, targets, task=material.task, seed=recipe.seed),
+        folds=group_folds(groups, targets, task=material.task, seed=recipe.seed),
         overwrite_features=True,
     )
     set_head(network, head)
@@ -211,6 +211,7 @@ def _solve_head(
     surroundings.history.add(
         "head",
         penalty=head.penalty,
+        share=head.share,
         candidates=_candidates(head.candidates),
         validation_score=judgement.score,
         validation_loss=judgement.loss,

@@ -109,7 +109,7 @@ def draw_sample(
 
 def group_folds(
     groups: Sequence[str] | None, targets: np.ndarray, *, task: Task, seed: int
-) -> np.ndarray | None:
+) -> head.Folds | None:
     """Return a fold for each picture, by which a head's penalty is chosen; None without groups.
 
     Pictures of a group lie in one fold: else a head is judged by pictures all but equal to those
@@ -128,10 +128,11 @@ def group_folds(
     num = len(groups)
     most = head.MOST_TO_CHOOSE_BY
     sample = draw_sample(range(num), targets, groups, task=task, num=most, seed=seed)
-    folds_N = np.full(num, -1, np.int64)
+    folds_N, share = np.full(num, -1, np.int64), 1.0
     if sample is not None:
         folds_N[list(sample.rows)] = sample.folds_N
-    return folds_N
+        share = len(_units(sample.groups)) / len(_units(groups))
+    return head.Folds(of_N=folds_N, share=share)
 
 
 def _thinned(units: Sequence[Sequence[int]], num: int) -> list[list[int]]:
