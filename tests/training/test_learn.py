@@ -443,7 +443,9 @@ def test_the_solved_head_is_written_into_the_network(lessons: Lessons) -> None:
     network = lessons.network()
     weight = np.arange(24, dtype=np.float32).reshape(6, 4)
     bias = np.arange(6, dtype=np.float32)
-    learn.set_head(network, Head(weight_KD=weight, bias_K=bias, penalty=1.0, candidates=()))
+    learn.set_head(
+        network, Head(weight_KD=weight, bias_K=bias, penalty=1.0, candidates=(), share=1.0)
+    )
     assert torch.equal(network.classifier.weight, torch.from_numpy(weight))
     assert torch.equal(network.classifier.bias, torch.from_numpy(bias))
 
