@@ -165,3 +165,63 @@ class TestGroups:
                 covered[key] += one.low <= 0.8 <= one.high
         assert covered["grouped"] >= 0.93 * 400
         assert covered["naive"] < 0.91 * 400  # the control: without groups it is too narrow
+
+    def test_one_more_mistake_does_not_make_an_interval_much_narrower(self) -> None:
+        """Ten groups of 40: one mistake of 400 shows little of how alike a group's pictures are."""
+        names, hits = [str(i // 40) for i in range(400)], np.ones(400)
+        kept, lows = grouping(names, num_rows=400), []
+        for mistakes in range(3):
+            hits[:mistakes] = 0
+            lows.append(grouped_ratio(hits, np.ones(400), kept).low)
+        assert lows[0] == pytest.approx(0.640, abs=1e-3)
+        assert max(lows) < 0.8  # once 0.983 with one mistake
+
+    @pytest.mark.parametrize(
+        ("num", "size", "rare", "bad"),
+        [(10, 40, 0.1, 0.5), (20, 20, 0.05, 0.5), (40, 10, 0.05, 0.3)],
+    )
+    def test_rare_bad_groups_are_covered(
+        self, num: int, size: int, rare: float, bad: float
+    ) -> None:
+        rng, held = np.random.default_rng(0), 0
+        kept = grouping([str(i // size) for i in range(num * size)], num_rows=num * size)
+        for _ in range(300):
+            share = np.where(rng.random(num) < rare, bad, 0.997)
+            hits = (rng.random(num * size) < np.repeat(share, size)).astype(float)
+            found = grouped_ratio(hits, np.ones(num * size), kept)
+            held += found.low <= (1 - rare) * 0.997 + rare * bad <= found.high
+        assert held >= 0.95 * 300  # once 72 to 89 %
+
+    def test_groups_without_a_trial_tell_nothing(self) -> None:
+        """A class in 3 of 40 patients: as if the other 37 had not been there."""
+        names = [f"patient {row // 5}" for row in range(200)]
+        trials = (np.arange(200) < 15).astype(np.float64)
+        hits = trials * (np.arange(200) % 4 > 0)
+        found = grouped_ratio(hits, trials, grouping(names, num_rows=200))
+        assert found.method == "wilson-jackknife of 3 groups"
+        assert found == grouped_ratio(hits[:15], trials[:15], grouping(names[:15], num_rows=15))
+
+    def test_trials_of_different_groups_are_independent(self) -> None:
+        """One picture of the class in each patient."""
+        trials = np.tile([1.0, 0.0, 0.0], 30)
+        hits = trials * (np.arange(90) >= 9)
+        kept = grouping([str(row // 3) for row in range(90)], num_rows=90)
+        assert grouped_ratio(hits, trials, kept) == wilson(27, 30)
+
+    @pytest.mark.parametrize("num", [2, 3, 5])
+    def test_shares_of_few_groups_are_covered(self, num: int) -> None:
+        """Of 40 groups of 20 only some have the class; each group's own share is Beta(2.8, 1.2)."""
+        rng, held = np.random.default_rng(0), 0
+        kept = grouping([str(row // 20) for row in range(800)], num_rows=800)
+        trials = (np.arange(800) < 20 * num).astype(float)
+        for _ in range(300):
+            own = (rng.random(800) < np.repeat(rng.beta(2.8, 1.2, size=40), 20)) * trials
+            found = grouped_ratio(own, trials, kept)
+            held += found.low <= 0.7 <= found.high
+        assert held >= 0.93 * 300  # once 77, 82 and 88 %
+
+    def test_a_group_that_has_most_rows_decides_nearly_alone(self) -> None:
+        """All right, 91 of 100 by one group: no more than a single trial or two are known."""
+        names = ["one"] * 91 + list("abcdefghi")
+        found = grouped_ratio(np.ones(100), np.ones(100), grouping(names, num_rows=100))
+        assert found.low < wilson(2, 2).low

@@ -78,6 +78,19 @@ def test_groups_widen_the_interval() -> None:
     assert kept.high - kept.low > 1.5 * (free.high - free.low)
 
 
+@pytest.mark.parametrize("task", [TWO, LABELS])
+def test_one_mistake_in_one_group_shows_little_of_the_others(task: Task) -> None:
+    """Ten groups of 40; of the mean of two networks, and of sets of labels."""
+    names = [f"video {row // 40}" for row in range(400)]
+    truth = np.ones((400, 3), np.uint8) if task is LABELS else np.ones(400, np.int64)
+    said, kept = truth.copy(), grouping(names, num_rows=400)
+    said[0] = 0
+    own = mean_of([tally(truth, truth, task), tally(truth, said, task)])
+    assert own.estimate(kept, seed=0).low < 0.8  # once 0.991
+    right = tally(truth, truth, task)
+    assert mean_of([right, right]).estimate(kept, seed=0).low < 0.8
+
+
 def test_the_difference_of_errors_is_the_paired_t_test() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(size=80)

@@ -203,6 +203,11 @@ class Grouping:
         """What the method of an interval adds to say that groups were kept together."""
         return f" of {self.count} groups" if self.named else ""
 
+    def among(self, kept: np.ndarray) -> "Grouping":
+        """Return the grouping of some rows, by place or bool (N,): of the groups they are in."""
+        known, index = np.unique(self.index[kept], return_inverse=True)
+        return Grouping(index=index, count=len(known), named=len(known) < len(index))
+
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """Return the sums over the rows of each group, along the first axis."""
         if not self.named:
@@ -241,29 +246,62 @@ def grouping(groups: Sequence[str] | None, *, num_rows: int) -> Grouping:
 def grouped_ratio(hits: np.ndarray, trials: np.ndarray, grouping: Grouping) -> Estimate:
     """Return Σ hits / Σ trials with its 95 % interval, groups kept together.
 
-    Without groups the trials are independent and this is `wilson`. With groups the effective
-    sample size is that of the variance between groups, never more than the trials, and the
-    number of groups with a trial where all of them agree.
+    Where every trial is of another group they are independent and this is `wilson`. Else it is
+    Wilson's at the `effective_size`, with Student's t for the groups. Groups without a trial tell
+    nothing and are not counted.
 
     Args:
         hits: (N,), 0 to `trials`.
         trials: (N,), 0 or 1 for proportions; NaN never.
         grouping: which rows belong together.
     """
-    total, n = float(trials.sum()), round(float(trials.sum()))
+    some = trials > 0
+    kept = grouping.among(some) if grouping.named else grouping
+    total = float(trials.sum())
     if total == 0:
         return undefined("no pictures", n=0)
-    if not grouping.named:
-        return wilson(round(float(hits.sum())), n)
-    value = float(hits.sum()) / total
-    variance = grouping.variance((hits - value * trials) / total)
-    with_trials = int((grouping.sums(trials) > 0).sum())
-    effective = min(total, value * (1 - value) / variance) if variance > 0 else with_trials
+    if not kept.named:
+        return wilson(round(float(hits.sum())), round(total))
     return proportion(
-        value,
-        effective=effective,
-        n=n,
-        method=f"wilson-jackknife{grouping.suffix}",
-        freedom=grouping.freedom,
+        float(hits.sum()) / total,
+        effective=effective_size(hits[some], trials[some], kept),
+        n=round(total),
+        method=f"wilson-jackknife{kept.suffix}",
+        freedom=kept.freedom,
         counted=True,
     )
+
+
+def effective_size(hits: np.ndarray, trials: np.ndarray, grouping: Grouping) -> float:
+    """Return as how many independent trials those of groups count, for the share that are hits.
+
+    At most as many as there are. At least as many as if all trials of a group were alike: the
+    square of their number over the sum of the squares of what each group has; with groups of one
+    size, the number of groups. What lies between is told by the variance between groups. But that
+    hangs on the groups which are not like the rest. A single mistake of 400 pictures
+    shows nothing of how alike mistakes of one group are. So the variance that there would be if
+    all of a group were alike is mixed in with the weight of one such group: of the groups with a
+    miss, or of those with a hit, whichever are fewer. With the weight of one group shares are
+    covered with 93 % or more, with none 73 to 96 % (docs/intervals.md).
+
+    Args:
+        hits: (N,), 0 to `trials`.
+        trials: (N,), above 0.
+        grouping: which rows belong together.
+
+    Source: L. Kish (1965), Survey Sampling, ch. 8, for groups that are alike within and of
+    unequal size; the mixture and its weight were chosen by simulation.
+
+    >>> patients = grouping(["a", "a", "b", "b", "c", "c"], num_rows=6)
+    >>> round(effective_size(np.array([1, 1, 1, 1, 0, 0]), np.ones(6), patients), 3)
+    2.4
+    """
+    total = float(trials.sum())
+    value, each, found = float(hits.sum()) / total, grouping.sums(trials), grouping.sums(hits)
+    alike = total**2 / float((each**2).sum())
+    if grouping.count < 2 or not 0 < value < 1:
+        return alike
+    unlike = min(int((found < each).sum()), int((found > 0).sum()))
+    known, one = unlike / (unlike + 1), value * (1 - value)
+    measured = grouping.variance((hits - value * trials) / total)
+    return min(total, one / (known * measured + (1 - known) * one / alike))

@@ -144,11 +144,9 @@ def _effect(off_M: np.ndarray, binomial: float, own: Grouping) -> float:
 
 
 def _bin(score_M: np.ndarray, right_M: np.ndarray, own: Grouping, places: np.ndarray) -> Bin:
-    known, index = np.unique(own.index[places], return_inverse=True)
-    here = Grouping(index=index, count=len(known), named=len(known) < len(places))
     return Bin(
         low=float(score_M.min()),
         high=float(score_M.max()),
         score=float(score_M.mean()),
-        right=grouped_ratio(right_M, np.ones(len(places)), here),
+        right=grouped_ratio(right_M, np.ones(len(places)), own.among(places)),
     )

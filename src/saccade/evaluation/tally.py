@@ -12,6 +12,7 @@ from saccade.data.task import Task
 from saccade.evaluation.intervals import (
     Estimate,
     Grouping,
+    effective_size,
     grouped_ratio,
     proportion,
     quantile,
@@ -54,7 +55,8 @@ class Tally:
 
         Right and wrong answers: Wilson's interval. Several labels, and answers that are partly
         right because several networks gave them: Wilson's at the effective size of the
-        infinitesimal jackknife, never more than the trials. Errors: the studentised bootstrap.
+        infinitesimal jackknife, never more than the trials; with groups at `effective_size`.
+        Errors: the studentised bootstrap.
         """
         n = len(self)
         if not n or not self.trials_N.any():
@@ -156,14 +158,19 @@ def _influence(own: Tally) -> np.ndarray:
 
 
 def _ratio(own: Tally, grouping: Grouping) -> Estimate:
-    value, total = own.value, float(own.trials_N.sum())
-    variance = grouping.variance(_influence(own))
-    effective = min(total, value * (1 - value) / variance) if variance > 0 else grouping.count
+    value, total, kept = own.value, float(own.trials_N.sum()), grouping
+    if grouping.named:
+        some = own.trials_N > 0
+        kept = grouping.among(some)
+        effective = effective_size(own.hits_N[some], own.trials_N[some], kept)
+    else:
+        variance = grouping.variance(_influence(own))
+        effective = min(total, value * (1 - value) / variance) if variance > 0 else grouping.count
     return proportion(
         value,
         effective=max(effective, 1.0),
         n=len(own),
-        method=f"wilson-jackknife{grouping.suffix}",
-        freedom=grouping.freedom,
+        method=f"wilson-jackknife{kept.suffix}",
+        freedom=kept.freedom,
         counted=own.name == "accuracy",  # as one network's is, of whose answers it is the mean
     )
