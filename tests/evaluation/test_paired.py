@@ -231,6 +231,47 @@ def test_rows_of_one_group_are_not_counted_as_independent() -> None:
         assert wrong.high - wrong.low < 0.6 * width, metric
 
 
+def test_a_recall_is_compared_by_the_groups_that_have_such_a_picture() -> None:
+    """A class in 3 of 40 patients has the 2 degrees of freedom of these three."""
+    truth = (np.arange(200) < 15).astype(np.int64)
+    task, names = Task(kind="binary", classes=("a", "b")), [f"p{row // 5}" for row in range(200)]
+    some = np.arange(200) % 4
+    first, second = (
+        table(task, truth, np.eye(2)[np.where(some < most, 1 - truth, truth)]) for most in (2, 1)
+    )
+    found = compare_tables(first, second, metric="recall[b]", groups=names)
+    alone = compare_tables(
+        first.take(range(15)), second.take(range(15)), metric="recall[b]", groups=names[:15]
+    )
+    assert found == alone
+    assert found.method == "t of 3 groups"
+
+
+def test_of_differences_that_are_all_equal_nothing_is_beyond_chance() -> None:
+    """Two pictures, each nearer by 2: the spread of such differences is not known to be 0."""
+    truth, first, second = np.array([1.0, 2.0]), np.array([5.0, 6.0]), np.array([3.0, 4.0])
+    found = compare_answers(truth, first, second, names=("a", "b"))
+    assert (found.value, found.beyond_chance) == (-2.0, False)
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert found.sentence == (
+        "On the same 2 pictures the mae of b is better (lower) than that of a: -2.000 "
+        "(no interval: all differences are equal)."
+    )
+    thirds = compare_answers(truth, truth + 0.3, truth + 0.1)  # equal but for rounding
+    assert np.isnan([thirds.low, thirds.p]).all()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_answers_that_are_the_same_have_the_same_error(grouped: bool) -> None:
+    truth = np.arange(6.0)
+    groups = list("aabbcc") if grouped else None
+    found = compare_answers(truth, truth + 1, truth + 1, groups=groups, names=("a", "b"))
+    assert found.sentence == (
+        "On the same 6 pictures b and a have the same mae: +0.000 "
+        "(no interval: all differences are equal)."
+    )
+
+
 @pytest.mark.parametrize(
     ("metric", "n"), [("f1_macro", 100), ("log_loss", 100), ("roc_auc_ovr", 100)]
 )

@@ -16,6 +16,8 @@ from saccade.evaluation.shares import Share, share_of
 from saccade.evaluation.significance import mcnemar, mcnemar_mid_p, tango, two_sided
 from saccade.runtime.seeds import generator
 
+_ROUNDING = 1e-9  # a spread of so small a share of the value is none
+
 
 def compare_answers(
     truth: np.ndarray,
@@ -61,7 +63,8 @@ def compare_tables(
     Shares of pictures (accuracy, recall and specificity of a class): McNemar's exact test and
     Tango's interval; with groups, Student's t between groups. Means over pictures (log loss,
     mae), rankings (ROC AUC, average precision), rmse and r2: Student's t of what each picture
-    adds to the difference. Averages over classes, precision and F1: the paired bootstrap.
+    adds to the difference; none where all add the same. Averages over classes, precision and F1:
+    the paired bootstrap.
 
     Args:
         first: one part, with truth.
@@ -100,14 +103,13 @@ def _of_shares(first: Share, second: Share, kept: Grouping) -> Difference:
     only_first = int((first.hits & ~second.hits & among).sum())
     only_second = int((second.hits & ~first.hits & among).sum())
     more = only_second - only_first
-    if kept.named:
-        apart = (second.hits.astype(np.float64) - first.hits) * among
-        influence = (apart - more / n * among) / n
-        with_some = int((kept.sums(among.astype(np.float64)) > 0).sum())
+    own = kept.among(among) if kept.named else kept
+    if own.named:
+        apart = second.hits[among].astype(np.float64) - first.hits[among]
         # as much as half a picture of either would add, so that two which never differ in these
         # groups are not thought to be equal in all others
-        extra = 1 / (with_some + 2) ** 2
-        found = _by_t(more / n, kept.variance(influence) + extra, kept, n=n, method="t")
+        variance = own.variance((apart - more / n) / n) + 1 / (own.count + 2) ** 2
+        found = _by_t(more / n, variance, own, n=n, method="t")
         return dataclasses.replace(found, more=more)
     low, high = tango(only_first, only_second, n)
     return Difference(
@@ -128,11 +130,24 @@ def _of_linear(first: Linear, second: Linear | None, kept: Grouping) -> Differen
     n = len(kept.index)
     if second is None or math.isnan(first.value) or math.isnan(second.value):
         return _undefined(first.why or (second.why if second else ""), n=n)
+    value = second.value - first.value
     variance = kept.variance(second.influence - first.influence)
-    found = _by_t(second.value - first.value, variance, kept, n=n, method=first.method)
-    if first.alone is None or second.alone is None or math.isnan(found.low):
+    found = _by_t(value, variance, kept, n=n, method=first.method)
+    if math.isnan(found.low):
         return found
+    if first.alone is None or second.alone is None:
+        return found if math.sqrt(variance) > _ROUNDING * abs(value) else _all_equal(found)
     return _widened(found, first, second, kept)
+
+
+def _all_equal(found: Difference) -> Difference:
+    """Return a difference that every picture has alike, without an interval and without p.
+
+    Its variance is 0, as it would be with two pictures that agree by chance.
+    """
+    nan = math.nan
+    why = "no interval: all differences are equal"
+    return dataclasses.replace(found, low=nan, high=nan, p=nan, mid_p=nan, method=why)
 
 
 def _widened(found: Difference, first: Linear, second: Linear, kept: Grouping) -> Difference:

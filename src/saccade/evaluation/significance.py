@@ -95,11 +95,12 @@ def _tango_z(difference: np.ndarray, more: np.ndarray, fewer: np.ndarray, n: int
 
 
 def two_sided(value: float, error: float, *, freedom: float) -> float:
-    """Return the p of a value this far from 0 by Student's t; 1 where there is no difference."""
-    if value == 0 or math.isnan(error):
+    """Return the p of a value this far from 0 by Student's t; 1 without a difference or an error.
+
+    An error of 0 is one that is not known: two values that happen to be equal have it too.
+    """
+    if value == 0 or math.isnan(error) or error == 0:
         return 1.0
-    if error == 0:
-        return 0.0
     large = 1e9  # as good as infinite
     return min(1.0, 2 * float(stdtr(min(freedom, large), -abs(value) / error)))
 
