@@ -6,8 +6,10 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
 
 from saccade.data.task import Task
-from saccade.evaluation.intervals import Estimate, grouping, wilson
+from saccade.evaluation.intervals import Estimate, Z, grouping, wilson
+from saccade.evaluation.significance import tango
 from saccade.evaluation.tally import (
+    Tally,
     answers_of,
     blank_answers,
     difference,
@@ -104,7 +106,51 @@ def test_two_that_never_differ_are_not_surely_equal_everywhere() -> None:
     right = tally(np.zeros(20, np.int64), np.zeros(20, np.int64), TWO)
     found = difference(right, right, alone(20))
     assert found.value == 0
-    assert 0.03 < found.high < 0.15
+    assert found.high == pytest.approx(Z**2 / (20 + Z**2))  # Wilson's end of none in 20
+
+
+def wrong_at(num: int, of: int) -> Tally:
+    """Return answers of which the first few are wrong."""
+    return tally(np.zeros(of, np.int64), (np.arange(of) < num).astype(np.int64), TWO)
+
+
+@pytest.mark.parametrize(("lost", "won", "n"), [(0, 0, 30), (2, 0, 30), (5, 3, 100)])
+def test_the_difference_of_right_answers_is_tangos(lost: int, won: int, n: int) -> None:
+    first, second = wrong_at(lost, n), wrong_at(won, n).take(np.arange(n)[::-1])
+    low, high = map(float, tango(won, lost, n))  # that of second - first
+    found = difference(second, first, alone(n))
+    assert (found.value, found.low, found.high) == pytest.approx(((lost - won) / n, low, high))
+    assert found.method == "tango"
+
+
+@pytest.mark.parametrize(("n", "drop"), [(30, 0.05), (40, 0.0375), (100, 0.015)])
+def test_a_small_drop_is_covered(n: int, drop: float) -> None:
+    """Added up from the binomial distribution: every answer that differs is one that is lost."""
+    held = 0.0
+    for lost in range(12):
+        found = difference(wrong_at(lost, n), wrong_at(0, n), alone(n))
+        held += stats.binom.pmf(lost, n, drop) * (found.low <= -drop <= found.high)
+    assert held > 0.95  # once 79 %
+
+
+def test_with_groups_as_much_as_half_a_group_may_differ_elsewhere() -> None:
+    """One patient in ten loses half of his answers; a third of such samples have none."""
+    rng, held = np.random.default_rng(0), 0
+    kept, truth = grouping([str(row // 20) for row in range(200)], num_rows=200), np.zeros(200, int)
+    for _ in range(200):
+        lost = rng.random(200) < np.repeat(np.where(rng.random(10) < 0.1, 0.5, 0), 20)
+        found = difference(tally(truth, lost.astype(int), TWO), tally(truth, truth, TWO), kept)
+        held += found.low <= -0.05 <= found.high
+    assert held >= 0.95 * 200  # once 65 %
+
+
+def test_errors_that_all_change_alike_have_no_interval() -> None:
+    first, second = (tally(np.arange(3.0), np.arange(3.0) + off, NUMBERS) for off in (4, 2))
+    for one, other, value in ((first, second, 2.0), (first, first, 0.0)):
+        found = difference(one, other, alone(3))
+        assert found.value == value
+        assert np.isnan([found.low, found.high]).all()
+        assert found.method == "no interval: all differences are equal"
 
 
 def test_without_pictures_there_is_no_score() -> None:

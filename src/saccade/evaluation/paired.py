@@ -13,10 +13,15 @@ from saccade.evaluation.intervals import Grouping, grouping, quantile
 from saccade.evaluation.paired_counts import Pairs, class_pairs, label_pairs, paired_error, values
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.shares import Share, share_of
-from saccade.evaluation.significance import mcnemar, mcnemar_mid_p, tango, two_sided
+from saccade.evaluation.significance import (
+    ALL_EQUAL,
+    ROUNDING,
+    mcnemar,
+    mcnemar_mid_p,
+    tango,
+    two_sided,
+)
 from saccade.runtime.seeds import generator
-
-_ROUNDING = 1e-9  # a spread of so small a share of the value is none
 
 
 def compare_answers(
@@ -136,18 +141,14 @@ def _of_linear(first: Linear, second: Linear | None, kept: Grouping) -> Differen
     if math.isnan(found.low):
         return found
     if first.alone is None or second.alone is None:
-        return found if math.sqrt(variance) > _ROUNDING * abs(value) else _all_equal(found)
+        return found if math.sqrt(variance) > ROUNDING * abs(value) else _all_equal(found)
     return _widened(found, first, second, kept)
 
 
 def _all_equal(found: Difference) -> Difference:
-    """Return a difference that every picture has alike, without an interval and without p.
-
-    Its variance is 0, as it would be with two pictures that agree by chance.
-    """
+    """Return a difference that every picture has alike, without an interval and without p."""
     nan = math.nan
-    why = "no interval: all differences are equal"
-    return dataclasses.replace(found, low=nan, high=nan, p=nan, mid_p=nan, method=why)
+    return dataclasses.replace(found, low=nan, high=nan, p=nan, mid_p=nan, method=ALL_EQUAL)
 
 
 def _widened(found: Difference, first: Linear, second: Linear, kept: Grouping) -> Difference:

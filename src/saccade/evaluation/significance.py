@@ -11,6 +11,11 @@ from saccade.evaluation.intervals import Z
 SURE = 0.05
 """A corrected p below this is called beyond chance."""
 
+ROUNDING = 1e-9
+"""A spread of differences that is so small a share of their mean comes from rounding alone."""
+ALL_EQUAL = "no interval: all differences are equal"
+"""Said of such a mean: its variance would be 0, as with two pictures that agree by chance."""
+
 _HALVINGS = 60  # of [-1, 1]: to the last digit
 
 

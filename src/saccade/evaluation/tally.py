@@ -19,6 +19,7 @@ from saccade.evaluation.intervals import (
     undefined,
 )
 from saccade.evaluation.resampling import mean_interval
+from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, tango
 from saccade.runtime.seeds import generator
 
 
@@ -64,7 +65,7 @@ class Tally:
         if lower_is_better(self.name):
             rng = generator(seed, "intervals", self.name)
             return mean_interval(self.hits_N, grouping=grouping, rng=rng)
-        if self.name == "accuracy" and np.isin(self.hits_N, (0.0, 1.0)).all():
+        if _right_or_wrong(self):
             return grouped_ratio(self.hits_N, self.trials_N, grouping)
         return _ratio(self, grouping)
 
@@ -132,18 +133,27 @@ def mean_of(tallies: list[Tally]) -> Tally:
 def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
     """Return first minus second of the same pictures, with a paired 95 % interval.
 
-    What makes a picture hard is common to both and drops out. Student's t on the infinitesimal
-    jackknife's variance; with groups their number gives the degrees of freedom.
+    What makes a picture hard is common to both and drops out. Right and wrong answers without
+    groups: Tango's interval. Else Student's t on the infinitesimal jackknife's variance; with
+    groups their number gives the degrees of freedom. Errors that all differ alike have no interval.
     """
-    n = len(first)
-    value = first.value - second.value
+    n, value = len(first), first.value - second.value
     if grouping.count < 2:
         return Estimate(value=value, low=np.nan, high=np.nan, n=n, method="no interval: one group")
-    influence = _influence(first) - _influence(second)
-    # half a picture that one of the two gets right and the other wrong: without it, answers that
-    # never differ would seem to be surely alike
-    extra = 0.5 / n**2 if first.name != "mae" else 0.0
-    reach = quantile(grouping.count - 1) * float(np.sqrt(grouping.variance(influence) + extra))
+    if not grouping.named and all(_right_or_wrong(own) for own in (first, second)):
+        only_first, only_second = (
+            int((one.hits_N > other.hits_N).sum())
+            for one, other in ((first, second), (second, first))
+        )
+        low, high = map(float, tango(only_second, only_first, n))
+        return Estimate(value=value, low=low, high=high, n=n, method="tango")
+    # as much as half a picture or group would add that one of the two gets right and the other
+    # wrong: without it, answers that never differ would seem to be surely alike
+    extra = 1 / (grouping.count + 2) ** 2 if first.name != "mae" else 0.0
+    spread = float(np.sqrt(grouping.variance(_influence(first) - _influence(second)) + extra))
+    if spread <= ROUNDING * abs(value):
+        return Estimate(value=value, low=np.nan, high=np.nan, n=n, method=ALL_EQUAL)
+    reach = quantile(grouping.count - 1) * spread
     return Estimate(
         value=value,
         low=value - reach,
@@ -151,6 +161,11 @@ def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
         n=n,
         method=f"paired jackknife{grouping.suffix}",
     )
+
+
+def _right_or_wrong(own: Tally) -> bool:
+    """Return whether every answer is one or the other, as those of a single network are."""
+    return own.name == "accuracy" and bool(np.isin(own.hits_N, (0.0, 1.0)).all())
 
 
 def _influence(own: Tally) -> np.ndarray:
