@@ -96,7 +96,7 @@ def test_answers_above_a_threshold_are_counted_on_the_test_part() -> None:
     assert promised["measured"]["n"] == said.sum()
     assert found["curve"][-1] == [1.0, pytest.approx(right.mean())]
     assert found["error"] == pytest.approx(1 - right.mean())
-    assert found["area"]["value"] < found["error"]
+    assert found["area"] < found["error"]
 
 
 def test_pictures_of_something_else_are_shown_the_farthest_first() -> None:

@@ -10,7 +10,7 @@ from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.comparison import FEWEST_UNITS
 from saccade.evaluation.held import Held, NotPromised, check_may_fit, check_may_judge
-from saccade.evaluation.intervals import LEVEL, Estimate, grouped_ratio
+from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, effective_size, grouped_ratio
 from saccade.evaluation.predictions import THRESHOLD
 
 RISK = 1 - LEVEL
@@ -89,17 +89,22 @@ def sorted_answers(
     right_N = is_right(scores_NK, held.targets, task=held.task)
     # Of equally sure answers the wrong ones first, so that no order flatters.
     order = np.lexsort((right_N, -sure_N))
-    own, off_N = held.grouping, right_N - right_N.mean()
-    alone = float((off_N**2).sum())
-    effect = own.variance(off_N) / alone if own.named and alone > 0 else 1.0
-    if own.named and own.count < FEWEST_UNITS:  # too few to see how alike pictures of one are
-        effect = len(held) / own.count
     return Selective(
         sureness_N=sure_N[order],
         right_N=right_N[order],
-        effect=max(1.0, effect),
+        effect=_effect(right_N, held.grouping),
         fitted_on=fitted_on,
     )
+
+
+def _effect(right_N: np.ndarray, own: Grouping) -> float:
+    """Return how many pictures that belong together tell as much as one alone, 1 or more."""
+    if not own.named:
+        return 1.0
+    if own.count < FEWEST_UNITS:  # too few to see how alike pictures of one are
+        return len(right_N) / own.count
+    n = len(right_N)
+    return max(1.0, n / effective_size(right_N.astype(np.float64), np.ones(n), own))
 
 
 def lower_bound(right: float, n: float, *, risk: float = RISK) -> float:
@@ -203,33 +208,17 @@ def measure_answers(
     )
 
 
-def area(selective: Selective, *, rng: np.random.Generator) -> Estimate:
+def area(selective: Selective) -> float:
     """Return the area under the curve of the share that is wrong against the share answered.
 
     The mean, over every number of surest answers, of the share of them that is wrong; 0 is the
-    best, and the error rate what an order by chance would have. The interval is the bootstrap's,
-    2.5 to 97.5 %.
+    best, and the error rate what an order by chance would have. It has no interval: the bootstrap's
+    had no width without mistakes, and of 10 groups of 20 pictures it held the truth in 73 %.
 
     Source: Y. Geifman, G. Uziel, R. El-Yaniv (2019), Bias-reduced uncertainty estimation: "AURC".
     """
-    n = selective.n
-    drawn_RN = rng.multinomial(n, np.full(n, 1 / n), size=max(200, min(1_000, 2_000_000 // n)))
-    values = _areas(selective.right_N, drawn_RN)
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(_areas(selective.right_N, np.ones((1, n)))[0])
-    return Estimate(
-        value=value, low=min(float(low), value), high=max(float(high), value), n=n,
-        method="bootstrap",
-    )  # fmt: skip
-
-
-def _areas(right_N: np.ndarray, times_RN: np.ndarray) -> np.ndarray:
-    answered_RN = np.cumsum(times_RN, axis=1)
-    wrong_RN = np.cumsum(times_RN * ~right_N, axis=1)
-    risks_RN = np.divide(
-        wrong_RN, answered_RN, out=np.zeros_like(wrong_RN, float), where=answered_RN > 0
-    )
-    return np.asarray((risks_RN * times_RN).sum(axis=1) / times_RN.sum(axis=1))
+    wrong = np.cumsum(~selective.right_N)
+    return float(np.mean(wrong / np.arange(1, selective.n + 1)))
 
 
 def curve(selective: Selective, *, points: int = 40) -> list[tuple[float, float]]:

@@ -13,7 +13,6 @@ from saccade.evaluation.selective import area, curve, measure_answers, sorted_an
 from saccade.evaluation.unknown import measure_unknown
 from saccade.insight.calibration import JUDGE, judged, trusted
 from saccade.insight.evidence import Evidence
-from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
@@ -37,7 +36,7 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
         "of_labels": evidence.task.kind == "multilabel",
         "groups": held.grouping.named,
         "coverages": [_coverage(own, trust, held) for own in COVERAGES],
-        "answers": _answers(trust, held, seed=evidence.recipe.seed),
+        "answers": _answers(trust, held),
         "unknown": _unknown(evidence, trust, held),
     }
 
@@ -55,7 +54,7 @@ def _coverage(coverage: float, trust: ModelTrust, held: Held) -> dict[str, Any]:
     }
 
 
-def _answers(trust: ModelTrust, held: Held, *, seed: int) -> dict[str, Any] | None:
+def _answers(trust: ModelTrust, held: Held) -> dict[str, Any] | None:
     """Return accuracy against the share answered; None for values."""
     if trust.selective is None:
         return None
@@ -64,7 +63,7 @@ def _answers(trust: ModelTrust, held: Held, *, seed: int) -> dict[str, Any] | No
         "best": best_promise(trust.selective),
         "promises": [_promise(own, trust, held) for own in ACCURACIES],
         "curve": [list(point) for point in curve(ordered)],
-        "area": area(ordered, rng=generator(seed, "share answered")).as_dict(),
+        "area": area(ordered),
         "error": 1 - float(ordered.right_N.mean()),
     }
 
