@@ -185,3 +185,66 @@ def test_larger_coverages_have_larger_sets_that_hold_the_smaller() -> None:
         sets = prediction_sets(scores, conformal.reach(coverage), task=own.task)
         assert (sets >= before).all()
         before = sets
+
+
+class TestGroups:
+    @staticmethod
+    def values(num: int, size: int, *, alike: float, seed: int) -> tuple[Held, np.ndarray]:
+        """Return pictures of patients whose errors correlate by `alike`, and errors of new ones."""
+        rng, own = np.random.default_rng(seed), draw(num * size, kind="regression")
+        common, alone = np.sqrt(alike), np.sqrt(1 - alike)
+        error = np.repeat(rng.normal(size=num), size) * common + rng.normal(size=num * size) * alone
+        new = rng.normal(size=400) * common + rng.normal(size=400) * alone
+        center = own.task.scores(np.zeros((1, 1)))[0, 0]
+        groups = tuple(str(row // size) for row in range(num * size))
+        held = replace(
+            own, logits_NK=np.zeros((num * size, 1)), targets=center + error, groups=groups
+        )
+        return held, np.abs(new)
+
+    @pytest.mark.parametrize(
+        ("num", "alike", "coverage"), [(5, 0.8, 0.8), (10, 0.8, 0.9), (20, 0.3, 0.95)]
+    )
+    def test_coverage_of_new_groups_is_what_was_asked_for(
+        self, num: int, alike: float, coverage: float
+    ) -> None:
+        shares = []
+        for seed in range(150):
+            own, new = self.values(num, 20, alike=alike, seed=seed)
+            shares.append((new <= fit_conformal(own, NONE).reach(coverage)).mean())
+        assert np.mean(shares) > coverage
+
+    def test_without_groups_it_is_less_negative_control(self) -> None:
+        shares = []
+        for seed in range(400):
+            own, new = self.values(5, 20, alike=0.95, seed=seed)
+            conformal = fit_conformal(replace(own, groups=()), NONE)
+            shares.append((new <= conformal.reach(0.95)).mean())
+        assert np.mean(shares) < 0.92
+
+    def test_copies_of_each_picture_tell_no_more_than_one(self) -> None:
+        """Each misfit three times over, and groups of them: the limit is the one of the single."""
+        own = draw(40)
+        often = replace(
+            own,
+            rows=tuple(range(120)),
+            logits_NK=np.repeat(own.logits_NK, 3, axis=0),
+            targets=np.repeat(own.targets, 3),
+            groups=tuple(str(row // 3) for row in range(120)),
+        )
+        one, many = fit_conformal(own, NONE), fit_conformal(often, NONE)
+        for coverage in (0.5, 0.8, 0.9, 0.95, 0.975):
+            assert many.reach(coverage) == one.reach(coverage)
+        with pytest.raises(NotPromised):
+            many.reach(0.98)
+
+    def test_too_few_groups_are_told_with_their_number(self) -> None:
+        own = replace(draw(200), groups=tuple(str(row // 20) for row in range(200)))
+        conformal = fit_conformal(own, NONE)
+        assert conformal.reach(0.9) <= conformal.misfits_N[-1]
+        with pytest.raises(NotPromised) as caught:
+            conformal.reach(0.95)
+        assert str(caught.value) == (
+            "a coverage of 0.95 cannot be promised with n = 200 held-out pictures in 10 groups; "
+            "19 groups are needed"
+        )

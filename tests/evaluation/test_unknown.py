@@ -118,6 +118,20 @@ def test_too_few_pictures_set_no_threshold_and_say_how_many_are_needed() -> None
     )
 
 
+def test_pictures_that_belong_together_set_the_threshold_as_one() -> None:
+    """The farthest picture that is not among the last twentieth of the groups and one more."""
+    own, twenty = reference(), replace(held(100), groups=tuple(str(row // 5) for row in range(100)))
+    distances = np.sort(own.distances(features(100, seed=2)))
+    found = fit_unknown(own, twenty, features(100, seed=2))
+    # 0.95 of 21 groups are 19.95, and the 100 pictures are worth a fifth of a group each
+    assert (found.threshold, found.rate) == (distances[-1], 0.05)
+    ten = replace(twenty, groups=tuple(str(row // 10) for row in range(100)))
+    found = fit_unknown(own, ten, features(100, seed=2))
+    assert (found.threshold, found.rate, found.n) == (distances[-1], 0.091, 100)  # 1 of 11
+    pairs = replace(twenty, groups=tuple(str(row // 2) for row in range(100)))
+    assert fit_unknown(own, pairs, features(100, seed=2)).threshold == distances[-4]  # 48.45 of 50
+
+
 def test_what_taught_the_network_would_set_too_low_a_threshold_negative_control() -> None:
     """The training pictures are their own nearest neighbours."""
     own, known = reference(), features(300)

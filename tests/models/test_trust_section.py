@@ -31,10 +31,11 @@ FILE = "trust.safetensors"
 def fitted(own: Held, *, width: int) -> ModelTrust:
     """Fit on half of the pictures, with features of their own."""
     num = len(own)
+    groups = own.groups or ("",) * num
     parts = ("train",) * (num // 2) + ("validation",) * (num - num // 2)
     features = np.random.default_rng(0).gamma(1, 1, (num, width)).astype(np.float32)
     found = fit_trust(
-        split=Split(parts=parts, groups=("",) * num, why=("drawn",) * num, seed=0),
+        split=Split(parts=parts, groups=groups, why=("drawn",) * num, seed=0),
         task=own.task,
         logits_NK=own.logits_NK,
         targets=own.targets,
@@ -91,6 +92,18 @@ def test_what_was_saved_says_the_same_again(kind: Kind, tmp_path: Path) -> None:
     if found.selective is not None:
         assert found.promise(0.5) == trust.promise(0.5)
     assert found.conformal.fitted_on == frozenset()  # rows of another catalogue mean nothing
+
+
+def test_which_pictures_belong_together_survives(tmp_path: Path) -> None:
+    own = replace(
+        draw(240), groups=tuple(f"burst {row // 3}" * (row % 12 > 5) for row in range(240))
+    )
+    trust = fitted(own, width=4)
+    found = bundle.load(saved_with(own.task, trust, tmp_path / "m")).trust
+    assert found is not None
+    assert found.conformal.sizes_N is not None
+    np.testing.assert_array_equal(found.conformal.sizes_N, trust.conformal.sizes_N)
+    assert found.conformal.reach(0.9) == trust.conformal.reach(0.9)
 
 
 def test_a_curve_survives(saved: Path) -> None:
@@ -249,6 +262,15 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "misfits whole": (
         retold(lambda t: t.update(misfits=t["misfits"].int())), "512", "'misfits' is of the kind",
+    ),
+    "sizes of no groups": (
+        retold(lambda t: t.update(sizes=0 * t["misfits"] + 7)), "512", "sizes are not those of",
+    ),
+    "sizes of 0": (
+        retold(lambda t: t.update(sizes=0 * t["misfits"])), "512", "sizes are not those of",
+    ),
+    "sizes of others": (
+        retold(lambda t: t.update(sizes=t["misfits"][1:].clone())), "512", "it has no sizes of",
     ),
     "sureness that rises": (
         retold(lambda t: t.update(sureness=t["sureness"].flip(0))), "512", "sureness does not fall",

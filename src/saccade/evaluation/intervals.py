@@ -203,6 +203,11 @@ class Grouping:
         """What the method of an interval adds to say that groups were kept together."""
         return f" of {self.count} groups" if self.named else ""
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """How many rows the group of each row has, itself included, (N,)."""
+        return np.asarray(np.bincount(self.index, minlength=self.count)[self.index])
+
     def among(self, kept: np.ndarray) -> "Grouping":
         """Return the grouping of some rows, by place or bool (N,): of the groups they are in."""
         known, index = np.unique(self.index[kept], return_inverse=True)

@@ -13,6 +13,7 @@ import numpy as np
 from saccade.data.sealed import Answers
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
+from saccade.evaluation.conformal import rank_in_groups
 from saccade.evaluation.held import Held, NotPromised, check_may_fit, check_may_judge
 from saccade.evaluation.intervals import Estimate, grouped_ratio
 from saccade.runtime.seeds import generator
@@ -190,7 +191,8 @@ def fit_unknown(
 
     The ⌊rate · (n + 1)⌋-th largest of their distances: one more such picture lies beyond it with
     a probability of `rate` at most. The features of pictures that taught a network would not do,
-    for it has drawn them together.
+    for it has drawn them together. Pictures that belong together are far off together: with groups
+    the place is that of `rank_in_groups`, and the rate of G groups is 1 / (G + 1) at least.
 
     Args:
         reference: made of training pictures.
@@ -210,10 +212,14 @@ def fit_unknown(
             f"{len(held)} held-out pictures are too few to say what is unlike them; "
             f"{math.ceil(1 / rate - 1e-9) - 1} are needed"
         )
-    distances_N = np.sort(reference.distances(features_ND))
+    distances_N, own = reference.distances(features_ND), held.grouping
+    order = np.argsort(distances_N, kind="stable")
+    if own.named:
+        rate = max(rate, math.ceil(1000 / (own.count + 1)) / 1000)  # as it is read
+        place = len(held) + 1 - rank_in_groups(1 - rate, sizes_N=own.sizes[order])
     return Unknown(
         reference=reference,
-        threshold=float(distances_N[-place]),
+        threshold=float(distances_N[order[-place]]),
         rate=rate,
         n=len(held),
         fitted_on=rows | reference.taught_by,

@@ -40,6 +40,8 @@ def write(folder: Path, trust: ModelTrust) -> dict[str, Any]:
         ResourceError: the disk does not take it (E401).
     """
     arrays: dict[str, np.ndarray] = {"misfits": trust.conformal.misfits_N}
+    if trust.conformal.sizes_N is not None:
+        arrays["sizes"] = trust.conformal.sizes_N.astype(np.float32)
     if trust.selective is not None:
         arrays |= {
             "sureness": trust.selective.sureness_N,
@@ -100,6 +102,7 @@ def read(
     most = math.inf if task.kind == "regression" else 1.0
     if misfits_N[0] < 0 or misfits_N[-1] > most or (np.diff(misfits_N) < 0).any():
         manifest.wrong(folder / TRUST, "its misfits do not rise from 0")
+    sizes_N = _sizes(folder, found, n) if "sizes" in found else None
     unknown = _unknown(folder, own["unknown"], found, task=task, num_features=num_features)
     why = own["why_no_unknown"]
     if found or not isinstance(why, str) or len(why) > 1_000:
@@ -107,7 +110,7 @@ def read(
     return ModelTrust(
         part=FITS,
         calibration=calibration,
-        conformal=Conformal(misfits_N=misfits_N),
+        conformal=Conformal(misfits_N=misfits_N, sizes_N=sizes_N),
         selective=selective,
         unknown=unknown,
         why_no_unknown=why,
@@ -189,6 +192,15 @@ def _column(folder: Path, found: dict[str, np.ndarray], name: str, n: int) -> np
     if column is None or column.shape != (n,):
         manifest.wrong(folder / TRUST, f"it has no {name} of {n} pictures")
     return column
+
+
+def _sizes(folder: Path, found: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Return of how many pictures the group of each is; saved where some belong together."""
+    sizes_N = _column(folder, found, "sizes", n).astype(np.float64)
+    known, times = np.unique(sizes_N, return_counts=True)
+    if known[0] < 1 or (known % 1 != 0).any() or (times % known != 0).any():
+        manifest.wrong(folder / TRUST, "its sizes are not those of groups")
+    return sizes_N.astype(np.int64)
 
 
 def _selective(folder: Path, found: dict[str, np.ndarray], *, n: int, effect: object) -> Selective:
