@@ -152,6 +152,27 @@ def test_of_equal_errors_nothing_is_known_but_that_they_are_equal() -> None:
     assert found.method == "no interval: all are equal"
 
 
+@pytest.mark.parametrize("n", [2, 30])
+def test_perfect_answers_have_no_interval_of_r2(n: int) -> None:
+    """No error at all says nothing of how large the next one is; mae beside it has none either."""
+    own = grouping(None, num_rows=n)
+    found = log_ratio_interval(np.zeros(n), np.arange(float(n)), grouping=own, rng=_rng())
+    assert found.value == 1
+    assert np.isnan([found.low, found.high]).all()
+    assert found.method == "no interval: no error at all"
+
+
+def test_two_equal_errors_have_no_interval_of_r2() -> None:
+    """Their share of the whole is that of their distances from the mean, so nothing varies."""
+    own = grouping(None, num_rows=2)
+    found = log_ratio_interval(
+        np.array([0.1, -0.1]), np.array([1.0, 3.0]), grouping=own, rng=_rng()
+    )
+    assert found.value == pytest.approx(0.99)
+    assert np.isnan([found.low, found.high]).all()
+    assert found.method == "no interval: all are equal"
+
+
 @pytest.mark.parametrize(("n", "hits"), [(100, 1), (30, 1), (30, 29), (50, 2), (3, 2)])
 def test_few_errors_of_one_size_are_as_uncertain_as_a_share_is(n: int, hits: int) -> None:
     """Resamples without any have no spread; left out, the interval once ended at the value."""

@@ -170,8 +170,10 @@ def log_ratio_interval(
     value = 1 - float((error**2).sum() / (centred**2).sum())
     if units < 2:
         return _without_interval(value, n, "one group")
-    if not math.isfinite(point[0]):  # no error at all
-        return Estimate(value=1.0, low=1.0, high=1.0, n=n, method="no error at all")
+    if not math.isfinite(point[0]):
+        return _without_interval(value, n, "no error at all")
+    if spread[0] <= 1e-12:  # two errors of one size
+        return _without_interval(value, n, "all are equal")
     if units > _LARGE:
         reach, method = doubt * quantile(units - 1), "t"
         low_t, high_t = -reach, reach
