@@ -171,6 +171,36 @@ class TestBaselines:
 
 
 class TestGroups:
+    @pytest.mark.parametrize("wrong", [0, 1, 3])
+    def test_few_mistakes_in_one_group_of_ten_make_nothing_sure(
+        self, make_table: Make, wrong: int
+    ) -> None:
+        truth, groups = np.arange(400) % 3, [str(row // 40) for row in range(400)]
+        said = np.where(np.arange(400) < wrong, (truth + 1) % 3, truth)
+        found = evaluate(make_table("multiclass", truth, np.eye(3)[said]), groups=groups)["test"]
+        for name in ("accuracy", "balanced_accuracy", "f1_macro", "precision_weighted"):
+            assert found[name].low < 0.85, name  # once 0.984 beside one mistake
+        marks = (np.arange(1200).reshape(400, 3) % 2).astype(np.uint8)
+        given = np.abs(marks - 0.1)
+        given[:wrong] = 1 - given[:wrong]
+        found = evaluate(make_table("multilabel", marks, given), groups=groups)["test"]
+        assert found["hamming_loss"].high > 0.15
+        for name in ("accuracy_subset", "f1_samples", "f1_macro", "f1_micro"):
+            assert found[name].low < 0.91, name
+
+    @pytest.mark.slow
+    def test_an_average_hangs_on_the_few_groups_of_a_rare_class(self, make_table: Make) -> None:
+        """Of 40 patients 5 have the second class; recalls are beta distributed with mean 0.6."""
+        rng, held = np.random.default_rng(0), 0
+        truth = np.repeat((np.arange(40) < 5).astype(int), 10)
+        groups = [str(row // 10) for row in range(400)]
+        for _ in range(200):
+            right = rng.random(400) < np.repeat(rng.beta(1.2, 0.8, size=40), 10)
+            table = make_table("binary", truth, np.eye(2)[np.where(right, truth, 1 - truth)])
+            found = evaluate(table, groups=groups)["test"]["balanced_accuracy"]
+            held += found.low <= 0.6 <= found.high
+        assert held >= 0.93 * 200  # once 89 %
+
     def test_every_interval_widens_when_copies_are_known_as_copies(self, make_table: Make) -> None:
         rng = np.random.default_rng(0)
         truth, scores = rng.integers(3, size=60), rng.dirichlet(np.ones(3), size=60)

@@ -16,7 +16,7 @@ from saccade.evaluation.intervals import (
     undefined,
 )
 from saccade.evaluation.metrics import AVERAGES, Counts, averaged, fractions, per_class
-from saccade.evaluation.resampling import centre_counts, resampled_counts
+from saccade.evaluation.resampling import centre_counts, pictures_a_unit, resampled_counts
 
 _UNDEFINED = {
     "precision": "never predicted",
@@ -139,10 +139,11 @@ def _averages(
     k = len(counts.true)
     present = (counts.true + counts.predicted) > 0 if exclusive else np.ones(k, bool)
     drawn = resampled_counts(*units, present=present, exclusive=exclusive, rng=rng)
-    centre = centre_counts(counts, present=present, exclusive=exclusive)
+    worth = pictures_a_unit(*units)
+    centre = centre_counts(counts, present=present, exclusive=exclusive, worth=worth)
     values, centres, replicates = averaged(counts), averaged(centre), averaged(drawn)
     defined = {name: int((~np.isnan(v)).sum()) for name, v in per_class(counts).items()}
-    freedom = _freedom(counts, drawn)
+    freedom = _freedom(counts, drawn, units[0] if grouping.named else None)
     found = {}
     for name in [f"{metric}_{average}" for metric in defined for average in AVERAGES]:
         metric = name.partition("_")[0]
@@ -166,16 +167,23 @@ def _averages(
     return found
 
 
-def _freedom(counts: Counts, drawn: Counts) -> dict[str, float]:
+def _freedom(
+    counts: Counts,
+    drawn: Counts,
+    groups: Any,  # noqa: ANN401 - scipy's sparse arrays carry no types
+) -> dict[str, float]:
     """Return the degrees of freedom of each average's variance.
 
-    A macro average may hang on one rare class whose own variance is hardly known.
+    A macro average may hang on one rare class whose own variance is hardly known: from its
+    pictures, or from the groups (units of `_exclusive_units`) that have some of them.
 
     Source: F. E. Satterthwaite (1946), Biometrics Bulletin 2: 110-114.
     """
-    found = {}
+    found, having = {}, None if groups is None else _groups_with(groups, len(counts.true))
     for metric, (_, under) in fractions(counts).items():
         pictures = np.maximum(under / 2 if metric == "f1" else under, 1)
+        if having is not None:
+            pictures = np.maximum(having[metric] - 1, 1)
         each = per_class(drawn)[metric]
         known = ~np.isnan(each)
         total = np.maximum(known.sum(axis=0), 1)
@@ -189,6 +197,21 @@ def _freedom(counts: Counts, drawn: Counts) -> dict[str, float]:
             found[f"{metric}_{average}"] = max(freedom, _FEWEST_FREEDOM)
         found[f"{metric}_micro"] = np.inf
     return found
+
+
+def _groups_with(
+    units: Any,  # noqa: ANN401 - scipy's sparse arrays carry no types
+    k: int,
+) -> dict[str, np.ndarray]:
+    """Return how many groups have a picture that a metric of each class is about, (K,)."""
+    true, said = units[:, k : 2 * k], units[:, 2 * k : 3 * k]
+    share = true.multiply(1 / units[:, [3 * k]].toarray())
+    return {
+        "precision": (said > 0).sum(axis=0),
+        "recall": (true > 0).sum(axis=0),
+        "f1": (true + said > 0).sum(axis=0),
+        "specificity": units.shape[0] - (share > 1 - 1e-9).sum(axis=0),
+    }
 
 
 def _class_estimates(

@@ -13,6 +13,7 @@ from saccade.evaluation.resampling import (
     PSEUDO_COUNT,
     RESAMPLES,
     centre_counts,
+    pictures_a_unit,
     resampled_sums,
 )
 
@@ -107,8 +108,9 @@ def paired_error(pairs: Pairs, metric: str, *, place: int = -1, rng: np.random.G
 
     The same pictures, or the same groups of them, are drawn for both: what makes a picture hard
     for both is left out of the difference. As in the intervals of one model, half a
-    pseudo-picture a class goes into the resamples, so that two that never differ here are not
-    thought to be equal everywhere; and the error is around what the resamples give on average.
+    pseudo-picture a class goes into the resamples, or half a pseudo-group, so that two that never
+    differ here are not thought to be equal everywhere; and the error is around what the resamples
+    give on average.
 
     Args:
         pairs: truth and both answers.
@@ -121,15 +123,17 @@ def paired_error(pairs: Pairs, metric: str, *, place: int = -1, rng: np.random.G
     k = len(pairs.present)
     sums = resampled_sums(pairs.units, pairs.times, rng=rng)
     pseudo = _pseudo_pairs(pairs.present, exclusive=pairs.exclusive, rng=rng)
-    apart = np.zeros(RESAMPLES)
+    apart, worth = np.zeros(RESAMPLES), pictures_a_unit(pairs.units, pairs.times)
     for side, sign in ((0, -1), (1, 1)):
         drawn = Counts(
-            hit=sums[:, side * k : (side + 1) * k] + pseudo[side].hit,
-            true=sums[:, 2 * k : 3 * k] + pseudo[side].true,
-            predicted=sums[:, (3 + side) * k : (4 + side) * k] + pseudo[side].predicted,
-            total=sums[:, 5 * k :] + pseudo[side].total,
+            hit=sums[:, side * k : (side + 1) * k] + worth * pseudo[side].hit,
+            true=sums[:, 2 * k : 3 * k] + worth * pseudo[side].true,
+            predicted=sums[:, (3 + side) * k : (4 + side) * k] + worth * pseudo[side].predicted,
+            total=sums[:, 5 * k :] + worth * pseudo[side].total,
         )
-        centre = centre_counts(pairs.counts[side], present=pairs.present, exclusive=pairs.exclusive)
+        centre = centre_counts(
+            pairs.counts[side], present=pairs.present, exclusive=pairs.exclusive, worth=worth
+        )
         apart += sign * (_metric(drawn, metric, place) - _metric(centre, metric, place))
     known = apart[~np.isnan(apart)]
     return math.sqrt(float(np.mean(known**2))) if known.size else math.nan

@@ -185,17 +185,16 @@ def _mean_of_rows(values: np.ndarray, kept: Grouping) -> Estimate:
     n = int(known.sum())
     if not n:
         return undefined("no row gives a value", n=0)
-    value = float(values[known].mean())
-    shrunk = (values[known].sum() + 0.5) / (n + 1)
-    # half a pseudo-row at 0 and at 1 keeps some variance where all rows agree
-    apart = np.where(known, np.nan_to_num(values) - value, 0) / n
-    pseudo = (shrunk**2 + (1 - shrunk) ** 2) / 2 / n**2
-    variance = kept.variance(apart) + float(pseudo)
+    value, own = float(values[known].mean()), kept.among(known)
+    shrunk = (own.count * value + 0.5) / (own.count + 1)
+    # half a pseudo-row, or pseudo-group, at 0 and at 1 keeps some variance where all agree
+    pseudo = (shrunk**2 + (1 - shrunk) ** 2) / 2 / own.count**2
+    variance = own.variance((values[known] - value) / n) + pseudo
     remark = f"; mean of {n} of {len(values)} rows" if n < len(values) else ""
     return proportion(
         value,
-        effective=float(shrunk * (1 - shrunk)) / variance,
+        effective=shrunk * (1 - shrunk) / variance,
         n=n,
-        method=f"wilson-jackknife{kept.suffix}{remark}",
-        freedom=kept.freedom,
+        method=f"wilson-jackknife{own.suffix}{remark}",
+        freedom=own.freedom,
     )

@@ -37,7 +37,8 @@ def resampled_counts(
 
     Each class present also gets half a pseudo-picture on average, Poisson distributed and
     spread evenly over the cells. Without it a part without a mistake would seem to have no
-    variance at all.
+    variance at all. Where groups are drawn it is half a pseudo-group, of as many pictures as they
+    have on average: one mistake shows as little of other groups as none does.
 
     Source: the multinomial bootstrap is B. Efron (1979), Annals of Statistics 7: 1-26. The
     pseudo-count is in the spirit of A. Agresti, B. Coull (1998), Am. Stat. 52: 119-126; its size
@@ -46,12 +47,21 @@ def resampled_counts(
     sums = resampled_sums(units, times, rng=rng)
     k = len(present)
     extra = _pseudo_pictures(present, exclusive=exclusive, rng=rng)
+    worth = pictures_a_unit(units, times)
     return Counts(
-        hit=sums[:, :k] + extra.hit,
-        true=sums[:, k : 2 * k] + extra.true,
-        predicted=sums[:, 2 * k : 3 * k] + extra.predicted,
-        total=sums[:, 3 * k :] + extra.total,
+        hit=sums[:, :k] + worth * extra.hit,
+        true=sums[:, k : 2 * k] + worth * extra.true,
+        predicted=sums[:, 2 * k : 3 * k] + worth * extra.predicted,
+        total=sums[:, 3 * k :] + worth * extra.total,
     )
+
+
+def pictures_a_unit(
+    units: Any,  # noqa: ANN401 - scipy's sparse arrays carry no types
+    times: np.ndarray,
+) -> float:
+    """Return how many pictures a unit has on average: 1 without groups."""
+    return float((units[:, [-1]].toarray()[:, 0] @ times) / times.sum())
 
 
 def resampled_sums(
@@ -69,15 +79,15 @@ def resampled_sums(
     return sums
 
 
-def centre_counts(counts: Counts, *, present: np.ndarray, exclusive: bool) -> Counts:
-    """Return what `resampled_counts` gives on average."""
-    k = int(present.sum())
-    side = present * (PSEUDO_COUNT if exclusive else PSEUDO_COUNT / 2)
+def centre_counts(counts: Counts, *, present: np.ndarray, exclusive: bool, worth: float) -> Counts:
+    """Return what `resampled_counts` gives on average; `worth` is `pictures_a_unit`."""
+    k, pseudo = int(present.sum()), PSEUDO_COUNT * worth
+    side = present * (pseudo if exclusive else pseudo / 2)
     return Counts(
-        hit=counts.hit + present * PSEUDO_COUNT / (k if exclusive else 4),
+        hit=counts.hit + present * pseudo / (k if exclusive else 4),
         true=counts.true + side,
         predicted=counts.predicted + side,
-        total=counts.total + (PSEUDO_COUNT * k if exclusive else PSEUDO_COUNT),
+        total=counts.total + (pseudo * k if exclusive else pseudo),
     )
 
 
