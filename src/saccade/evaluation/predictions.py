@@ -135,7 +135,6 @@ class Predictions:
         yield ["file", "hash", "part", *truth, "prediction", *(names if with_scores else [])]
         truths = self._cells(self.truth) if self.truth is not None else [""] * len(self)
         predictions = self._cells(self.predicted)
-        scores = self.scores.tolist()
         for row, name in enumerate(self.paths):
             yield [
                 encode_name(name),
@@ -143,7 +142,7 @@ class Predictions:
                 self.parts[row],
                 *([truths[row]] if known else []),
                 predictions[row],
-                *([repr(score) for score in scores[row]] if with_scores else []),
+                *(map(repr, self.scores[row].tolist()) if with_scores else []),
             ]
 
     def _cells(self, answers: np.ndarray) -> list[str]:

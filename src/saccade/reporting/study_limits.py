@@ -149,7 +149,7 @@ def _broken(is_so: bool) -> str:
 
 def _note(study: Study) -> str:
     groups = (
-        " Pictures that belong together make the promised coverage less certain than it says."
+        " Where pictures belong together, what is promised is promised of pictures of new groups."
         if study["groups"]
         else ""
     )
