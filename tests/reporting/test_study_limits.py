@@ -181,7 +181,7 @@ def test_the_limits_are_told_in_sentences() -> None:
         ({"unknown": {"why": "18 are too few"}}, "unknown", "are not told apart: 18 are too few."),
         ({"coverages": [{"promised": 0.95, "why": "too few"}]}, "sets", "Too few."),
         ({"of_labels": True}, "sets", "should hold all true labels"),
-        ({"groups": True}, "note", "Pictures that belong together"),
+        ({"groups": True}, "note", "Where pictures belong together"),
     ],
 )
 def test_what_cannot_be_said_is_told_instead(changes: dict[str, Any], key: str, said: str) -> None:
