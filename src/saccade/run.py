@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,33 +116,55 @@ def check_new(output: str | Path | None) -> None:
         raise _exists(Path(output))
 
 
-def new_folder(output: str | Path | None, *, data: str) -> Path:
-    """Make and return the folder of a new run: ours, for nobody can have made it before.
-
-    Without `output`: runs/<name of the data>, numbered where that is taken.
+def half_folder(output: str | Path | None, *, data: str) -> Path:
+    """Make and return a hidden folder beside where a run is to be, for what it begins with.
 
     Raises:
-        UsageError: `output` exists (E240).
         ResourceError: it cannot be made (E401).
     """
-    if output is not None:
-        if not _made(Path(output)):
-            raise _exists(Path(output))
-        return Path(output)
-    stem = Path(data).resolve().name.removesuffix(Path(data).suffix) or "data"
-    path, number = Path("runs") / stem, 1
-    while not _made(path):
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
+    wanted = _wanted(output, data)
+    path = wanted.with_name(f".{wanted.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise disk_error(error, wanted) from error
     return path
 
 
-def _made(path: Path) -> bool:
-    try:
-        path.mkdir(parents=True)
-    except FileExistsError:
+def put_in_place(half: Path, output: str | Path | None, *, data: str) -> Path:
+    """Give the folder of a new run its name, in one step, and return it.
+
+    So it is whole as soon as it is there, and no other process can have made it. Without `output`:
+    runs/<name of the data>, numbered where that is taken.
+
+    Raises:
+        UsageError: `output` exists (E240).
+        ResourceError: it cannot be moved there (E401).
+    """
+    wanted = path = _wanted(output, data)
+    number = 1
+    while not _moved(half, path):
+        if output is not None:
+            raise _exists(path)
+        number += 1
+        path = wanted.with_name(f"{wanted.name}-{number}")
+    return path
+
+
+def _wanted(output: str | Path | None, data: str) -> Path:
+    if output is not None:
+        return Path(output)
+    return Path("runs") / (Path(data).resolve().name.removesuffix(Path(data).suffix) or "data")
+
+
+def _moved(half: Path, path: Path) -> bool:
+    if path.exists():
         return False
+    try:
+        half.rename(path)
     except OSError as error:
+        if path.exists():  # another process was quicker
+            return False
         raise disk_error(error, path) from error
     return True
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,7 +29,7 @@ from saccade.lesson import (
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.prefetch import decoding_beside
-from saccade.run import Ledger, Run, alone_in, check_new, new_folder, open_run
+from saccade.run import Ledger, Run, alone_in, check_new, half_folder, open_run, put_in_place
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
@@ -149,9 +150,12 @@ def _go(
         if before is not None:
             ledger.folder = before.folder
         else:
-            ledger.folder = new_folder(output, data=recipe.data)
+            ledger.folder = half_folder(output, data=recipe.data)
+            stack.callback(shutil.rmtree, ledger.folder, ignore_errors=True)  # if it stays half
             stack.enter_context(alone_in(ledger.folder))
         _open(ledger, lesson, findings, progress, parts_before=parts)
+        if before is None:
+            ledger.folder = put_in_place(ledger.folder, output, data=recipe.data)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
             from saccade.preparing import raced  # noqa: PLC0415 - loaded beside the scan
@@ -304,7 +308,7 @@ def _open(
     *,
     parts_before: str,
 ) -> None:
-    """Write what a run begins with; run.json last, for with it a run can be gone on with."""
+    """Write what a run begins with."""
     ledger.facts["data"] = data_facts(lesson.catalog, lesson.task, findings)
     ledger.facts["data"]["fingerprint"] = lesson.catalog.fingerprint
     ledger.facts["split"] = {
@@ -315,7 +319,7 @@ def _open(
     }
     write_recipe(ledger.folder / "recipe.toml", lesson.recipe)
     write_split(ledger.folder / "split.csv", lesson.catalog, lesson.split)
-    ledger.write("running")
+    ledger.write("running")  # last: what it says of the parts is so
     for sentence in told(lesson, findings):
         progress.say(sentence)
 

@@ -16,7 +16,7 @@ import saccade
 from saccade import preparing, road, workflow
 from saccade.lesson import Lesson
 from saccade.report import rewrite_report
-from saccade.run import alone_in
+from saccade.run import alone_in, half_folder, put_in_place
 from saccade.runtime.errors import SaccadeError, UsageError
 from saccade.runtime.store import write_json
 from saccade.training.recipe import Recipe
@@ -60,12 +60,28 @@ def while_looking(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> 
 def test_a_folder_that_another_process_makes_meanwhile_is_left_to_it(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "run"
-    while_looking(monkeypatch, folder.mkdir)
+    folder = tmp_path / "out" / "run"
+    while_looking(monkeypatch, lambda: folder.mkdir(parents=True))
     with pytest.raises(UsageError) as caught:
         saccade.train(image_folder(2, 6), QUICK, output=folder)
     assert caught.value.code == "SACCADE-E240"
-    assert list(folder.iterdir()) == []
+    assert list(folder.parent.rglob("*")) == [folder]  # and nothing half made
+
+
+def test_of_two_that_find_no_folder_the_quicker_one_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    halves = [half_folder(folder, data="x") for _ in range(2)]
+    for half in halves:
+        (half / "run.json").write_text(half.name)
+    assert put_in_place(halves[0], folder, data="x") == folder
+    seen = iter([False, True])  # looked for before the other one put it there, and after
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda _path: next(seen))
+        with pytest.raises(UsageError):
+            put_in_place(halves[1], folder, data="x")
+    assert (folder / "run.json").read_text() == halves[0].name
 
 
 def test_runs_of_the_same_pictures_at_the_same_time_get_numbers(
@@ -129,13 +145,17 @@ def test_a_folder_that_cannot_be_made_is_told_plainly(
 # --- going on -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", ["write_recipe", "write_split"])
-def test_a_run_can_be_gone_on_with_as_soon_as_it_is_one(
+@pytest.mark.parametrize("at", ["write_recipe", "write_split", "put_in_place"])
+def test_a_run_that_ends_before_it_is_whole_leaves_nothing_in_the_way_of_the_next(
     image_folder: Callable[..., Path], tmp_path: Path, at: str
 ) -> None:
+    root, folder = image_folder(2, 6), tmp_path / "out" / "run"
     with stopped(at, workflow):
-        saccade.train(image_folder(2, 6), QUICK, output=tmp_path / "run")
-    assert not (tmp_path / "run" / "run.json").exists()  # which would make it a run
+        saccade.train(root, QUICK, output=folder)
+    assert list(folder.parent.iterdir()) == []
+    with stopped("go"):
+        saccade.train(root, QUICK, output=folder)
+    assert saccade.resume(folder).state == "finished"
 
 
 def test_a_run_with_a_budget_goes_on_with_its_pictures_however_slow_the_machine_is_now(
