@@ -29,6 +29,7 @@ from saccade.lesson import (
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.prefetch import decoding_beside
+from saccade.report import rewrite_report
 from saccade.run import Ledger, Run, alone_in, check_new, half_folder, open_run, put_in_place
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
@@ -114,16 +115,24 @@ def resume(
     run = open_run(folder)
     with alone_in(run.folder):
         if run.state == "finished":
-            path = run.folder / "recipe.toml"
-            raise UsageError(
-                "This run is finished; there is nothing to resume.",
-                code="241",
-                where=str(run.folder),
-                fix=f"read its report.html, or train again with --config {path}",
-            )
+            return _with_page(run, progress)
         remove_halves(run.folder)
         recipe = read_recipe(run.folder / "recipe.toml")
         return _go(recipe, recipe.data, before=run, progress=progress or Progress(), begun=begun)
+
+
+def _with_page(run: Run, progress: Progress | None) -> Run:
+    """Return a finished run with its page, where it was killed before that was written."""
+    if (run.folder / "report.html").exists():
+        path = run.folder / "recipe.toml"
+        raise UsageError(
+            "This run is finished; there is nothing to resume.",
+            code="241",
+            where=str(run.folder),
+            fix=f"read its report.html, or train again with --config {path}",
+        )
+    rewrite_report(run.folder, progress=progress)
+    return open_run(run.folder)
 
 
 def _go(

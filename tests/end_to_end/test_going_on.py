@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import shape_picture
+from tests.conftest import shape_picture, write_shapes
 
 import saccade
 from saccade import preparing, road, workflow
@@ -233,3 +233,16 @@ def test_the_page_of_a_run_whose_network_has_another_canvas_shows_its_pictures_w
     write_json(run.folder / "run.json", facts)
     rewrite_report(run.folder)
     assert run.report.read_text().count("data:image/") == with_pictures > 10
+
+
+def test_a_run_that_was_killed_before_its_page_was_written_gets_it(tmp_path: Path) -> None:
+    write_shapes(tmp_path / "pictures", 2, 10, side=16)
+    run = saccade.train(tmp_path / "pictures", QUICK, output=tmp_path / "run")
+    facts = dict(run.facts)
+    del facts["page"]
+    (run.folder / "report.html").unlink()
+    write_json(run.folder / "run.json", facts)
+    assert saccade.resume(run.folder).state == "finished"
+    assert saccade.verify(run.folder).believed
+    with pytest.raises(UsageError, match="E241"):
+        saccade.resume(run.folder)

@@ -112,6 +112,8 @@ def test_twenty_kills_lose_a_step_each_and_nothing_else(place: Path) -> None:
         survived += process.wait() == 0
         if (folder / "run.json").exists():
             words = ["resume", "killed"]
+            state = json.loads((folder / "run.json").read_text())["state"]
+            survived += state == "finished" and (folder / "report.html").exists()
         if checkpoint.exists():  # never half of one
             counters = read_checkpoint(checkpoint).counters
             steps.append((counters.get("ladder_number", 0), counters.get("epoch", 0)))
