@@ -244,5 +244,5 @@ def test_a_run_that_was_killed_before_its_page_was_written_gets_it(tmp_path: Pat
     write_json(run.folder / "run.json", facts)
     assert saccade.resume(run.folder).state == "finished"
     assert saccade.verify(run.folder).believed
-    with pytest.raises(UsageError, match="E241"):
+    with pytest.raises(UsageError, match="nothing to resume"):
         saccade.resume(run.folder)
