@@ -146,9 +146,12 @@ def _of_linear(first: Linear, second: Linear | None, kept: Grouping) -> Differen
 
 
 def _all_equal(found: Difference) -> Difference:
-    """Return a difference that every picture has alike, without an interval and without p."""
-    nan = math.nan
-    return dataclasses.replace(found, low=nan, high=nan, p=nan, mid_p=nan, method=ALL_EQUAL)
+    """Return a difference that every picture has alike, without an interval and without p.
+
+    Where there is none on any picture p is 1, as of all that speaks for no difference.
+    """
+    nan, p = math.nan, 1.0 if found.value == 0 else math.nan
+    return dataclasses.replace(found, low=nan, high=nan, p=p, mid_p=p, method=ALL_EQUAL)
 
 
 def _widened(found: Difference, first: Linear, second: Linear, kept: Grouping) -> Difference:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from saccade.evaluation.intervals import Estimate, Grouping, quantile, undefined
+from saccade.evaluation.significance import tango
 
 FEWEST = 8  # pictures; as in `comparison.paired_gain`
 
@@ -13,9 +14,10 @@ FEWEST = 8  # pictures; as in `comparison.paired_gain`
 def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> Estimate:
     """Return the mean of first - second losses of the same pictures, with its 95 % t interval.
 
-    Above 0 the second is better. With groups the variance is that between groups; for losses of
-    0 and 1 half a picture is added to it, as in `tally.difference`. With fewer than eight pictures
-    or groups there is no interval, and nothing can be claimed.
+    Above 0 the second is better. With groups the variance is that between groups. Losses of 0 and 1
+    are compared as in `tally.difference`: by Tango's interval, and with groups as much is added as
+    half a group that differs. With fewer than eight pictures or groups there is no interval, and
+    nothing can be claimed.
 
     Args:
         first_N: a loss a picture.
@@ -31,29 +33,31 @@ def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
     value = float(apart.mean())
     if grouping.count < FEWEST:
         return Estimate(value=value, low=math.nan, high=math.nan, n=n, method="no interval: few")
-    measured = grouping.variance((apart - value) / n)
-    variance = measured + _half_apart(measured, grouping, first_N, second_N)
+    if not grouping.named and _counted(first_N, second_N):
+        low, high = map(float, tango(int((apart < 0).sum()), int((apart > 0).sum()), n))
+        return Estimate(value=value, low=low, high=high, n=n, method="tango")
+    variance = grouping.variance((apart - value) / n) + _half_apart(grouping, first_N, second_N)
     reach = quantile(grouping.count - 1) * math.sqrt(variance)
     method = f"paired t{grouping.suffix}"
     return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
 
 
-def _half_apart(measured: float, grouping: Grouping, *losses: np.ndarray) -> float:
-    """Return the variance of a mean by half a picture on which one answer is right, one wrong.
+def _half_apart(grouping: Grouping, *losses: np.ndarray) -> float:
+    """Return the variance of a mean by half a picture (group) that one answer is right on alone.
 
-    Without it, answers that are right on the same pictures would seem to be surely alike. Half a
-    group where none differs from the others, for then nothing tells its pictures from one picture.
-    0 for losses that are not 0 or 1: of them there is no such step.
+    Without it, answers that are right on the same pictures would seem to be surely alike. 0 for
+    losses that are not 0 or 1: of them there is no such step.
 
     Args:
-        measured: the variance of the mean that the pictures show.
         grouping: which pictures belong together.
         losses: that are compared, (N,) each.
     """
-    if not np.isin(losses, (0.0, 1.0)).all():
-        return 0.0
-    num = len(grouping.index) if measured > 0 else grouping.count
-    return 0.5 / num**2
+    return 1 / (grouping.count + 2) ** 2 if _counted(*losses) else 0.0
+
+
+def _counted(*losses: np.ndarray) -> bool:
+    """Return whether all losses are 0 or 1."""
+    return bool(np.isin(losses, (0.0, 1.0)).all())
 
 
 def p_of_gain(gain: Estimate, grouping: Grouping) -> float:
@@ -91,8 +95,8 @@ def recovered(
     part_N = np.asarray(plain_N, np.float64) - simple_N
     whole_N = np.asarray(plain_N, np.float64) - full_N
     value = float(part_N.mean()) / whole.value
-    measured = grouping.variance((part_N - value * whole_N) / n)
-    variance = measured + _half_apart(measured, grouping, plain_N, simple_N, full_N)
+    variance = grouping.variance((part_N - value * whole_N) / n)
+    variance += _half_apart(grouping, plain_N, simple_N, full_N)
     reach = quantile(grouping.count - 1) * math.sqrt(variance) / whole.value
     return Estimate(
         value=value,
