@@ -88,13 +88,16 @@ def keep_model(
         )
     finally:
         net.to(place)
-    write_text(folder / "README.md", _card(ledger, lesson, metrics or {}))
+    write_text(folder / "README.md", _card(ledger, lesson, metrics or {}, trust))
 
 
-def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics) -> str:
+def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics, trust: ModelTrust | None) -> str:
     path = ledger.folder / "history.jsonl"
     events = read_history(path) if path.exists() else []
-    return card.card_text(ledger.facts, lesson.task, metrics, events=events)
+    calibration = trust.calibration if trust is not None else None
+    return card.card_text(
+        ledger.facts, lesson.task, metrics, events=events, calibration=calibration
+    )
 
 
 def golden_pictures(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:

@@ -5,12 +5,14 @@ from typing import Any
 
 from saccade.data.split import PARTS
 from saccade.data.task import Task
+from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.card_front import front_matter
 from saccade.reporting.glossary import LEADING, is_share, title
 from saccade.reporting.ladder import stages_sentence
 from saccade.reporting.learning import Event, learning_of
 from saccade.reporting.markdown import code, dataset_name, entry, model_name, plain
+from saccade.reporting.plain_timm import outputs_meaning, snippet
 from saccade.reporting.wording import interval, plural, value
 
 Metrics = Mapping[str, Mapping[str, Estimate]]
@@ -20,7 +22,12 @@ _SCRATCH = ("cnn", "mlp")
 
 
 def card_text(
-    run: Mapping[str, Any], task: Task, metrics: Metrics, *, events: Sequence[Event] = ()
+    run: Mapping[str, Any],
+    task: Task,
+    metrics: Metrics,
+    *,
+    events: Sequence[Event] = (),
+    calibration: Calibration | None = None,
 ) -> str:
     """Return the README.md of a model folder: YAML front matter for model hubs, then the card.
 
@@ -30,6 +37,7 @@ def card_text(
         metrics: part -> name -> estimate; empty where the model was not tested.
         events: what history.jsonl holds; without, it is not told how the stages that learned
             were chosen.
+        calibration: how the model's logits become scores; None = as the network gives them.
     """
     part = next((name for name in ("test", "validation") if metrics.get(name)), "")
     judged = metrics.get(part, {})
@@ -40,8 +48,8 @@ def card_text(
         *_learned(run, events),
         *_numbers(task, part, judged),
         *_data(run),
-        *_answers(task),
-        *_use(run, task),
+        *_answers(task, calibration),
+        *_use(run, task, calibration),
         *_limits(run, task, part, judged),
         *_origin(run),
     ]
@@ -158,26 +166,19 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
         yield "\n".join(f"- {plain(str(finding.get('sentence', '')))}" for finding in severe)
 
 
-def _answers(task: Task) -> Iterator[str]:
+def _answers(task: Task, calibration: Calibration | None) -> Iterator[str]:
     yield "## What its answers mean"
+    meaning = outputs_meaning(task, calibration)
     if task.kind == "regression":
-        yield (
-            "The output is standardised: times "
-            f"{task.target_std!r} plus {task.target_mean!r} it is in the unit of the target."
-        )
+        yield meaning
         return
     names = ", ".join(map(plain, task.classes[:MAX_CLASS_ROWS]))
     more = len(task.classes) - MAX_CLASS_ROWS
     rest = f" and {more:,} more (config.json, `label_names`)" if more > 0 else ""
-    yield {
-        "binary": "One output; its sigmoid is the score of the second class. ",
-        "multilabel": "One output a label; its sigmoid is the label's score, and labels above "
-        "0.5 are given. ",
-        "multiclass": "One output a class; their softmax are the scores, which add up to 1. ",
-    }[task.kind] + f"In the order of the outputs: {names}{rest}."
+    yield f"{meaning} In the order of the outputs: {names}{rest}."
 
 
-def _use(run: Mapping[str, Any], task: Task) -> Iterator[str]:
+def _use(run: Mapping[str, Any], task: Task, calibration: Calibration | None) -> Iterator[str]:
     yield "## How to use it"
     yield (
         "With saccade, where the preprocessing and the class names come with the model:\n\n"
@@ -188,22 +189,8 @@ def _use(run: Mapping[str, Any], task: Task) -> Iterator[str]:
     )
     if entry(run, "model").get("name") in _SCRATCH:
         return
-    last = {
-        "multiclass": "scores = logits.softmax(dim=1)",
-        "binary": "score_of_the_second_class = logits.sigmoid()",
-        "multilabel": "scores = logits.sigmoid()",
-        "regression": f"value = logits * {task.target_std!r} + {task.target_mean!r}",
-    }[task.kind]
-    yield (
-        "With timm alone:\n\n"
-        "```python\nimport timm\nimport torch\nfrom PIL import Image, ImageOps\n\n"
-        'model = timm.create_model("local-dir:path/to/this/folder", pretrained=True).eval()\n'
-        "transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
-        'picture = ImageOps.exif_transpose(Image.open("new.jpg")).convert("RGB")\n'
-        "with torch.inference_mode():\n"
-        "    logits = model(transform(picture).unsqueeze(0))\n"
-        f"{last}\n```"
-    )
+    lines = snippet(task, calibration, model="path/to/this/folder", picture="new.jpg")
+    yield f"With timm alone:\n\n```python\n{lines}\n```"
 
 
 def _limits(

@@ -17,6 +17,7 @@ from saccade.reporting.examples import galleries, preview_galleries
 from saccade.reporting.facts import Facts
 from saccade.reporting.folder import (
     parsing,
+    read_calibration,
     read_history,
     read_metrics,
     read_recipe,
@@ -94,6 +95,7 @@ def collect(
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
         studies=studies,
         left_out=left_out(trust),
+        calibration=read_calibration(run_folder),
     )
 
 

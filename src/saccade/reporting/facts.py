@@ -12,6 +12,7 @@ import numpy as np
 
 from saccade.data.catalog import Finding, Skipped
 from saccade.data.task import Task
+from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.learned import LearningFacts
 
@@ -220,4 +221,7 @@ class Facts:
     seed: int | None = None
     gaps: tuple[str, ...] = ()  # what could not be shown, and why
     studies: tuple[StudyFacts, ...] = ()
+    calibration: Calibration | None = (
+        None  # of the model's scores; None = as the network gives them
+    )
     left_out: tuple[str, ...] = ()  # studies that say nothing about this run, and why

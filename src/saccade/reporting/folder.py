@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.scores import from_json
 from saccade.runtime.errors import ArtefactError
@@ -90,6 +91,25 @@ def read_trust(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     return _of_known_version(_json(path), path)
+
+
+def read_calibration(folder: Path) -> Calibration | None:
+    """Return what the run's model makes of its logits, without the points of a curve.
+
+    None where there is no model yet, or one that was saved without.
+
+    Raises:
+        ArtefactError: the model's config.json is damaged (E561).
+    """
+    path = folder / "model" / "config.json"
+    if not path.is_file():
+        return None
+    with parsing(path):
+        trust = _json(path).get("saccade", {}).get("trust")
+        if trust is None:
+            return None
+        own = trust["calibration"]
+        return Calibration(kind=own["kind"], temperature=float(own["temperature"]), n=int(own["n"]))
 
 
 def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:

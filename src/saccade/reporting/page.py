@@ -19,6 +19,7 @@ from saccade.reporting.figures import regression_figures
 from saccade.reporting.ladder import ladder_rows, ladder_words, stages_sentence
 from saccade.reporting.ladder_chart import ladder_chart
 from saccade.reporting.pictures import Album
+from saccade.reporting.plain_timm import outputs_meaning, snippet
 from saccade.reporting.race import race_words
 from saccade.reporting.sparks import heat_levels, heat_map, interval_bar, share_bar
 from saccade.reporting.svg import Svg
@@ -109,6 +110,8 @@ def _environment() -> Environment:
         g=glossary,
         t=tables,
         w=wording,
+        snippet=snippet,
+        outputs_meaning=outputs_meaning,
         interval_bar=interval_bar,
         share_bar=share_bar,
         data_uri=_data_uri,
