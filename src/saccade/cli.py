@@ -130,7 +130,7 @@ def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics
 @app.command()
 def predict(
     model: Source,
-    pictures: Annotated[list[str], typer.Argument(help="Picture files, or one folder.")],
+    pictures: Annotated[list[str], typer.Argument(help="Picture files and folders, or a table.")],
     output: Output = None,
     file_format: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
     coverage: Coverage = None,

@@ -1,7 +1,8 @@
 """A finished model: pictures in, answers by name out."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from saccade.models.inference import FeaturesAndLogits, answers, open_engine, pr
 from saccade.models.manifest import WEIGHTS
 from saccade.reporting.folder import read_recipe
 from saccade.runtime import device, machine
+from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
 
 
@@ -82,7 +84,7 @@ class Model:
 
     def predict(
         self,
-        pictures: str | Path | Sequence[str | Path],
+        pictures: str | Path | Iterable[str | Path],
         *,
         coverage: float | None = None,
         min_accuracy: float | None = None,
@@ -91,10 +93,13 @@ class Model:
         calibrated: bool = True,
         progress: Progress | None = None,
     ) -> list[Prediction]:
-        """Return an answer for every picture, ordered by path.
+        """Return an answer for every picture.
+
+        Files are answered in the order in which they were named, and a table row by row, a
+        picture that occurs twice both times; those of a folder by name.
 
         Args:
-            pictures: files, or one file, or a folder that is searched.
+            pictures: files and folders, or one of them, or a table; folders are searched.
             coverage: 0 to 1, how often `labels` (regression: `low` to `high`) hold the truth.
             min_accuracy: 0 to 1, of the answers that are not `unsure`, with 95 % confidence.
             mistake_cost: of a wrong answer in answers withheld: `unsure` where withholding is
@@ -106,8 +111,12 @@ class Model:
 
         Raises:
             DataError: there is nothing readable among them (E301-E349).
-            UsageError: what is asked for is out of range, or cannot be promised (E270-E272).
+            UsageError: what is asked for is out of range, or cannot be promised (E270-E272), or
+                pictures are given themselves, not their paths (E239).
         """
+        named = _paths(pictures)
+        if named == []:
+            return []
         progress = progress or Progress()
         wanted = Wanted(
             coverage=coverage,
@@ -119,7 +128,7 @@ class Model:
         for note in limits.notes:
             progress.say(note)
         with PixelStore(self.bundle.preprocess, shared=False, progress=progress) as pixels:
-            catalog = scan(pictures, labelled=False, progress=progress, pixels=pixels)
+            catalog = scan(named, labelled=False, progress=progress, pixels=pixels)
             cache, rows, features_ND = pixels.finish(catalog), range(len(catalog)), None
             if limits.unknown is None:
                 logits_NK = self.logits(cache, rows, progress=progress)
@@ -132,7 +141,10 @@ class Model:
             Prediction(path=own.path, label="", score=float("nan"), scores={}, error=own.sentence)
             for own in catalog.skipped
         ]
-        return sorted(found, key=lambda answer: answer.path)
+        if not catalog.asked:
+            return sorted(found, key=lambda answer: answer.path)
+        answer_of = {answer.path: answer for answer in reversed(found)}  # one with an answer wins
+        return [answer_of[path] for path in catalog.asked]
 
     def marks(self, *, unknown: bool, unsure: bool, sets: bool) -> tuple[str, ...]:
         """Return the fields of a `Prediction` that mean something, of those asked for."""
@@ -251,6 +263,27 @@ class Model:
         for note in engine.notes:
             progress.say(note)
         return engine
+
+
+def _paths(pictures: object) -> Path | list[Path]:
+    """Return the path, or the list of paths, that was given.
+
+    Raises:
+        UsageError: something else was given (E239).
+    """
+    if isinstance(pictures, str | os.PathLike):
+        return Path(pictures)
+    given = list(pictures) if isinstance(pictures, Iterable) else [pictures]
+    found = [Path(own) for own in given if isinstance(own, str | os.PathLike)]
+    if len(found) == len(given):
+        return found
+    other = next(own for own in given if not isinstance(own, str | os.PathLike))
+    raise UsageError(
+        f"Pictures are named by their paths, and this is of the kind {type(other).__name__}.",
+        code="239",
+        where="predict",
+        fix="save the pictures and give their paths, or a folder",
+    )
 
 
 def load(folder: str | Path, *, device_name: str = "cpu") -> Model:

@@ -79,6 +79,7 @@ class Listing:
     findings: tuple[Finding, ...] = ()
     label_name: str = ""
     label_columns: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()  # see `Catalog.asked`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,8 @@ class Catalog:
     lost_labels: tuple[str, ...] = ()  # all pictures looked at and none could be read, sorted
     undrawn_labels: tuple[str, ...] = ()  # no picture here, and not all looked at, sorted
     choices: Choices = Choices()
+    asked: tuple[str, ...] = ()  # every path that a list or table names, in its order, used or
+    # not, as often as it is named; empty for a folder
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
 
     def __len__(self) -> int:

@@ -202,7 +202,7 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     """
     place = str(root)
     if not found.files:
-        raise _empty(place, found)
+        raise no_files(place, found)
     if not labelled:
         return Listing(
             place=place,
@@ -229,23 +229,6 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
             *_empty_classes(found.folders, candidates, parts),
             *_links_passed_over(found.outside, parts),
         ),
-    )
-
-
-def list_paths(paths: Sequence[Path]) -> Listing:
-    """Return picture files that were named one by one, without labels.
-
-    Raises:
-        DataError: one of them is not there (E301).
-    """
-    absent = [path for path in paths if not path.exists()]
-    if absent:
-        raise no_such_place(absent[0])
-    return Listing(
-        place=".",
-        layout="files named one by one",
-        source=FolderSource(place="."),
-        candidates=tuple(Candidate(path=str(path)) for path in paths),
     )
 
 
@@ -352,7 +335,7 @@ def _links_passed_over(outside: dict[str, bool], parts: dict[str, str]) -> Itera
             )
 
 
-def _empty(place: str, found: Walk) -> DataError:
+def no_files(place: str, found: Walk) -> DataError:
     passed = Counter(skipped.reason for skipped in found.skipped)
     seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
     return DataError(

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from saccade.data.catalog import Listing, Skipped
-from saccade.data.folders import list_folder, list_paths, no_such_place, walk
+from saccade.data.catalog import Candidate, Listing, Skipped
+from saccade.data.folders import FolderSource, list_folder, no_files, no_such_place, walk
 from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
 from saccade.data.tables import is_table
 from saccade.runtime.errors import DataError, listed, nearest
@@ -22,7 +22,7 @@ def list_data(
     """Return what may be pictures, before any is opened.
 
     Args:
-        data: a folder, a table or, without labels, picture files.
+        data: a folder, a table or, without labels, picture files and folders of them.
         names: the table's columns, where they were named.
         follow_links: follow symbolic links that lead out of the folder.
         labelled: whether labels are wanted.
@@ -31,7 +31,7 @@ def list_data(
         DataError: there is nothing, or nothing with labels (E301-E319).
     """
     if not isinstance(data, str | Path):
-        return list_paths([Path(path) for path in data])
+        return list_paths([Path(path) for path in data], follow_links=follow_links)
     place = Path(data)
     if not place.exists():
         raise no_such_place(place)
@@ -43,6 +43,38 @@ def list_data(
     tables = metadata_files(found) if labelled else []
     listing = list_metadata(place, found, tables=tables, names=names) if tables else None
     return listing or list_folder(place, found, labelled=labelled)
+
+
+def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
+    """Return picture files that were named one by one, without labels; folders are searched.
+
+    Raises:
+        DataError: one of them is not there (E301), or a folder is empty (E302).
+    """
+    asked: list[str] = []
+    skipped: dict[str, Skipped] = {}
+    for path in paths:
+        if not path.exists():
+            raise no_such_place(path)
+        if not path.is_dir():
+            asked.append(str(path))
+            continue
+        found = walk(path, follow_links=follow_links)
+        if not found.files:
+            raise no_files(str(path), found)
+        for own in found.skipped:
+            name = str(path / own.path)
+            skipped[name] = dataclasses.replace(own, path=name)
+        names = (*found.files, *(own.path for own in found.skipped))
+        asked += sorted(str(path / name) for name in names)
+    return Listing(
+        place=".",
+        layout="files named one by one",
+        source=FolderSource(place="."),
+        candidates=tuple(Candidate(path=own) for own in dict.fromkeys(asked) if own not in skipped),
+        skipped=tuple(skipped.values()),
+        asked=tuple(asked),
+    )
 
 
 def _single_file(place: Path, *, labelled: bool) -> Listing:

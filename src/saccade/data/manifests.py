@@ -57,6 +57,7 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
         candidates=tuple(candidates[row] for row in order),
         order=tuple(place_in[row] for row in range(len(candidates))),
         skipped=tuple(skipped),
+        asked=tuple(keys),
         findings=tuple(_group_hint(table, columns)),
         label_name=listed(columns.labels) if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),

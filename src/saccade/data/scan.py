@@ -91,7 +91,8 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     """Return the catalogue of a folder or table, after a look at every picture.
 
     Args:
-        data: a folder, a table (CSV, JSON lines, Parquet) or, without labels, picture files.
+        data: a folder, a table (CSV, JSON lines, Parquet) or, without labels, picture files and
+            folders of them.
         image_column: table: the column of paths or bytes; empty = found by name and content.
         label_column: table: the column of labels; several, with commas, hold 0 or 1 each.
         split_column: table: the column that says train, val or test.
@@ -247,6 +248,7 @@ def _catalog(listing: Listing, seen: _Seen, choices: Choices) -> Catalog:
         lost_labels=tuple(sorted(absent - undrawn)),
         undrawn_labels=tuple(sorted(undrawn)),
         choices=choices,
+        asked=listing.asked,
     )
 
 

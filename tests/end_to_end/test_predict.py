@@ -1,0 +1,112 @@
+"""What `predict` answers for lists, folders and tables, by a small network that learned nothing."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.conftest import shape_picture
+from typer.testing import CliRunner
+
+import saccade
+from saccade.cli import app
+from saccade.data.task import Task
+from saccade.models import bundle, network
+from saccade.runtime.errors import DataError, UsageError
+from saccade.training.recipe import Recipe
+
+Answers = Callable[..., list[dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, two folders of pictures, a broken one and a table."""
+    root = tmp_path_factory.mktemp("predict")
+    task = Task(kind="multiclass", classes=("ant", "bee"))
+    recipe = Recipe(widths=(4,))
+    net, preprocess = network.build("cnn", task=task, recipe=recipe, weights=None, img_size=16)
+    bundle.save(root / "model", net, task=task, preprocess=preprocess, provenance={})
+    for number, name in enumerate(["new photos/a", "new photos/b", "Mes fleurs/deep/c", "d"]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(shape_picture(number % 2, number, side=16)).save(root / f"{name}.png")
+    (root / "broken.png").write_text("no picture")
+    rows = ["d.png", "broken.png", "Mes fleurs/deep/c.png", "new photos/a.png", "d.png"]
+    (root / "table.csv").write_text("\n".join(["image", *rows]) + "\n")
+    (root / "empty").mkdir()
+    return root
+
+
+@pytest.fixture
+def inside(place: Path) -> "contextlib.chdir[Path]":
+    return contextlib.chdir(place)
+
+
+@pytest.fixture
+def answers(inside: "contextlib.chdir[Path]") -> Answers:
+    """Give a function that runs the command and returns the rows of its CSV."""
+
+    def ask(*words: str) -> list[dict[str, str]]:
+        with inside:
+            done = CliRunner().invoke(app, ["predict", "model", *words, "--quiet"])
+        assert done.exit_code == 0, done.stderr
+        return list(csv.DictReader(io.StringIO(done.stdout)))
+
+    return ask
+
+
+def test_files_are_answered_in_the_order_in_which_they_were_named(
+    inside: "contextlib.chdir[Path]", answers: Answers
+) -> None:
+    asked = ["new photos/b.png", "d.png", "broken.png", "new photos/a.png", "d.png"]
+    with inside:
+        found = saccade.load("model").predict(asked)
+    assert [answer.path for answer in found] == asked
+    assert [bool(answer.error) for answer in found] == [False, False, True, False, False]
+    assert found[1] == found[4]
+    assert [row["file"] for row in answers(*asked)] == asked
+
+
+def test_a_table_is_answered_row_by_row(place: Path) -> None:
+    found = saccade.load(place / "model").predict(place / "table.csv")
+    rows = (place / "table.csv").read_text().splitlines()[1:]
+    assert [answer.path for answer in found] == rows
+    assert [bool(answer.error) for answer in found] == [False, True, False, False, False]
+
+
+def test_a_folder_is_answered_by_name(place: Path) -> None:
+    found = saccade.load(place / "model").predict(place / "new photos")
+    assert [answer.path for answer in found] == ["a.png", "b.png"]
+
+
+def test_every_folder_of_a_list_is_searched(answers: Answers) -> None:
+    found = answers("d.png", "new photos", "Mes fleurs", "new photos/a.png")
+    assert [row["file"] for row in found] == [
+        "d.png",
+        "new photos/a.png",
+        "new photos/b.png",
+        "Mes fleurs/deep/c.png",
+        "new photos/a.png",
+    ]
+    assert not any(row["error"] for row in found)
+
+
+def test_a_list_with_an_empty_folder_is_refused(place: Path) -> None:
+    with pytest.raises(DataError, match="The folder holds no files"):
+        saccade.load(place / "model").predict([place / "d.png", place / "empty"])
+
+
+def test_nothing_asked_is_nothing_answered(place: Path) -> None:
+    assert saccade.load(place / "model").predict([]) == []
+
+
+def test_pixels_are_refused_with_what_is_taken(place: Path) -> None:
+    model = saccade.load(place / "model")
+    pixels_HWC = shape_picture(0, 0, side=16)
+    for given in (Image.fromarray(pixels_HWC), pixels_HWC, [pixels_HWC], [b"bytes"]):
+        with pytest.raises(UsageError) as caught:
+            model.predict(given)
+        assert caught.value.code == "SACCADE-E239"
+        assert "are named by their paths" in caught.value.message
