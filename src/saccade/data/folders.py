@@ -336,6 +336,7 @@ def _links_passed_over(outside: dict[str, bool], parts: dict[str, str]) -> Itera
 
 
 def no_files(place: str, found: Walk) -> DataError:
+    """Return the error for a folder without a file that could be a picture."""
     passed = Counter(skipped.reason for skipped in found.skipped)
     seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
     return DataError(
