@@ -22,7 +22,7 @@ from saccade.flags import (
     recipe_from,
     with_recipe_flags,
 )
-from saccade.runtime.errors import UsageError
+from saccade.runtime.errors import UsageError, command
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import choose_progress
 from saccade.runtime.store import json_text
@@ -118,7 +118,8 @@ def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose mod
         return
     typer.echo(run.summary)
     typer.echo(f"report: {run.report}")
-    typer.echo(f"model:  {run.model_folder}  (saccade predict {run.folder} PICTURES)")
+    ask = command("saccade", "predict", run.folder)
+    typer.echo(f"model:  {run.model_folder}  ({ask} PICTURES)")
 
 
 def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.data.decode import encode_png
+from saccade.runtime.errors import command
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_bytes
 from saccade.training.recipe import Recipe
@@ -38,7 +39,7 @@ def run_demo(folder: Path, *, progress: Progress) -> Iterator[str]:
     yield f"{write_digits(data)} handwritten digits in {data}"
     results = []
     for model in ("mlp", "cnn"):
-        yield f"saccade train {data} --model {model} {FLAGS}"
+        yield f"{command('saccade', 'train', data, '--model', model)} {FLAGS}"
         run = train(data, RECIPE.replace(model=model), progress=progress)
         results.append((model, run))
         yield run.summary

@@ -24,7 +24,7 @@ from saccade.models.bundle import load as load_bundle
 from saccade.models.engine import Engine
 from saccade.models.inference import FeaturesAndLogits, answers, open_engine, predict_logits
 from saccade.models.manifest import WEIGHTS
-from saccade.reporting.folder import read_recipe
+from saccade.reporting.folder import check_there, read_recipe
 from saccade.runtime import device, machine
 from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
@@ -290,9 +290,10 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     """Return the model in a model folder, or in a run folder.
 
     Raises:
-        ArtefactError: the folder is not a sound model (E505-E549).
+        ArtefactError: there is no such folder (E510), or it is no sound model (E505-E549).
     """
     path = Path(folder)
+    check_there(path, code="510")
     machine.keep_pages()
     inner, real = path / "model", path.resolve()
     table = _run_table(real) or _run_table(real.parent)

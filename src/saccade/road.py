@@ -28,7 +28,7 @@ from saccade.report import write_report
 from saccade.run import Ledger, file_hashes
 from saccade.runtime import device
 from saccade.runtime.budget import Budget
-from saccade.runtime.errors import DataError, InterruptedRun
+from saccade.runtime.errors import DataError, InterruptedRun, command
 from saccade.runtime.interrupts import Interrupts
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import sha256, write_json
@@ -104,7 +104,7 @@ class Road:
             f"Stopped by {self.stopped_by}; {kept}.",
             code="601",
             where=str(where),
-            fix=f"go on with: saccade resume {self.folder}",
+            fix=f"go on with: {command('saccade', 'resume', self.folder)}",
         )
 
     def _learn(self) -> Learned:

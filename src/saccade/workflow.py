@@ -33,7 +33,7 @@ from saccade.report import rewrite_report
 from saccade.run import Ledger, Run, alone_in, check_new, half_folder, open_run, put_in_place
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
-from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError
+from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError, command
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import remove_halves
 from saccade.training.recipe import Recipe
@@ -129,7 +129,7 @@ def _with_page(run: Run, progress: Progress | None) -> Run:
             "This run is finished; there is nothing to resume.",
             code="241",
             where=str(run.folder),
-            fix=f"read its report.html, or train again with --config {path}",
+            fix=f"read its report.html, or train again with {command('--config', path)}",
         )
     rewrite_report(run.folder, progress=progress)
     return open_run(run.folder)

@@ -269,6 +269,11 @@ def test_a_class_with_one_picture_is_one_clear_message() -> None:
     assert error(own).code == "SACCADE-E351"
 
 
+def test_classes_to_leave_out_are_quoted_as_a_shell_needs_it() -> None:
+    own = catalog(["dog"] * 9 + ["emu"] * 9 + ["snow leopard"])
+    assert "leave them out with --exclude 'snow leopard'" in str(error(own))
+
+
 def test_a_class_of_marks_that_cannot_be_read_is_named_by_its_column() -> None:
     own = catalog(
         ["1|0|0", "0|1|0"] * 9, label_columns=("dog", "emu", "cat"), lost_labels=("0|0|1",)

@@ -13,7 +13,9 @@ from PIL import Image
 from tests.conftest import shape_picture
 from typer.testing import CliRunner
 
+from saccade import workflow
 from saccade.cli import app
+from saccade.run import Run
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1", "--quiet"]
 ImageFolder = Callable[..., Path]
@@ -158,6 +160,60 @@ def test_a_corrupt_model_folder(image_folder: ImageFolder) -> None:
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     assert refused("report", tmp_path, cwd=tmp_path)[0] == 5
     assert refused("resume", tmp_path, cwd=tmp_path)[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["predict", "runs/Mes fleur", "a.png"], "510"),
+        (["eval", "runs/Mes fleur", "photos"], "510"),
+        (["compare", "runs/Mes fleurs", "runs/Mes fleur"], "560"),
+        (["report", "runs/Mes fleur"], "560"),
+        (["resume", "runs/Mes fleur"], "560"),
+        (["verify", "runs/Mes fleur"], "560"),
+    ],
+)
+def test_a_run_that_is_not_there_is_said_not_to_be_there(
+    tmp_path: Path, words: list[str], code: str
+) -> None:
+    finished_run(tmp_path / "runs" / "Mes fleurs")
+    status, told = refused(*words, cwd=tmp_path)
+    assert status == 5
+    assert told.endswith(
+        f"error SACCADE-E{code}: There is no folder or file 'runs/Mes fleur'.\n"
+        f"  where: {tmp_path / 'runs'} (holds Mes fleurs)\n"
+        "  fix:   perhaps 'runs/Mes fleurs'; check the spelling of the path\n"
+    )
+
+
+def test_a_run_of_quite_another_name_is_still_pointed_to(tmp_path: Path) -> None:
+    finished_run(tmp_path / "runs" / "Mes fleurs")
+    (tmp_path / "runs" / "notes").mkdir()
+    _, told = refused("report", "runs/Nope", cwd=tmp_path)
+    assert "fix:   perhaps 'runs/Mes fleurs'; check the spelling" in told
+
+
+def finished_run(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(
+        '{"format_version": 1, "state": "finished", "summary": "Good."}'
+    )
+    (folder / "report.html").write_text("<html>")
+
+
+def test_commands_to_copy_hold_for_names_with_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path("runs") / "Mes fleurs"
+    finished_run(tmp_path / run)
+    _, told = refused("resume", run, cwd=tmp_path)
+    assert "train again with --config 'runs/Mes fleurs/recipe.toml'\n" in told
+    monkeypatch.setattr(workflow, "train", lambda *_, **__: Run(folder=run))
+    with contextlib.chdir(tmp_path):
+        done = CliRunner().invoke(app, ["train", "Mes fleurs", "--quiet"])
+    assert done.stdout.splitlines()[-1] == (
+        "model:  runs/Mes fleurs/model  (saccade predict 'runs/Mes fleurs' PICTURES)"
+    )
 
 
 def test_an_output_folder_that_exists_is_left_alone(image_folder: ImageFolder) -> None:

@@ -376,7 +376,7 @@ def test_a_table_without_a_test_part_is_refused(runs: Path, tmp_path: Path) -> N
         (["little"], 2, "A comparison needs two runs or more; 1 was named."),
         (["little", "much", "--metric", "accurracy"], 2, "There is no metric 'accurracy' of a"),
         (["little", "much", "--metric", "majority_accuracy"], 2, "There is no metric 'majority_"),
-        (["little", "nowhere"], 5, "This is not a run folder: it has no run.json."),
+        (["little", "nowhere"], 5, "There is no folder or file 'nowhere'."),
     ],
 )
 def test_what_cannot_be_compared_says_why(

@@ -173,17 +173,23 @@ def _may_follow(
 
 def no_such_place(path: Path) -> DataError:
     """Return the error for a folder or file that is not there."""
-    parent = path.parent
-    beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    beside, where = neighbours(path)
     near = nearest(path.name, beside)
     perhaps = f"perhaps {listed(map(encode_name, near))}; " if near else ""
     return DataError(
         f"There is no folder or file '{encode_name(str(path))}'.",
         code="301",
-        where=f"{encode_name(str(parent.resolve()))}"
-        + (f" (holds {listed(map(encode_name, beside))})" if beside else " (not there either)"),
+        where=where,
         fix=f"{perhaps}check the spelling of the path",
     )
+
+
+def neighbours(path: Path) -> tuple[list[str], str]:
+    """Return the names beside a path that is not there, and words on where that is."""
+    parent = path.parent
+    beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    holds = f"holds {listed(map(encode_name, beside))}" if beside else "not there either"
+    return beside, f"{encode_name(str(parent.resolve()))} ({holds})"
 
 
 def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:

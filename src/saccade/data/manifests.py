@@ -11,7 +11,7 @@ from saccade.data.columns import Columns, find_columns, may_name_groups
 from saccade.data.folders import PART_SPELLINGS, FolderSource, Walk
 from saccade.data.labels import as_number, find_separator, pieces_of
 from saccade.data.tables import ParquetSource, Table, read_table
-from saccade.runtime.errors import DataError, listed
+from saccade.runtime.errors import DataError, command, listed
 from saccade.runtime.store import decode_name, encode_name
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -337,5 +337,5 @@ def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
             paths=(),
             sentence=f"Column '{encode_name(names[0])}' may say which pictures belong together "
             "(one patient, one video); such pictures can now be on both sides of the split.",
-            action=f"--group-column {encode_name(names[0])}",
+            action=command("--group-column", encode_name(names[0])),
         )

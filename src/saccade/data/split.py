@@ -13,7 +13,7 @@ from saccade.data.duplicates import Twins, find_twins, joined_groups
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task, absent_classes, choose_task
 from saccade.data.task import targets as targets_of
-from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, listed
+from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed
 from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
@@ -344,7 +344,8 @@ def _too_small(
     counted = " (copies and groups count as one)" if alike else ""
     leave_out = ""
     if len(small) <= min(MAX_LISTED, num_classes - 2):
-        leave_out = f", or leave them out with --exclude {','.join(map(encode_name, small))}"
+        flag = command("--exclude", ",".join(map(encode_name, small)))
+        leave_out = f", or leave them out with {flag}"
     kind = "training images" if "train" in catalog.parts else "images"
     return DataError(
         f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saccade.data.folders import neighbours
 from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.scores import from_json
-from saccade.runtime.errors import ArtefactError
-from saccade.runtime.store import decode_name
+from saccade.runtime.errors import ArtefactError, command, listed, nearest
+from saccade.runtime.store import decode_name, encode_name
 from saccade.training.history import read_events
 
 FORMAT_VERSION = 1
@@ -36,6 +37,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises:
         ArtefactError: it is missing (E560), damaged (E561) or of a newer format (E562).
     """
+    check_there(folder, code="560")
     path = folder / "run.json"
     if not path.is_file():
         raise ArtefactError(
@@ -45,6 +47,26 @@ def read_run(folder: Path) -> dict[str, Any]:
             fix="name a folder that 'saccade train' wrote, such as runs/photos",
         )
     return _of_known_version(_json(path), path)
+
+
+def check_there(folder: Path, *, code: str) -> None:
+    """Check that there is something where a run or a model should be.
+
+    Raises:
+        ArtefactError: there is not, with this code; it names the runs beside.
+    """
+    if folder.exists():
+        return
+    beside, where = neighbours(folder)
+    near = nearest(folder.name, beside)
+    runs = [name for name in beside if (folder.parent / name / "run.json").is_file()]
+    found = listed(command(encode_name(str(folder.parent / name))) for name in near or runs)
+    raise ArtefactError(
+        f"There is no folder or file '{encode_name(str(folder))}'.",
+        code=code,
+        where=where,
+        fix=f"{f'perhaps {found}; ' if found else ''}check the spelling of the path",
+    )
 
 
 def _of_known_version(content: dict[str, Any], path: Path) -> dict[str, Any]:

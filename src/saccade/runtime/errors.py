@@ -5,6 +5,7 @@ command line: 2 usage, 3 data, 4 resource, 5 artefact, 6 interrupted. `docs/erro
 """
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -83,6 +84,15 @@ def listed(items: Iterable[object], *, limit: int = MAX_LISTED) -> str:
     if len(texts) <= limit:
         return ", ".join(texts)
     return f"{', '.join(texts[:limit])} and {len(texts) - limit} more"
+
+
+def command(*words: object) -> str:
+    """Return words as a shell takes them, to be copied from a message.
+
+    >>> command("saccade", "resume", "runs/Mes fleurs")
+    "saccade resume 'runs/Mes fleurs'"
+    """
+    return shlex.join(map(str, words))
 
 
 def nearest(name: str, known: Sequence[str], *, limit: int = MAX_LISTED) -> list[str]:
