@@ -44,17 +44,21 @@ class Scores(Mapping[str, float]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The answer for one picture; where it could not be read, `error` says why."""
+    """The answer for one picture; where it could not be read, `error` says why.
+
+    Then there is no label and no mark: `label` is "", `score` is NaN, `scores` and `labels` are
+    empty, and `unknown` and `unsure` are None.
+    """
 
     path: str
     label: str  # the class; several labels joined by "|"; regression: the number as text
     score: float  # probability of the label (the least of several); regression: the value
     scores: Mapping[str, float]  # every class's probability; regression: empty
     error: str = ""
-    unknown: bool = False  # the picture is unlike those that the model learned from
-    unsure: bool = (
-        False  # too unsure for the accuracy, or the cost of a mistake, that was asked for
-    )
+    unknown: bool | None = None  # the picture is unlike those that the model learned from; None =
+    # not asked, or the model cannot tell
+    unsure: bool | None = None  # too unsure for the accuracy, or the cost of a mistake, that was
+    # asked for; None = neither was
     labels: tuple[str, ...] = ()  # classes that hold the truth as often as asked for, best first
     low: float = math.nan  # regression: the values that hold the truth as often as asked for
     high: float = math.nan
@@ -187,11 +191,12 @@ def answers_of(
         features_ND: what the classifier was given, where something may be unknown.
     """
     task, num = table.task, len(table)
-    unsure_N = unknown_N = np.zeros(num, bool)
+    unsure: list[bool | None] = [None] * num
+    unknown: list[bool | None] = [None] * num
     if limits.threshold is not None:
-        unsure_N = sureness(judged_NK, task=task) < np.float32(limits.threshold)
+        unsure = (sureness(judged_NK, task=task) < np.float32(limits.threshold)).tolist()
     if limits.unknown is not None and features_ND is not None:
-        unknown_N = limits.unknown.is_unknown(features_ND)
+        unknown = limits.unknown.is_unknown(features_ND).tolist()
     sets_NK = None
     if limits.reach is not None and task.kind != "regression":
         sets_NK = prediction_sets(judged_NK, limits.reach, task=task)
@@ -205,8 +210,8 @@ def answers_of(
                 label=label,
                 score=_score(task, table.scores[row], predicted[row]),
                 scores=Scores(places, table.scores[row]),
-                unknown=bool(unknown_N[row]),
-                unsure=bool(unsure_N[row]),
+                unknown=unknown[row],
+                unsure=unsure[row],
                 labels=() if sets_NK is None else _names(task, sets_NK[row], judged_NK[row]),
                 low=low,
                 high=high,

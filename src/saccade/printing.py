@@ -123,14 +123,14 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
     """Return what a person should know of the answers as a whole, and of what has none."""
     read = [answer for answer in answers if not answer.error]
     told = []
-    unknown = sum(answer.unknown for answer in read)
+    unknown = sum(bool(answer.unknown) for answer in read)
     if "unknown" in marks and unknown:
         told.append(
             f"unknown: {unknown} of {len(read)} pictures are unlike those that the model learned "
             "from; its label for them means little"
         )
     if "unsure" in marks:
-        unsure = sum(answer.unsure for answer in read)
+        unsure = sum(bool(answer.unsure) for answer in read)
         told.append(f"unsure: {unsure} of {len(read)} answers; the others can be taken as answers")
     if "labels" in marks and read:
         sizes = [len(answer.labels) for answer in read]

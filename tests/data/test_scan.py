@@ -98,6 +98,14 @@ def test_every_row_says_what_the_file_is(photos: Photos) -> None:
     assert catalog.read(1) == contents[1]
 
 
+def test_a_catalogue_is_printed_as_one_line(photos: Photos) -> None:
+    catalog = scan(photos({"b": 2, "a": 1}))
+    assert repr(catalog) == (
+        f"Catalog(place={catalog.place!r}, layout={catalog.layout!r}, "
+        f"{len(catalog)} pictures, {len(catalog.skipped)} skipped)"
+    )
+
+
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_the_catalogue_does_not_depend_on_the_number_of_threads(
     photos: Photos, threads: int

@@ -6,14 +6,17 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import shape_picture
 from typer.testing import CliRunner
 
 import saccade
+from saccade.answers import Limits, answers_of
 from saccade.cli import app
 from saccade.data.task import Task
+from saccade.evaluation.predictions import Predictions
 from saccade.models import bundle, network
 from saccade.runtime.errors import DataError, UsageError
 from saccade.training.recipe import Recipe
@@ -110,3 +113,20 @@ def test_pixels_are_refused_with_what_is_taken(place: Path) -> None:
             model.predict(given)
         assert caught.value.code == "SACCADE-E239"
         assert "are named by their paths" in caught.value.message
+
+
+def test_what_was_not_asked_or_not_read_is_neither_yes_nor_no(place: Path) -> None:
+    """This model cannot tell what is unknown, and no accuracy is asked for."""
+    found = saccade.load(place / "model").predict([place / "d.png", place / "broken.png"])
+    assert [(answer.unknown, answer.unsure) for answer in found] == [(None, None)] * 2
+
+
+def test_yes_or_no_is_said_where_it_was_asked_and_a_picture_was_read() -> None:
+    task = Task(kind="multiclass", classes=("ant", "bee"))
+    scores_NK = np.array([[0.9, 0.1], [0.4, 0.6]])
+    table = Predictions(
+        task=task, paths=("a", "b"), hashes=("", ""), parts=("test",) * 2, truth=None,
+        scores=scores_NK,
+    )  # fmt: skip
+    found = answers_of(table, Limits(threshold=0.8), judged_NK=scores_NK)
+    assert [(answer.unknown, answer.unsure) for answer in found] == [(None, False), (None, True)]

@@ -133,6 +133,12 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __repr__(self) -> str:
+        return (
+            f"Catalog(place={self.place!r}, layout={self.layout!r}, "
+            f"{len(self)} pictures, {len(self.skipped)} skipped)"
+        )
+
     def read(self, row: int) -> bytes:
         """Return the bytes of one picture."""
         return self.source.read(self.paths[row])
