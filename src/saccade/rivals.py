@@ -14,7 +14,7 @@ from saccade.data.task import Kind, Task
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import read_recipe, read_split
-from saccade.run import Run, groups_beside, open_run
+from saccade.run import Run, check_tested, groups_beside, open_run
 from saccade.runtime.errors import ArtefactError, DataError, UsageError, listed
 from saccade.runtime.store import encode_name
 
@@ -77,6 +77,7 @@ def read_rivals(places: Sequence[str | Path], *, group: str = "", task: str = ""
 
 
 def _of_run(run: Run) -> Rival:
+    check_tested(run)
     facts = run.facts
     parts = {row.path: row.group for row in read_split(run.folder)}
     table = _test_part(run.predictions, str(run.folder))

@@ -18,7 +18,7 @@ from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run, read_split
 from saccade.runtime import machine
-from saccade.runtime.errors import UsageError
+from saccade.runtime.errors import ArtefactError, UsageError
 from saccade.runtime.store import disk_error, sha256, write_json
 
 TO_EDIT = ("suspects.csv", "review.csv")  # labels are put right in them (docs/suspects.md)
@@ -84,6 +84,28 @@ def open_run(folder: str | Path) -> Run:
     run = Run(folder=Path(folder))
     read_run(run.folder)
     return run
+
+
+def check_tested(run: Run) -> None:
+    """Check that a run came to its test, so that there is something to judge it by.
+
+    Raises:
+        ArtefactError: it was stopped or killed before its end, or is still at work (E568).
+    """
+    facts = run.facts
+    if run.state == "finished" or "files" in facts:  # these are written down at the end
+        return
+    tested = (run.folder / "predictions.csv").is_file()
+    before = "end" if tested else "test"
+    what = f"This run was stopped before its {before}."
+    if run.state == "running":
+        what = f"This run did not come to its {before}: it is at work, or was killed."
+    raise ArtefactError(
+        what,
+        code="568",
+        where=str(run.folder),
+        fix=f"go on with: saccade resume {run.folder}",
+    )
 
 
 def groups_beside(table: Path, paths: Sequence[str]) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from saccade import number_checks, table_checks
 from saccade.papers import Failed, NotChecked, Papers
-from saccade.run import open_run
+from saccade.run import check_tested, open_run
 from saccade.runtime.errors import SaccadeError
 from saccade.runtime.progress import Progress
 
@@ -98,10 +98,12 @@ def verify(folder: str | Path, *, progress: Progress | None = None) -> Verdict:
     and is not held against the run.
 
     Raises:
-        ArtefactError: it is not a run folder, or of a newer format (E560 to E562).
+        ArtefactError: it is not a run folder, or of a newer format (E560 to E562), or was stopped
+            before its end (E568).
     """
     progress = progress or Progress()
     run = open_run(folder)
+    check_tested(run)
     papers = Papers(run.folder, progress=progress)
     progress.start("check the tables")
     checks = [_asked(name, functools.partial(ask, papers)) for name, ask in CHECKS]

@@ -24,6 +24,7 @@ from saccade.models import manifest
 from saccade.papers import Failed
 from saccade.report import rewrite_report
 from saccade.run import file_hashes
+from saccade.runtime.errors import ArtefactError
 from saccade.training.recipe import Recipe
 from saccade.verification import FAILED, HELD, UNKNOWN, Verdict
 
@@ -577,3 +578,49 @@ def test_a_temperature_fitted_again_on_calibrated_scores_is_1(kind: str) -> None
         )  # fmt: skip
         again = temperature(model_checks._calibrated_logits(rows), truth, task=task)
         assert again == pytest.approx(expected, abs=1e-6)
+
+
+def stop(run: Path, *, state: str, kept: tuple[str, ...] = ()) -> None:
+    """Make of a finished run one that was stopped before its end."""
+    for name in ("metrics.json", "predictions.csv", "trust.json", "report.html"):
+        if name not in kept:
+            (run / name).unlink()
+
+    def unwrite(own: dict) -> None:
+        own["state"] = state
+        for key in ("files", "page", "summary"):
+            own.pop(key, None)
+        del own["split"]["sealed"]
+
+    edit_json(run / "run.json", unwrite)
+
+
+@pytest.mark.parametrize(
+    ("state", "kept", "words"),
+    [
+        ("interrupted", (), "This run was stopped before its test."),
+        ("failed", (), "This run was stopped before its test."),
+        ("running", (), "This run did not come to its test: it is at work, or was killed."),
+        ("running", ("predictions.csv", "metrics.json"),
+         "This run did not come to its end: it is at work, or was killed."),
+    ],
+)  # fmt: skip
+def test_a_run_that_was_stopped_is_called_so_and_not_unbelievable(
+    run: Path, state: str, kept: tuple[str, ...], words: str
+) -> None:
+    stop(run, state=state, kept=kept)
+    with contextlib.chdir(run.parent):
+        done = CliRunner().invoke(app, ["verify", "run"])
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert done.stderr == (
+        f"error SACCADE-E568: {words}\n  where: run\n  fix:   go on with: saccade resume run\n"
+    )
+
+
+def test_a_run_that_was_stopped_is_not_compared_and_says_why(run: Path, made: Path) -> None:
+    stop(run, state="interrupted")
+    with pytest.raises(ArtefactError, match="This run was stopped before its test") as told:
+        saccade.compare([made / "run", run])
+    assert told.value.code == "SACCADE-E568"
+    with pytest.raises(ArtefactError, match="This run was stopped before its test"):
+        saccade.compare([run, made / "run"])
