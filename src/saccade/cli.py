@@ -179,6 +179,7 @@ def evaluate(
     group: Annotated[
         str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
     ] = "",
+    exclude: Annotated[str, typer.Option(help="Classes to leave out, commas between.")] = "",
     task: TableTask = "",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -195,6 +196,7 @@ def evaluate(
                 model,
                 data,
                 columns={"image_column": image_column, "label_column": label_column},
+                exclude=[name.strip() for name in exclude.split(",") if name.strip()],
                 group=group,
                 task=task,
                 progress=progress,

@@ -1,8 +1,10 @@
 """What `saccade eval` measures: the answers in a table, or a model's to labelled pictures."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +15,9 @@ from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import Metrics, evaluate
 from saccade.evaluation.usual import beside_usual
 from saccade.run import groups_beside
-from saccade.runtime.errors import UsageError
+from saccade.runtime.errors import DataError, UsageError
 from saccade.runtime.progress import Progress
+from saccade.runtime.store import encode_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ def examine(
     data: str | None = None,
     *,
     columns: Mapping[str, str] | None = None,
+    exclude: Sequence[str] = (),
     group: str = "",
     task: str = "",
     progress: Progress,
@@ -42,14 +46,17 @@ def examine(
         source: a table of predictions (CSV); with `data` a run folder or a model folder.
         data: labelled pictures that the model is asked about.
         columns: `image_column` and `label_column`, where the data are a table.
+        exclude: classes of the data to leave out.
         group: a column or a pattern that names what belongs together; "" = as in the run whose
-            table it is, else every picture for itself.
+            table it is, or by the column that named the groups of the model's run, where the data
+            have it; else every picture for itself.
         task: the kind of answer of a table; "" = as its cells say.
         progress: is told how far it is.
         tell: is told what was left out, or was known to the model.
 
     Raises:
-        UsageError: a group that is none (E262), a task that nobody knows or needs (E260).
+        UsageError: a group that is none (E262), a task that nobody knows or needs (E260), or a
+            model without pictures, or a table with `exclude` (E235).
         DataError: the data cannot be used, or hold classes that the model does not know.
         ArtefactError: the table or the model is not sound, or there are no labels (E557).
     """
@@ -63,17 +70,37 @@ def examine(
                 where=f"--task {task}",
                 fix="leave it out",
             )
-        return _of_model(source, data, columns or {}, group=group, progress=progress, tell=tell)
+        asked_for = {**(columns or {}), "exclude": exclude}
+        return _of_model(source, data, asked_for, group=group, progress=progress, tell=tell)
+    _check_table(source, exclude)
     table = read_csv(source, kind=kind)
     named = grouping.named_by(group, table.paths) if group else None
     groups = named or groups_beside(Path(source), table.paths)
     return _examined(table, groups)
 
 
+def _check_table(source: str, exclude: Sequence[str]) -> None:
+    """Check that, without pictures, a table was named, and nothing that needs pictures."""
+    if Path(source).is_dir():
+        raise UsageError(
+            "A model is measured on labelled pictures, and none were named.",
+            code="235",
+            where=source,
+            fix=f"name them: saccade eval {source} PICTURES",
+        )
+    if exclude:
+        raise UsageError(
+            "A table of predictions is measured whole; --exclude is for labelled pictures.",
+            code="235",
+            where=f"--exclude {','.join(exclude)}",
+            fix="leave it out, or name a model and pictures",
+        )
+
+
 def _of_model(
     source: str,
     data: str,
-    columns: Mapping[str, str],
+    columns: Mapping[str, Any],  # arguments of `scan`
     *,
     group: str,
     progress: Progress,
@@ -83,18 +110,25 @@ def _of_model(
     from saccade.printing import eval_told  # noqa: PLC0415
 
     asked = load(source)
-    table, catalog = asked.predict_table(
-        data,
-        labelled=True,
-        progress=progress,
-        columns={**columns, "group_column": grouping.column_of(group, column="")},
-    )
+    by = asked.grouped_by()  # "" without a run, or without groups
+    column = grouping.column_of(group or by, column="")
+    ask = functools.partial(asked.predict_table, data, labelled=True, progress=progress)
+    try:
+        table, catalog = ask(columns={**columns, "group_column": column})
+    except DataError as error:
+        if group or not column or not error.code.endswith("307"):
+            raise
+        table, catalog = ask(columns=columns)  # it has no such column as the run had
     for line in eval_told(table, catalog, asked.taught):
         tell(line)
     groups = grouping.groups_of(catalog, group)
-    if groups is None and (own := asked.grouped_by()):
+    if not group and any(catalog.groups):
+        groups = catalog.groups
+        same = f"pictures with the same '{encode_name(by)}' count as belonging together"
+        tell(f"note: as in the run, {same}")
+    elif groups is None and by:
         tell(
-            f"note: the run kept together what belongs together (--group '{own}'), and here every "
+            f"note: the run kept together what belongs together (--group '{by}'), and here every "
             "picture counts for itself, so that intervals may be too narrow; give --group here too"
         )
     return _examined(table, groups, training_truth=asked.training_truth(), whole=False)

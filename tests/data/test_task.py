@@ -158,9 +158,9 @@ def test_a_label_unknown_to_the_task_is_an_error() -> None:
     with pytest.raises(DataError) as caught:
         targets(catalog(["cat", "dogs"]), task)
     assert str(caught.value) == (
-        "Labels that are not among the 3 classes: dogs.\n"
+        "Labels that are not among the model's 3 classes (cat, dog, emu): dogs.\n"
         "  where: photos\n"
-        "  fix:   rename them (nearest: dog), or leave them out with --exclude"
+        "  fix:   rename them (nearest: dog), or leave them out with --exclude dogs"
     )
 
 

@@ -253,6 +253,67 @@ def test_eval_says_where_the_run_had_groups_and_these_pictures_have_none(
     assert "belongs together" not in done.stderr
 
 
+def test_eval_keeps_the_groups_of_the_run_where_the_table_has_its_column(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "runs" / "pictures", tmp_path / "run")
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('group = ""', 'group = "patient"'))
+    paths = sorted(path for path in (trained / "pictures").rglob("0*.png"))
+    for column in ("patient", "nobody"):
+        lines = [f"{path},{path.parent.name},p{int(path.stem) // 2}" for path in paths]
+        table = tmp_path / f"{column}.csv"
+        table.write_text("\n".join([f"file,label,{column}", *lines]) + "\n")
+
+    words = ["eval", "run", "patient.csv", "--label-column", "label", "--json"]
+    own, named = cli(*words, cwd=tmp_path), cli(*words, "--group", "patient", cwd=tmp_path)
+    assert own.returncode == named.returncode == 0, own.stderr
+    assert "groups" in json.loads(own.stdout)["train"]["accuracy"]["method"]
+    assert own.stdout == named.stdout
+    told = "note: as in the run, pictures with the same 'patient' count as belonging together"
+    assert (told in own.stderr.splitlines(), told in named.stderr) == (True, False)
+
+    words[2] = "nobody.csv"
+    without = cli(*words, cwd=tmp_path)
+    assert without.returncode == 0, without.stderr
+    assert "groups" not in json.loads(without.stdout)["train"]["accuracy"]["method"]
+    assert "(--group 'patient'), and here every picture counts for itself" in without.stderr
+    wrong = cli("eval", "run", "nobody.csv", "--label-column", "absent", cwd=tmp_path)
+    assert "The table has no column 'absent'" in wrong.stderr
+
+
+def test_eval_leaves_out_the_classes_that_the_model_does_not_know_when_asked(
+    trained: Path, image_folder
+) -> None:
+    folder = image_folder(4, 5, side=20)
+    done = cli("eval", "runs/pictures", folder, cwd=trained)
+    assert done.returncode == 3
+    assert done.stderr.removeprefix("Looking at every picture (20 pictures)\n") == (
+        "error SACCADE-E359: Labels that are not among the model's 3 classes (class0, class1, "
+        f"class2): class3.\n  where: {folder}\n"
+        "  fix:   rename them (nearest: class2, class1, class0), or leave them out with --exclude "
+        "class3\n"
+    )
+    done = cli("eval", "runs/pictures", folder, "--exclude", "class3", "--json", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test"]["accuracy"]["n"] == 15
+    assert done.stderr.count("its class was left out by --exclude") == 5
+
+
+def test_eval_of_a_run_asks_for_pictures_and_does_not_call_it_a_table(trained: Path) -> None:
+    done = cli("eval", "runs/pictures", cwd=trained)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error SACCADE-E235: A model is measured on labelled pictures, and none were named.\n"
+        "  where: runs/pictures\n"
+        "  fix:   name them: saccade eval runs/pictures PICTURES\n"
+    )
+    table = "runs/pictures/predictions.csv"
+    done = cli("eval", table, "--exclude", "class1", cwd=trained)
+    assert done.returncode == 2
+    assert "A table of predictions is measured whole" in done.stderr
+
+
 def test_check_shows_the_augmentation_on_own_pictures(trained: Path, tmp_path: Path) -> None:
     page = tmp_path / "preview.html"
     done = cli("check", "pictures", "--preview", page, cwd=trained)

@@ -13,7 +13,7 @@ from saccade.training.recipe_file import make_recipe
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("90s", 90), ("90", 90), (" 90 s ", 90), ("15m", 900), ("1.5m", 90), ("2h", 7200),
+        ("90s", 90), (" 90 s ", 90), ("15m", 900), ("1.5m", 90), ("2h", 7200),
         ("", math.inf),
     ],
 )  # fmt: skip
@@ -22,7 +22,7 @@ def test_a_time_is_a_number_and_a_unit(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["soon", "0s", "0", "-5m", "5d", "1e3", "inf", " ", "1m30s", "5 M"]
+    "text", ["soon", "0s", "0", "-5m", "5d", "1e3", "inf", " ", "1m30s", "5 M", "2s 3", "٢"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -32,6 +32,20 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         f"--budget is '{text}', which is no time.\n"
         "  where: --budget\n"
         "  fix:   write seconds, minutes or hours: 90s, 15m, 2h"
+    )
+
+
+@pytest.mark.parametrize("text", ["2", " 1.5 ", "90"])
+def test_a_number_without_a_unit_is_refused_and_shown_in_each(text: str) -> None:
+    """2 is silently neither two seconds nor two minutes."""
+    with pytest.raises(UsageError) as caught:
+        parse_seconds(text)
+    assert caught.value.code == "SACCADE-E237"
+    number = text.strip()
+    assert str(caught.value) == (
+        f"--budget is '{text}', which has no unit.\n"
+        "  where: --budget\n"
+        f"  fix:   write {number}s for seconds, {number}m for minutes or {number}h for hours"
     )
 
 

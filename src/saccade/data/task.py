@@ -352,15 +352,16 @@ def _check_text(catalog: Catalog) -> None:
 
 
 def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:
-    near = [name for own in unknown for name in nearest(own, task.classes)]
-    known = listed(map(encode_name, near or task.classes))
+    near = dict.fromkeys(name for own in unknown for name in nearest(own, task.classes))
+    known = f" (nearest: {listed(map(encode_name, near))})" if near else ""
     return DataError(
-        f"Labels that are not among the {len(task.classes)} classes: "
+        f"Labels that are not among the model's {len(task.classes)} classes "
+        f"({listed(map(encode_name, task.classes), limit=20)}): "
         f"{listed(map(encode_name, unknown))}.",
         code="359",
         where=encode_name(catalog.place),
-        fix=f"rename them ({'nearest' if near else 'known'}: {known}), or leave them out with "
-        "--exclude",
+        fix=f"rename them{known}, or leave them out with --exclude "
+        f"{','.join(map(encode_name, unknown[:20]))}{',...' * (len(unknown) > 20)}",
     )
 
 
