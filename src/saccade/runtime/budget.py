@@ -40,7 +40,7 @@ def parse_seconds(text: str) -> float:
     """Return the seconds that a text such as 90s, 15m or 2h means; infinite for an empty one.
 
     Raises:
-        UsageError: it is no such text (E237).
+        UsageError: it is no such text, or a number without its unit (E237).
 
     >>> parse_seconds("90s"), parse_seconds("1.5m"), parse_seconds("2h"), parse_seconds("")
     (90.0, 90.0, 7200.0, inf)
@@ -49,10 +49,10 @@ def parse_seconds(text: str) -> float:
         return math.inf
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if not found or float(found[1]) <= 0:
-        raise UsageError(
-            f"--budget is '{text}', which is no time.",
-            code="237",
-            where="--budget",
-            fix="write seconds, minutes or hours: 90s, 15m, 2h",
-        )
-    return float(found[1]) * _UNITS[found[2] or "s"]
+        what, fix = "is no time", "write seconds, minutes or hours: 90s, 15m, 2h"
+    elif not found[2]:
+        what, number = "has no unit", found[1]
+        fix = f"write {number}s for seconds, {number}m for minutes or {number}h for hours"
+    else:
+        return float(found[1]) * _UNITS[found[2]]
+    raise UsageError(f"--budget is '{text}', which {what}.", code="237", where="--budget", fix=fix)
