@@ -398,6 +398,57 @@ def test_if_numbers_had_only_to_be_close_a_digit_would_pass_negative_control(
     assert said(verdict, "metrics").endswith("to 9 digits")
 
 
+def shift_every_interval(run: Path) -> None:
+    """Leave values and n, and move the ends, as another way to compute intervals does."""
+
+    def change(metrics: dict) -> None:
+        for own in (own for part in metrics.values() for own in part.values()):
+            if isinstance(own["low"], float):
+                own["low"] -= 1e-3
+
+    edit_json(run / "metrics.json", change)
+    rewrite_hashes(run)
+
+
+@pytest.mark.parametrize("made_by", [{"methods": None}, {"methods": 0}, {"saccade": "0.0.1"}])
+def test_intervals_of_another_version_are_not_held_against_a_run(run: Path, made_by: dict) -> None:
+    shift_every_interval(run)
+    edit_json(run / "run.json", lambda own: own.update(made_by, summary="as it was then"))
+    verdict = saccade.verify(run)
+    assert failed(verdict) == []
+    assert verdict.sentence.endswith("1 could not be made (metrics).")
+    told = said(verdict, "metrics")
+    assert told.startswith("the values of all ")
+    assert "intervals were computed by another version of saccade, and differ from" in told
+
+
+def test_intervals_of_this_version_and_values_of_any_are_held_against_it(run: Path) -> None:
+    """The negative control: what differs by more than a version is still found."""
+    shift_every_interval(run)
+    assert failed(saccade.verify(run)) == ["metrics"]
+
+    def worsen(metrics: dict) -> None:
+        metrics["test"]["log_loss"]["value"] += 1e-3
+
+    edit_json(run / "metrics.json", worsen)
+    rewrite_hashes(run)
+    edit_json(run / "run.json", lambda own: own.update(methods=0))
+    verdict = saccade.verify(run)
+    assert failed(verdict) == ["metrics"]
+    assert "test log_loss: value" in said(verdict, "metrics")
+
+
+def test_a_number_of_pictures_that_is_not_the_tables_is_no_matter_of_versions(run: Path) -> None:
+    def fewer(metrics: dict) -> None:
+        metrics["test"]["accuracy"]["n"] += 1
+
+    shift_every_interval(run)
+    edit_json(run / "metrics.json", fewer)
+    rewrite_hashes(run)
+    edit_json(run / "run.json", lambda own: own.update(methods=0))
+    assert failed(saccade.verify(run)) == ["metrics"]
+
+
 def test_on_another_machine_the_golden_pictures_say_what_differs(run: Path) -> None:
     def elsewhere(own: dict) -> None:
         own["versions"]["torch"] = "2.0.0"
