@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from saccade.data.audit import look
 from saccade.data.catalog import Catalog
 from saccade.data.scan import scan
 from saccade.data.tables import read_table
@@ -437,6 +438,29 @@ def test_an_absent_file_is_named_with_its_line(photos: Photos) -> None:
         f"  where: {path}, lines 3, 4 (looked up in {path.parent}/)\n"
         "  fix:   correct the paths, or remove these rows"
     )
+
+
+def test_a_few_absent_files_are_left_out_with_their_reason_as_broken_ones_are(
+    photos: Photos,
+) -> None:
+    root = photos({".": 3})
+    rows = "0.png,a\ngone.png,b\n1.png,b\n ,a\n2.png,a\n"
+    catalog = scan(table(root, "file,label\n" + rows))
+    assert labels(catalog) == {"0.png": "a", "1.png": "b", "2.png": "a"}
+    assert [(own.path, own.reason, own.sentence) for own in catalog.skipped] == [
+        ("(no name)", "missing", "line 5 names no file"),
+        ("gone.png", "missing", "line 3 names it, and there is no such file"),
+    ]
+    assert catalog.num_files == 5
+    broken = next(own for own in look(catalog, choose_task(catalog)) if "missing" in own.sentence)
+    assert (broken.severity, "gone.png" in broken.sentence) == ("warning", True)
+
+    catalog = scan(table(root, "file_name,label\n" + rows, name="metadata.csv").parent)
+    assert catalog.paths == ("0.png", "1.png", "2.png")
+    assert [own.path for own in catalog.skipped if own.reason == "missing"] == [
+        "(no name)",
+        "gone.png",
+    ]
 
 
 def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:

@@ -31,23 +31,28 @@ class ColumnNames:
 def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> Listing:
     """Return the candidates in one table; paths are looked up beside it.
 
-    A row counts as a file. Of several rows for the same picture the first counts when they
-    agree, and none when they give different labels, parts or groups.
+    A row counts as a file; one whose file is not there is left out, as a broken one is. Of several
+    rows for the same picture the first counts when they agree, and none when they give different
+    labels, parts or groups.
 
     Raises:
-        DataError: see `read_table` and `find_columns`; files are absent (E310), parts have
-            unknown names (E314), or a column of marks holds something else than 0 and 1 (E317).
+        DataError: see `read_table` and `find_columns`; half of the files or more are absent
+            (E310), parts have unknown names (E314), or a column of marks holds something else than
+            0 and 1 (E317).
     """
     table = read_table(path)
     columns = _columns(table, names=names, labelled=labelled)
     if columns.image in table.pictures:
-        keys = _keys(table.pictures[columns.image])
-        rows = {key: row for row, key in enumerate(keys)}
+        names_inside = _keys(table.pictures[columns.image])
+        rows = {key: row for row, key in enumerate(names_inside)}
         source: Source = ParquetSource(path, columns.image, rows)
+        keys: list[str | None] = [*names_inside]
     else:
         keys = _file_keys(table, columns.image, path.parent)
         source = FolderSource(place=str(path.parent))
     candidates, skipped = _once_each(_candidates(table, columns, keys), columns)
+    missing = _missing(table, columns.image, keys)
+    absent = iter(missing)
     order = sorted(range(len(candidates)), key=lambda row: candidates[row].path)
     place_in = {row: new for new, row in enumerate(order)}
     return Listing(
@@ -56,8 +61,8 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
         source=source,
         candidates=tuple(candidates[row] for row in order),
         order=tuple(place_in[row] for row in range(len(candidates))),
-        skipped=tuple(skipped),
-        asked=tuple(keys),
+        skipped=(*missing, *skipped),
+        asked=tuple(key if key is not None else next(absent).path for key in keys),
         findings=tuple(_group_hint(table, columns)),
         label_name=listed(columns.labels) if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
@@ -89,6 +94,7 @@ def list_metadata(
     with_parts: list[Candidate] = []
     without: dict[str, list[Candidate]] = {}
     findings: list[Finding] = []
+    missing: list[Skipped] = []
     met: list[Columns] = []
     for name in tables:
         table = read_table(root / name)
@@ -100,8 +106,9 @@ def list_metadata(
         met.append(columns)
         above = PurePath(name).parent
         keys = _file_keys(table, columns.image, (root / name).parent)
-        inside = [(above / key).as_posix() for key in keys]
+        inside = [key and (above / key).as_posix() for key in keys]
         own = _candidates(table, columns, inside)
+        missing += _missing(table, columns.image, keys)
         if columns.split:
             with_parts += own
         else:
@@ -120,7 +127,7 @@ def list_metadata(
         layout=f"a folder with {listed(tables)}: {columns.sentence()}",
         source=FolderSource(place=str(root)),
         candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
-        skipped=(*found.skipped, *_beside(found, candidates, tables), *repeated),
+        skipped=(*found.skipped, *missing, *_beside(found, candidates, tables), *repeated),
         findings=tuple(findings),
         label_name=columns.labels[0] if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
@@ -181,10 +188,14 @@ def _keys(file_names: Sequence[str]) -> list[str]:
     return [f"row-{row:0{width}}" for row in range(1, len(file_names) + 1)]
 
 
-def _file_keys(table: Table, column: str, base: Path) -> list[str]:
+def _file_keys(table: Table, column: str, base: Path) -> list[str | None]:
+    """Return the path of each row's file, None where it is not there.
+
+    Where half of them or more are not, the paths are wrong, or the folder: E310.
+    """
     found = [_file_key(cell, base) for cell in table.cells[column]]
     absent = [row for row, key in enumerate(found) if key is None]
-    if absent:
+    if 2 * len(absent) >= table.num_rows:
         shown = listed(encode_name(table.cells[column][row]) or "''" for row in absent)
         raise DataError(
             f"{len(absent)} of {table.num_rows} rows name a file that is not there: {shown}.",
@@ -192,7 +203,19 @@ def _file_keys(table: Table, column: str, base: Path) -> list[str]:
             where=f"{table.where(absent)} (looked up in {encode_name(str(base))}/)",
             fix="correct the paths, or remove these rows",
         )
-    return [key for key in found if key is not None]
+    return found
+
+
+def _missing(table: Table, column: str, keys: Sequence[str | None]) -> list[Skipped]:
+    """Return the rows whose file is not there, as left out: what cannot be used is listed."""
+    found = []
+    for row, key in enumerate(keys):
+        if key is None:
+            name = table.cells[column][row].strip()
+            what = "names it, and there is no such file" if name else "names no file"
+            sentence = f"{table.line(row)} {what}"
+            found.append(Skipped(path=name or "(no name)", reason="missing", sentence=sentence))
+    return found
 
 
 def _file_key(cell: str, base: Path) -> str | None:
@@ -221,7 +244,7 @@ def _spellings(cell: str) -> Iterable[str]:
     return dict.fromkeys(found)
 
 
-def _candidates(table: Table, columns: Columns, keys: Sequence[str]) -> list[Candidate]:
+def _candidates(table: Table, columns: Columns, keys: Sequence[str | None]) -> list[Candidate]:
     nothing = [""] * table.num_rows
     labels = _labels(table, columns.labels) if columns.labels else nothing
     parts = _parts(table, columns.split) if columns.split else nothing
@@ -229,6 +252,7 @@ def _candidates(table: Table, columns: Columns, keys: Sequence[str]) -> list[Can
     return [
         Candidate(path=key, label=label, part=part, group=group)
         for key, label, part, group in zip(keys, labels, parts, groups, strict=True)
+        if key is not None
     ]
 
 

@@ -42,6 +42,10 @@ class Table:
         many = "s" if len(numbers) > 1 else ""
         return f"{encode_name(self.place)}, {unit}{many} {listed(numbers)}"
 
+    def line(self, row: int) -> str:
+        """Return where a row stands: its line in a text file, else its number."""
+        return f"line {self.lines[row]}" if self.lines else f"row {row + 1}"
+
 
 def is_table(path: Path) -> bool:
     """Say whether a file's name is that of a table."""
