@@ -172,6 +172,20 @@ def test_one_class_is_an_error() -> None:
     )
 
 
+def test_one_class_with_pictures_beside_it_says_that_these_have_none(photos: Photos) -> None:
+    root = photos({".": 30, "sub folder": 2})
+    (root / "notes.txt").write_text("no picture")
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(root))
+    assert str(caught.value) == (
+        "There is only one class, 'sub folder': nothing to tell apart; pictures beside it "
+        "without a class: 30.\n"
+        f"  where: {root} (1 class folder, 2 pictures)\n"
+        "  fix:   put every picture into the folder of its class: photos/cat/1.jpg, "
+        "photos/dog/2.jpg"
+    )
+
+
 def test_one_class_whose_folder_holds_the_classes_points_there(photos: Photos) -> None:
     root = photos({"flowers/rose": 2, "flowers/tulip": 2})
     with pytest.raises(DataError) as caught:

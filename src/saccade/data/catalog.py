@@ -7,8 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from saccade.runtime.errors import DataError
+from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 class Source(Protocol):
@@ -130,6 +132,12 @@ class Catalog:
     # not, as often as it is named; empty for a folder
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
 
+    @property
+    def num_beside(self) -> int:
+        """Files called like pictures that lie beside the class folders, and so have no class."""
+        beside = (own.path.lower() for own in self.skipped if own.reason == "outside")
+        return sum(path.endswith(PICTURE_SUFFIXES) for path in beside)
+
     def __len__(self) -> int:
         return len(self.paths)
 
@@ -182,3 +190,23 @@ class Catalog:
     def classes(self) -> Sequence[str]:
         """Return the distinct labels, sorted."""
         return sorted(set(self.labels))
+
+
+def where_classes_may_be(catalog: Catalog) -> str:
+    """Return what to do where there is one class alone.
+
+    It points at links, or at the folder below, where an unpacked archive has put everything.
+    """
+    links = [path for own in catalog.findings if own.kind == "link-class" for path in own.paths]
+    if links:
+        shown = listed(map(encode_name, links))
+        return f"read what links out of the folder lead to with --follow-links: {shown}"
+    pieces = [path.split("/") for path in catalog.paths]
+    below = {own[1] for own in pieces if len(own) > 2}
+    if not catalog.label_name and len(below) > 1 and all(len(own) > 2 for own in pieces):
+        inner = encode_name(f"{catalog.place.rstrip('/')}/{pieces[0][0]}")
+        holds = listed(map(encode_name, sorted(below)))
+        return f"perhaps give the folder below, {inner}, which holds {holds}"
+    if catalog.num_beside:
+        return "put every picture into the folder of its class: photos/cat/1.jpg, photos/dog/2.jpg"
+    return "add a second class, or give the folder that holds the class folders"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from saccade.data.catalog import PICTURE_SUFFIXES
 from saccade.data.folders import PART_SPELLINGS
 from saccade.data.labels import LABEL_NAMES, is_label_like
 from saccade.data.tables import Table
@@ -20,7 +21,6 @@ GROUP_WORDS = (
     "group",
 )  # fmt: skip
 NUMBERING_NAMES = ("", "index", "id", "row", "unnamed: 0", "image_id", "key")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 SAMPLE = 100  # rows whose content is looked at
 
 

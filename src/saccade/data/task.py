@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.catalog import Catalog
+from saccade.data.catalog import Catalog, where_classes_may_be
 from saccade.data.labels import (
     LIST_SEPARATOR,
     SEPARATOR_NAMES,
@@ -214,11 +214,13 @@ def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
 def _classes(catalog: Catalog, requested: str, why: str) -> Task:
     names = _sorted_classes(catalog)
     if len({*names, *catalog.lost_labels, *catalog.undrawn_labels} - {""}) < 2:
+        beside = f"; pictures beside it without a class: {catalog.num_beside}"
         raise DataError(
-            f"There is only one class, '{encode_name(names[0])}': nothing to tell apart.",
+            f"There is only one class, '{encode_name(names[0])}': nothing to tell apart"
+            f"{beside if catalog.num_beside else ''}.",
             code="350",
             where=f"{encode_name(catalog.place)} ({catalog.layout}, {len(catalog)} pictures)",
-            fix=_where_classes_may_be(catalog),
+            fix=where_classes_may_be(catalog),
         )
     if requested == "binary" and len(names) != 2:
         raise DataError(
@@ -229,21 +231,6 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
         )
     kind: Kind = "binary" if len(names) == 2 and requested != "multiclass" else "multiclass"
     return Task(kind=kind, classes=names, why=f"{kind}, {len(names)} classes: {why}")
-
-
-def _where_classes_may_be(catalog: Catalog) -> str:
-    """Point at links, or at the folder below, where an unpacked archive has put everything."""
-    links = [path for own in catalog.findings if own.kind == "link-class" for path in own.paths]
-    if links:
-        shown = listed(map(encode_name, links))
-        return f"read what links out of the folder lead to with --follow-links: {shown}"
-    pieces = [path.split("/") for path in catalog.paths]
-    below = {own[1] for own in pieces if len(own) > 2}
-    if not catalog.label_name and len(below) > 1 and all(len(own) > 2 for own in pieces):
-        inner = encode_name(f"{catalog.place.rstrip('/')}/{pieces[0][0]}")
-        holds = listed(map(encode_name, sorted(below)))
-        return f"perhaps give the folder below, {inner}, which holds {holds}"
-    return "add a second class, or give the folder that holds the class folders"
 
 
 def _sorted_classes(catalog: Catalog) -> tuple[str, ...]:
