@@ -475,6 +475,15 @@ def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:
     assert caught.value.code == "SACCADE-E352"
 
 
+def test_empty_labels_and_text_where_numbers_belong_are_named_at_once(photos: Photos) -> None:
+    rows = "".join(f"{n}.png,{n}.5\n" for n in range(11)) + "11.png,n/a\n12.png,\n"
+    path = table(photos({".": 13}), "file,age\n" + rows)
+    with pytest.raises(DataError) as caught:
+        choose_task(scan(path))
+    assert caught.value.code == "SACCADE-E353"
+    assert "2 of 13 labels are not numbers: 'n/a' (11.png), '' (12.png)." in str(caught.value)
+
+
 def test_text_where_numbers_belong_is_named(photos: Photos) -> None:
     rows = "".join(f"{n}.png,{n}.5\n" for n in range(11)) + "11.png,n/a\n"
     path = table(photos({".": 12}), "file,age\n" + rows)

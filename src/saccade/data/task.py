@@ -113,11 +113,11 @@ def choose_task(catalog: Catalog, *, requested: str = "auto") -> Task:
     kind, separator, why = _kind(catalog, requested)
     if kind == "multilabel":
         return _multilabel(catalog, separator, why)
-    _check_no_empty(catalog)
     if kind == "regression":
         values = _numbers(catalog)
         spread = f"numbers from {values.min():g} to {values.max():g}"
         return Task(kind="regression", classes=(), why=f"regression: {why} ({spread})")
+    _check_no_empty(catalog)
     return _classes(catalog, requested, why)
 
 
@@ -131,7 +131,6 @@ def targets(catalog: Catalog, task: Task) -> NDArray[np.int64 | np.uint8 | np.fl
             row is not of exactly one class (E354).
     """
     if task.kind == "regression":
-        _check_no_empty(catalog)
         return _numbers(catalog)
     index = {name: number for number, name in enumerate(task.classes)}
     cells = _names_per_row(catalog, task)
@@ -369,6 +368,8 @@ def _check_no_empty(catalog: Catalog) -> None:
 def _numbers(catalog: Catalog) -> NDArray[np.float64]:
     values = [as_number(label) for label in catalog.labels]
     wrong = [row for row, value in enumerate(values) if value is None]
+    if not any(catalog.labels[row].strip() for row in wrong):
+        _check_no_empty(catalog)
     if wrong:
         raise _no_numbers(catalog, wrong, "are not numbers", otherwise="--task multiclass")
     return np.array(values, dtype=np.float64)
