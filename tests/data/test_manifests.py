@@ -649,3 +649,12 @@ def test_a_table_of_a_hundred_thousand_rows_is_read_in_seconds(tmp_path: Path) -
     begun = time.process_time()
     assert read_table(table(tmp_path, text)).num_rows == 100_000
     assert time.process_time() - begun < 3
+
+
+def test_every_row_of_a_table_is_asked_for_in_its_order_there_or_not(photos: Photos) -> None:
+    root = photos({"p": 3})
+    text = "path\np/1.png\np/gone.png\np/0.png\np/1.png\np/2.png\n"
+    found = scan(table(root, text), labelled=False)
+    assert found.asked == ("p/1.png", "p/gone.png", "p/0.png", "p/1.png", "p/2.png")
+    assert found.paths == ("p/0.png", "p/1.png", "p/2.png")
+    assert [own.path for own in found.skipped if own.reason == "missing"] == ["p/gone.png"]
