@@ -117,6 +117,10 @@ def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose mod
         typer.echo(json_text(facts))
         return
     typer.echo(run.summary)
+    if num := run.num_severe:
+        findings = "1 severe finding" if num == 1 else f"{num} severe findings"
+        them = "it" if num == 1 else "them"
+        typer.echo(f"severe: {findings} in the data; the report begins with {them}")
     typer.echo(f"report: {run.report}")
     ask = command("saccade", "predict", run.folder)
     typer.echo(f"model:  {run.model_folder}  ({ask} PICTURES)")

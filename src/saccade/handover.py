@@ -88,16 +88,25 @@ def keep_model(
         )
     finally:
         net.to(place)
-    write_text(folder / "README.md", _card(ledger, lesson, metrics or {}, trust))
+    write_card(ledger, lesson, metrics or {}, trust)
 
 
-def _card(ledger: Ledger, lesson: Lesson, metrics: Metrics, trust: ModelTrust | None) -> str:
+def write_card(ledger: Ledger, lesson: Lesson, metrics: Metrics, trust: ModelTrust | None) -> None:
+    """Write the card of the model: with it, and again when more has been found of the data.
+
+    Args:
+        ledger: of the run; its facts are what the card tells.
+        lesson: what the model learned from.
+        metrics: empty where it was not tested.
+        trust: what it knows of its own answers; None = nothing.
+    """
     path = ledger.folder / "history.jsonl"
     events = read_history(path) if path.exists() else []
     calibration = trust.calibration if trust is not None else None
-    return card.card_text(
+    text = card.card_text(
         ledger.facts, lesson.task, metrics, events=events, calibration=calibration
     )
+    write_text(ledger.folder / "model" / "README.md", text)
 
 
 def golden_pictures(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:

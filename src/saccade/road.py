@@ -14,7 +14,7 @@ from saccade.evaluation.model_trust import ModelTrust, fit_trust, scores_of
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.evaluation.usual import beside_usual
-from saccade.handover import keep_model, model_facts
+from saccade.handover import keep_model, model_facts, write_card
 from saccade.insight import leaks
 from saccade.insight.studies import STUDIES
 from saccade.insight.suspects import write_suspects
@@ -248,6 +248,7 @@ class Road:
             )
         with self.ledger.timed("studies"):
             self._examine(answerer, asked, table, model_trust)
+            write_card(self.ledger, lesson, metrics, model_trust)  # with what the studies found
         with self.ledger.timed("report"):
             self.ledger.facts["files"] = file_hashes(folder)
             self.ledger.write("finished")

@@ -49,6 +49,12 @@ class Run:
         return " ".join(filter(None, texts))
 
     @property
+    def num_severe(self) -> int:
+        """How many findings are severe, in the data or by the studies."""
+        found = self.facts.get("data", {}).get("findings", ())
+        return sum(own["severity"] == "severe" for own in found)
+
+    @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Every number with its interval: `run.metrics["test"]["accuracy"]`."""
         return read_metrics(self.folder)

@@ -181,13 +181,17 @@ def test_a_shortcut_that_tells_a_class_is_a_severe_finding_that_strict_refuses(
 
 def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(bordered: Path) -> None:
     words = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1"]
-    code, _, told = run("train", bordered, *words, cwd=bordered.parent)
+    code, out, told = run("train", bordered, *words, cwd=bordered.parent)
     assert code == 0
     facts = json.loads((bordered.parent / "runs" / "pictures" / "run.json").read_text())
     severe = [own for own in facts["data"]["findings"] if own["severity"] == "severe"]
     assert "shortcut-property" in {own["kind"] for own in severe}
     page = (bordered.parent / "runs" / "pictures" / "report.html").read_text(encoding="utf-8")
     assert "Nothing out of the ordinary" not in page
+    card = (bordered.parent / "runs" / "pictures" / "model" / "README.md").read_text("utf-8")
+    assert card.count("\n- ! ") == len(severe)  # studies that come after the model is kept too
+    findings = "1 severe finding" if len(severe) == 1 else f"{len(severe)} severe findings"
+    assert out.splitlines()[1] == f"severe: {findings} in the data; the report begins with them"
     for own in severe:
         assert f"severe: {own['sentence']}" in told
         assert own["action"][:20] in page

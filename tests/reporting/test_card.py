@@ -81,6 +81,19 @@ def test_every_metric_stands_with_its_interval_and_its_n(run_of: RunOf) -> None:
     assert "| daisy | " in text
 
 
+def test_severe_findings_stand_before_the_numbers_and_only_there(run_of: RunOf) -> None:
+    facts, task, metrics = ledger(run_of())
+    facts["data"]["findings"].append(
+        {"kind": "empty", "severity": "warning", "sentence": "1 class folder holds no file."}
+    )
+    text = card_text(facts, task, metrics)
+    severe = "- ! 2 pictures are the same but have different labels."
+    assert "**What speaks against believing it (1 severe finding in the data):**" in text
+    assert text.count("2 pictures are the same") == 1
+    assert text.index(severe) < text.index("## How good it is")
+    assert "- 1 class folder holds no file." in text.splitlines()
+
+
 def test_a_model_that_was_not_tested_says_so_first(run_of: RunOf) -> None:
     facts, task, _ = ledger(run_of(state="interrupted"))
     text = card_text(facts, task, {})

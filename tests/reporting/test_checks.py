@@ -23,7 +23,8 @@ def checks_of(run: Path) -> tuple[Check, ...]:
 
 
 def doubts(run: Path) -> list[str]:
-    return [check.sentence for check in checks_of(run) if not check.holds]
+    """Return the doubts beside those that severe findings raise."""
+    return [check.sentence for check in checks_of(run) if not check.holds and not check.finding]
 
 
 def edit_run(run: Path, section: str, **fields: object) -> None:
@@ -43,11 +44,34 @@ def rewrite(table: Path, change: Callable[[list[list[str]]], None]) -> None:
 def test_a_sound_run_raises_no_doubt(run_of: RunOf) -> None:
     run = run_of(num_pictures=1200, error_rate=0.1)
     assert doubts(run) == []
-    sentences = [check.sentence for check in checks_of(run)]
+    sentences = [check.sentence for check in checks_of(run) if not check.finding]
     assert sentences[0] == (
         "Every file is accounted for: 1,208 files found, 1,200 used, 8 left out with a reason."
     )
     assert "No picture lies in two parts (compared by content hash)." in sentences
+
+
+def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunOf) -> None:
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    severe = {"kind": "shortcut", "severity": "severe", "paths": [], "action": "look"}
+    findings = [
+        {**severe, "severity": "warning", "sentence": "1 class folder holds no file."},
+        {**severe, "sentence": "The border alone names 0.741 of 27 pictures. It nearly wins."},
+        {**severe, "sentence": "2 pictures are the same but have different labels."},
+    ]
+    edit_run(run, "data", findings=findings)
+    first, second, third, *_ = checks_of(run)
+    assert first == Check(
+        holds=False,
+        sentence="Severe: The border alone names 0.741 of 27 pictures.",
+        finding=1,
+    )
+    assert second == Check(
+        holds=False,
+        sentence="Severe: 2 pictures are the same but have different labels.",
+        finding=2,
+    )
+    assert third.sentence.startswith("Every file is accounted for")
 
 
 @pytest.mark.parametrize("num_files", [1207, 1300])

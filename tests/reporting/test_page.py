@@ -137,6 +137,17 @@ def test_more_than_thirty_classes_get_a_map_and_the_worst_in_numbers(run_of: Run
     assert "The 29 classes with the most mistakes" in html
 
 
+def test_a_severe_finding_leads_the_page_and_links_to_what_was_noticed(run_of: RunOf) -> None:
+    html = page_of(run_of())
+    believe = html[html.index('<section id="believe"') :]
+    first = believe[believe.index("<li") : believe.index("</li>")]
+    assert 'class="doubt"' in first
+    assert "Severe: 2 pictures are the same but have different labels." in first
+    assert '<a href="#finding-1">' in first
+    noticed = believe[believe.index("What was noticed") :]
+    assert re.search(r'<li class="severe" id="finding-1">.*?2 pictures are the same', noticed)
+
+
 def test_an_unfinished_run_says_so_and_how_to_go_on(run_of: RunOf) -> None:
     text = plain(page_of(run_of(state="interrupted", num_epochs=2)))
     assert "This run is not finished (state: interrupted)." in text

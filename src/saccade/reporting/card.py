@@ -45,6 +45,7 @@ def card_text(
         front_matter(run, task, part, judged),
         f"# {plain(model_name(run))}",
         *_opening(run, task, part, judged),
+        *_severe(run),
         *_learned(run, events),
         *_numbers(task, part, judged),
         *_data(run),
@@ -85,6 +86,19 @@ def _opening(
     source = plain(str(weights.get("source") or "none: from scratch"))
     name = code(str(model.get("name", "")))
     yield f"{name}{parameters}; {what}. Weights it began with: {source}."
+
+
+def _severe(run: Mapping[str, Any]) -> Iterator[str]:
+    severe = _findings(run, "severe")
+    if severe:
+        num = plural(len(severe), "severe finding")
+        yield f"**What speaks against believing it ({num} in the data):**"
+        yield "\n".join(f"- ! {sentence}" for sentence in severe)
+
+
+def _findings(run: Mapping[str, Any], severity: str) -> list[str]:
+    found = entry(run, "data").get("findings", ())
+    return [plain(str(own.get("sentence", ""))) for own in found if own.get("severity") == severity]
 
 
 def _learned(run: Mapping[str, Any], events: Sequence[Event]) -> Iterator[str]:
@@ -161,9 +175,9 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
             for name in names
         ]
         yield "\n".join(rows)
-    severe = [f for f in data.get("findings", ()) if f.get("severity") in {"severe", "warning"}]
-    if severe:
-        yield "\n".join(f"- {plain(str(finding.get('sentence', '')))}" for finding in severe)
+    warnings = _findings(run, "warning")
+    if warnings:
+        yield "\n".join(f"- {sentence}" for sentence in warnings)
 
 
 def _answers(task: Task, calibration: Calibration | None) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Can the result be believed? A few questions that the run's own files answer."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -34,8 +35,9 @@ def checks(
     rows: Sequence[SplitRow],
     predictions: Predictions | None,
 ) -> tuple[Check, ...]:
-    """Return the questions that can be answered, in the order in which one would ask them."""
+    """Return the severe findings, then what can be answered, in the order one would ask it."""
     return (
+        *_severe(data),
         *_counts(data, split),
         *_separate_files(results, predictions),
         *_separate_groups(rows),
@@ -44,6 +46,14 @@ def checks(
         *_small_classes(task, results, split),
         *_baseline(results, rows, predictions),
     )
+
+
+def _severe(data: DataFacts) -> Iterator[Check]:
+    """Yield the first sentence of each severe finding; the page links to the whole of it."""
+    for place, own in enumerate(data.findings, start=1):
+        if own.severity == "severe":
+            first = re.split(r"(?<=\.) (?=[A-Z])", own.sentence, maxsplit=1)[0]
+            yield Check(holds=False, sentence=f"Severe: {first}", finding=place)
 
 
 def sums_that_fail(data: DataFacts, split: SplitFacts) -> tuple[str, ...]:

@@ -169,6 +169,7 @@ class Check:
 
     holds: bool
     sentence: str
+    finding: int = 0  # the place, from 1, of the finding that it repeats; 0 = none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
