@@ -53,16 +53,25 @@ def sentence(found: Mapping[str, Any], task: Task) -> str:
         "multilabel": f"get {number} of the labels right on {pictures}",
     }.get(task.kind, f"name {number} of {pictures} rightly")
     text = f"{what} {did} ({beside})."
-    own = found["verdict"]
-    if own == "says nothing":
-        return f"{text} It is not shown that they say anything about the answer."
-    share = found["share"]
-    if share is not None and share["value"] is not None:
-        text += f" That is {_full(share)} of what {found['model_name']} gains over {usual}"
-        text += ": they nearly win." if own == "nearly wins" else "."
-    elif own == "nearly wins":
-        text += f" They nearly win: {found['model_name']} is not shown to be better."
-    return text
+    return f"{text}{_beside_the_model(found, usual)}"
+
+
+def _beside_the_model(found: Mapping[str, Any], usual: str) -> str:
+    """Return how near the properties come to the model: past it, up to it, or a share of the way.
+
+    A share of a gain is clipped at none and all of it.
+    """
+    if found["verdict"] == "says nothing":
+        return " It is not shown that they say anything about the answer."
+    share, ahead, model = found["share"], found["ahead"], found["model_name"]
+    if ahead is None:
+        return ""
+    if ahead["high"] is not None and ahead["high"] < 0:
+        return f" They do better than {model}."
+    text = ""
+    if share["value"] is not None:
+        text = f" They explain {_percent(share)} of what {model} gains over {usual}."
+    return text if _above_zero(ahead) else f"{text} They are not told apart from {model}."
 
 
 def _asked(families: Sequence[Mapping[str, Any]]) -> str:
@@ -89,14 +98,30 @@ def _full(one: Mapping[str, Any]) -> str:
     return f"{_digits(one['value'])} [{_digits(one['low'])}, {_digits(one['high'])}]"
 
 
-def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[str, Any]]:
+def _percent(share: Mapping[str, Any]) -> str:
+    """Return a share of a gain in whole per cent, from none to all of it.
+
+    >>> _percent({"value": 1.05, "low": 0.853, "high": 1.247})
+    '100 % [85 %, 100 %]'
+    """
+    ends = (
+        [share["value"]] if share["low"] is None else [share[k] for k in ("value", "low", "high")]
+    )
+    value, *interval = [f"{100 * min(max(end, 0.0), 1.0):.0f} %" for end in ends]
+    return f"{value} [{', '.join(interval)}]" if interval else value
+
+
+def findings(
+    found: Mapping[str, Any], *, task: Task, source_is_label: bool
+) -> list[dict[str, Any]]:
     """Return what should stand among the findings of the data, as `Finding` has it.
 
     Args:
         found: what the study found so far.
+        task: whether there are classes to speak of.
         source_is_label: as in `Properties`.
     """
-    made = [_of_all(found)] if found["verdict"] == "nearly wins" else []
+    made = [_of_all(found, task)] if found["verdict"] == "nearly wins" else []
     by_class: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for one in found["clues"]:
         if one["severity"]:
@@ -119,28 +144,46 @@ def findings(found: Mapping[str, Any], *, source_is_label: bool) -> list[dict[st
     return made
 
 
-def _of_all(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the finding that the trivial properties together nearly win.
-
-    Where most of it is, is said only of a family that is shown to have more than half of it;
-    corners are no part of it. The class that this family tells best must be told better than by
-    chance.
-    """
-    text = found["sentence"]
-    best = next(own for own in found["families"] if not _is_corner(own["name"]))
-    if best["share"]["low"] is not None and best["share"]["low"] > HALF:
-        text += f" Most of it, {_full(best['share'])}, is in the {best['name']}"
-        clue = next((one for one in found["clues"] if one["family"] == best["name"]), None)
-        if clue is not None and clue["low_corrected"] > CHANCE:
-            text += f", which tells '{clue['class']}' best, by the {_named(clue)}"
-        text += "."
-    return _finding(
-        "shortcut",
-        "severe",
-        text,
-        action="look at what the pictures of a class share beside what they show; where "
-        "that is no part of it, collect all classes in the same way, or cut it away",
+def _of_all(found: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the finding that the trivial properties together nearly win."""
+    action = (
+        "look at what the pictures of a class share beside what they show; where that is no part "
+        "of it, collect all classes in the same way, or cut it away"
     )
+    if task.kind == "regression":
+        action = (
+            "look at what pictures with like numbers share beside what they show; where that is no "
+            "part of the answer, collect pictures of all numbers in the same way, or cut it away"
+        )
+    text = f"{found['sentence']}{_where_most_is(found)}"
+    return _finding("shortcut", "severe", text, action=action)
+
+
+def _where_most_is(found: Mapping[str, Any]) -> str:
+    """Return which family has most of what the properties gain, where that is shown.
+
+    It is said only of a family that is shown to have more than half of it; corners are no part of
+    it. Families whose intervals reach its own may have as much. The class that it tells best must
+    be told better than by chance.
+    """
+    best, *others = [own for own in found["families"] if not _is_corner(own["name"])]
+    low = best["share"]["low"]
+    if low is None or low <= HALF:
+        return ""
+    share = _percent(best["share"])
+    rivals = [own for own in others if own["share"]["high"] is not None]
+    rivals = [own for own in rivals if own["share"]["high"] >= low]
+    if rivals:
+        named = ", or from ".join(own["name"] for own in rivals)
+        return (
+            f" The {best['name']} alone gains {share} of what they gain, and cannot be told apart "
+            f"from {named}."
+        )
+    text = f" Most of what they gain, {share}, is in the {best['name']}"
+    clue = next((one for one in found["clues"] if one["family"] == best["name"]), None)
+    if clue is not None and clue["low_corrected"] > CHANCE:
+        text += f", which tells '{clue['class']}' best, by the {_named(clue)}"
+    return f"{text}."
 
 
 def _of_class(own: Sequence[Mapping[str, Any]], seen_share: float) -> dict[str, Any]:

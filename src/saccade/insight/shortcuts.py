@@ -117,7 +117,9 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
     found["clues"] = [_clue_as_dict(evidence, asked, one) for one in clues[:num_told]]
     found["verdict"] = verdict(found)
     found["sentence"] = sentence(found, evidence.task)
-    found["findings"] = findings(found, source_is_label=properties.source_is_label)
+    found["findings"] = findings(
+        found, task=evidence.task, source_is_label=properties.source_is_label
+    )
     return found
 
 
