@@ -294,6 +294,34 @@ def test_a_head_that_no_epoch_improved_is_not_said_to_have_learned_on(run_of: Ru
     assert "It then learned on with the stages" in told(best=True)
 
 
+SOLVED = "The solved head saw every picture as it is."
+UNDONE = "The network that was kept saw every picture as it is."
+SHOWN = "What the network was shown instead of the same picture again and again"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([ladders.head()], SOLVED),
+        (ladders.ladder("--"), UNDONE),
+        (ladders.ladder("+", views=1), UNDONE),
+        ([ladders.head(), *ladders.epochs(0, 2)], UNDONE),  # the rung was not finished
+        ([ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)], UNDONE),
+        ([ladders.head(), *ladders.epochs(0, 2, rung=None, best=True)], SHOWN),
+        (ladders.ladder("+-"), SHOWN),
+        (ladders.ladder("+", views=1, cached=False), SHOWN),
+        (ladders.epochs(0, 2, rung=None), SHOWN),
+    ],
+)
+def test_augmentation_is_claimed_only_of_the_network_that_was_kept(
+    run_of: RunOf, events: list[dict[str, object]], said: str
+) -> None:
+    run = run_of()
+    (run / "history.jsonl").write_text("".join(json.dumps(own) + "\n" for own in events))
+    html = page_of(run)
+    assert [own for own in (SOLVED, UNDONE, SHOWN) if own in html] == [said]
+
+
 def test_judged_pictures_are_not_denied_where_their_answers_are_gone(run_of: RunOf) -> None:
     run = run_of()
     (run / "predictions.csv").unlink()

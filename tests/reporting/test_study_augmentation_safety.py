@@ -115,8 +115,8 @@ def test_what_was_left_out_is_said_with_its_numbers_and_what_became_of_what() ->
         ({}, "was left out", "left out: it spoils what is to be learned"),
         (
             {"used": True, "left_out": False},
-            "should be left out; it was used because the recipe says so",
-            "spoils what is to be learned, and was used",
+            "should be left out; the recipe asks for it all the same",
+            "spoils what is to be learned, and the recipe asks for it",
         ),
         (
             {"used": False, "left_out": False},
@@ -153,7 +153,7 @@ def test_where_nothing_could_be_told_it_says_that() -> None:
     found = {**FOUND, "why": why, "families": blind}
     assert sentences(found) == (
         f"Whether an augmentation spoils what is to be learned could not be told: {why} (n = 500). "
-        "All were used as the recipe says.",
+        "All stay as the recipe says.",
     )
     assert {row["verdict"] for row in view(found, ALBUM)["rows"]} == {f"cannot be told: {why}"}
 

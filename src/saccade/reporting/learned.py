@@ -116,3 +116,14 @@ class LearningFacts:
         if self.head is not None and not self.rungs and not any(e.best for e in self.epochs):
             return ()
         return tuple(e for e in self.epochs if e.rung is None or e.rung == self.kept_rung)
+
+    @property
+    def learned_from_views(self) -> bool:
+        """Whether the network that was kept was shown augmented pictures, if there were any.
+
+        A solved head is not. A rung with one view of each picture saw the plain one; where the
+        whole network learned, views are drawn anew and their number says nothing.
+        """
+        if self.rungs:
+            return any(own.taken and (own.views > 1 or not own.cached) for own in self.rungs)
+        return self.head is None or bool(self.kept_epochs)

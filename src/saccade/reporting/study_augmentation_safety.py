@@ -54,7 +54,7 @@ def sentences(study: Study) -> tuple[str, ...]:
     if study["why"] and not any(own["verdict"] for own in families):
         return (
             f"Whether an augmentation spoils what is to be learned could not be told: "
-            f"{study['why']} (n = {study['n']:,}). All were used as the recipe says.",
+            f"{study['why']} (n = {study['n']:,}). All stay as the recipe says.",
         )
     unsafe = [own for own in families if _unsafe(own)]
     found = [_said(own) for own in unsafe]
@@ -81,7 +81,7 @@ def _said(own: Family) -> str:
     fate = (
         "was left out"
         if own["left_out"]
-        else "should be left out; it was used because the recipe says so"
+        else "should be left out; the recipe asks for it all the same"
         if own["used"]
         else "is off, and should stay so"
     )
@@ -122,7 +122,9 @@ def _verdict(own: Family, study: Study) -> str:
     if _unsafe(own):
         if own["left_out"]:
             return "left out: it spoils what is to be learned"
-        return "spoils what is to be learned" + (", and was used" if own["used"] else "; off")
+        return "spoils what is to be learned" + (
+            ", and the recipe asks for it" if own["used"] else "; off"
+        )
     if own["verdict"]["lost"]["low"] is None:
         return "cannot be told: too few groups of pictures"
     helps = estimate_of(own["verdict"]["lost"]).high < 0
