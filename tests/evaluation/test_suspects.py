@@ -15,6 +15,7 @@ from saccade.evaluation.intervals import grouping
 from saccade.evaluation.suspects import (
     HARD,
     error_share,
+    most_contradicted,
     robust_z,
     self_confidence,
     suspect_labels,
@@ -171,6 +172,14 @@ def test_a_probability_that_is_its_threshold_but_for_rounding_reaches_it() -> No
     probabilities_NK = np.array([[0.8, 0.2]] * 3 + [[0.2, 0.8]] * 3)
     assert sum([0.8] * 3) / 3 > 0.8
     assert suspect_labels(labels_N, probabilities_NK).likelier_N.tolist() == labels_N.tolist()
+
+
+def test_the_label_that_is_contradicted_most_is_counted_among_its_own_pictures() -> None:
+    """One of three 0s, two of five 1s; nothing is counted of a label that nobody has."""
+    labels_N = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    quality_N = np.array([0.4, 0.5, 0.9, 0.1, 0.2, 0.8, 0.9, 0.7])
+    assert most_contradicted(labels_N, quality_N) == (1, 2, 5)
+    assert most_contradicted(labels_N[:3], quality_N[:3]) == (0, 1, 3)
 
 
 def test_no_pictures_have_no_share() -> None:

@@ -256,6 +256,8 @@ def test_a_label_that_is_missing_or_too_many_is_found_and_named(tmp_path: Path) 
         number = int(Path(own["path"]).stem)
         said = "has" if given_NK[number, 0] else "lacks"
         assert own["why"].startswith(f"probe: {said} cat, whose probability is 0.")
+    assert found["num_sure"] > 0.5 * len(planted)  # the probe is strong enough to say so
+    assert found["weak"] == []
     assert found["share"] is None  # sets of labels: how many are wrong is not estimated
     write_suspects(tmp_path, evidence, found)
     rows_ = rows_of(tmp_path / "suspects.csv")
@@ -267,6 +269,27 @@ def test_a_label_that_is_missing_or_too_many_is_found_and_named(tmp_path: Path) 
     again = taught(tmp_path / "table.csv", corrections=str(edited))
     right = [row for row, path in enumerate(again.catalog.paths) if path in planted]
     np.testing.assert_array_equal(again.truth[right], truth_NK[numbers(again)[right]])
+
+
+@pytest.mark.parametrize(("noise", "weak"), [(0.5, False), (2.0, True)])
+def test_a_probe_that_is_too_weak_for_a_label_accuses_none_of_it(
+    tmp_path: Path, noise: float, weak: bool
+) -> None:
+    """Every label is right by construction; the features tell of the dog, and less of the cat."""
+    rng = np.random.default_rng(0)
+    truth_NK = rng.integers(0, 2, (150, 2))
+    names = ("cat", "dog")
+    cells = [";".join(n for n, m in zip(names, marks, strict=True) if m) for marks in truth_NK]
+    lesson = taught(tabled(tmp_path, cells, "labels"))
+    shown_NK = truth_NK[numbers(lesson)].astype(np.float64)
+    shown_NK[:, 0] += rng.normal(0, noise, len(shown_NK))
+    shown_NK = np.hstack([shown_NK, rng.normal(0, 0.1, (len(shown_NK), 10))])
+    found = study(evidence_of(lesson, shown_NK.astype(np.float32)), {})
+    assert found["num_listed"] > 0
+    assert found["num_sure"] == 0
+    assert [own["label"] for own in found["weak"]] == ["cat"] * weak
+    assert any("cat" in own["why"] for own in found["suspects"]) is not weak
+    assert all(own["num"] > own["n"] / 3 for own in found["weak"])
 
 
 def test_a_number_that_is_far_off_is_found(tmp_path: Path) -> None:

@@ -74,6 +74,22 @@ def test_the_result_is_a_sentence_with_its_n_and_how_far_it_is_to_be_believed(
     assert "look before you correct" in html
 
 
+def test_of_sets_of_labels_it_is_said_for_which_the_probe_is_too_weak(run_of: RunOf) -> None:
+    own = {"kind": "multilabel", "share": None, "pairs": [], "n": 124, "num_listed": 5}
+    weak = [
+        {"label": "dark", "has": False, "num": 40, "n": 62},
+        {"label": "old", "has": True, "num": 3, "n": 5},
+    ]
+    html = page(run_of(), findings(**own, num_sure=2, weak=weak))
+    assert (
+        "5 of 124 pictures have a label that a probe contradicts, 2 of them surely; how many are "
+        "wrong is not estimated for sets of labels. It is too weak to accuse a picture of dark (it "
+        "contradicts 40 of the 62 that lack it) or old (it contradicts 3 of the 5 that have it)."
+    ) in html
+    html = page(run_of("again"), findings(**own, num_sure=0))  # as an earlier run wrote it
+    assert "a label that a probe contradicts, none of them surely; how many" in html
+
+
 def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: RunOf) -> None:
     html = page(run_of(), findings())
     gallery = html[html.index('<ul class="mistakes after">') : html.index("</ul>")]

@@ -8,14 +8,27 @@ import numpy as np
 from saccade.data.correction_table import label_text
 from saccade.evaluation.suspects import (
     FAR,
+    TOO_WEAK,
+    UNSURE,
     Suspicion,
     best_other,
+    most_contradicted,
     robust_z,
     suspect_labels,
 )
 from saccade.insight.evidence import Evidence
 from saccade.runtime.store import encode_name
 from saccade.training.probe import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weak:
+    """A label for which the probe is too weak: it contradicts `num` of `n` that have or lack it."""
+
+    label: str
+    has: bool  # of those that have it; else of those that lack it
+    num: int
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +40,7 @@ class Accused:
     is_sure_N: np.ndarray  # bool: and believed
     describe: Callable[[int], tuple[str, str]]  # from a place among the N to label and reason
     suspicion: Suspicion | None = None  # one label a picture
+    weak: tuple[Weak, ...] = ()  # several labels a picture: those that nothing is said against
 
 
 def accuse(evidence: Evidence, sample: Sample, scores: np.ndarray) -> Accused:
@@ -61,13 +75,26 @@ def _accuse_classes(
 
 
 def _accuse_label_sets(evidence: Evidence, sample: Sample, probabilities_NK: np.ndarray) -> Accused:
-    """Judge each label by itself, present or absent; a picture is as good as its worst label."""
+    """Judge each label by itself, present or absent; a picture is as good as its worst label.
+
+    Nothing is said against a label for which the probe is too weak: where it contradicts more of
+    those that have it, or that lack it, than are ever wrong (`TOO_WEAK`). Where it contradicts
+    more than a few (`UNSURE`), none is accused surely.
+    """
     marks_NK, classes = sample.targets_N.astype(np.int64), evidence.task.classes
     each = [
         suspect_labels(marks_N, np.stack([1 - present_N, present_N], axis=1))
         for marks_N, present_N in zip(marks_NK.T, probabilities_NK.T, strict=True)
     ]
     quality_NK = np.stack([own.quality_N for own in each], axis=1)
+    sure_NK = np.stack([own.is_suspect_N for own in each], axis=1)
+    weak = []
+    for k, name in enumerate(classes):
+        has, num, n = most_contradicted(marks_NK[:, k], quality_NK[:, k])
+        sure_NK[:, k] &= num <= UNSURE * n
+        if num > TOO_WEAK * n:
+            quality_NK[:, k] = quality_NK[:, k].clip(min=0.5)
+            weak.append(Weak(label=encode_name(name), has=bool(has), num=num, n=n))
 
     def describe(place: int) -> tuple[str, str]:
         wrong = quality_NK[place] < 0.5
@@ -82,8 +109,9 @@ def _accuse_label_sets(evidence: Evidence, sample: Sample, probabilities_NK: np.
     return Accused(
         quality_N=quality_NK.min(axis=1),
         is_listed_N=quality_NK.min(axis=1) < 0.5,
-        is_sure_N=np.stack([own.is_suspect_N for own in each], axis=1).max(axis=1),
+        is_sure_N=sure_NK.max(axis=1),
         describe=describe,
+        weak=tuple(weak),
     )
 
 

@@ -7,6 +7,7 @@ its mistakes and leaves its lucky hits, and the score rises without reason; `rev
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "num_pictures": len(evidence.rows("train", "validation")),
         "num_listed": int(accused.is_listed_N.sum()),
         "num_sure": int(accused.is_sure_N.sum()),
+        "weak": [asdict(own) for own in accused.weak],
         "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
         "num_conflicts": len(conflicts),
         "pairs": _pairs(evidence, sample, accused.suspicion),

@@ -1,6 +1,6 @@
 """Suspect labels in words and pictures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saccade.reporting.pictures import Album
@@ -34,8 +34,8 @@ def _finding(study: Mapping[str, Any]) -> str:
     if study["kind"] == "multilabel":
         return (
             f"{_whose(study)}, {count(num)} of {plural(n, 'picture')} have a label that a probe "
-            f"contradicts, {count(sure)} of them surely; how many are wrong is not estimated for "
-            "sets of labels."
+            f"contradicts, {count(sure) if sure else 'none'} of them surely; how many are wrong is "
+            f"not estimated for sets of labels.{_too_weak(study.get('weak', ()))}"
         )
     share = study["share"]
     said = (
@@ -46,6 +46,18 @@ def _finding(study: Mapping[str, Any]) -> str:
     if not num:
         return f"{said} The probe contradicts none of them."
     return f"{said} A probe contradicts {count(num)} of them, {count(sure)} surely."
+
+
+def _too_weak(weak: Sequence[Mapping[str, Any]]) -> str:
+    """Return for which labels the probe is too weak; runs of earlier versions know of none."""
+    if not weak:
+        return ""
+    each = [
+        f"{decode_name(own['label'])} (it contradicts {count(own['num'])} of the "
+        f"{count(own['n'])} that {'have' if own['has'] else 'lack'} it)"
+        for own in weak
+    ]
+    return f" It is too weak to accuse a picture of {joined_words(each, last='or')}."
 
 
 def _whose(study: Mapping[str, Any]) -> str:
