@@ -333,9 +333,9 @@ class TestHeadline:
         metrics = accuracy(37, 50, 15, "accuracy_subset")
         metrics["f1_macro"] = replace(wilson(41, 50), method="wilson-bootstrap")
         assert told({"test": metrics}, Task(kind="multilabel", classes=("a", "b"))) == (
-            "Of 50 test pictures 37 had every label right: accuracy_subset 0.740 [0.604, 0.847]; "
-            "always answering 'daisy' would have 0.300. The mean F1 of the labels is f1_macro "
-            "0.820 [0.692, 0.909]."
+            "Of 50 test pictures 37 had every label right: subset accuracy 0.740 [0.604, 0.847]; "
+            "always answering 'daisy' would have 0.300. The mean F1 of the labels is 0.820 [0.692, "
+            "0.909]."
         )
 
     def test_numbers(self, make_table: Make) -> None:
@@ -347,9 +347,9 @@ class TestHeadline:
         own = metrics["test"]
         mae, usual, r2 = own["mae"], own["mean_baseline_mae"], own["r2"]
         assert headline(metrics, table.task, beside_usual(table, training_truth=taught)) == (
-            f"On 80 test pictures the answers are off by {mae.value:.4g} on average: mae "
-            f"{mae.value:.4g} [{mae.low:.4g}, {mae.high:.4g}]; always answering the mean (100) "
-            f"would be off by {usual.value:.4g}. Of the variance 100% is explained: r2 "
+            f"On 80 test pictures the answers are off by {mae.value:.4g} on average: mean absolute "
+            f"error {mae.value:.4g} [{mae.low:.4g}, {mae.high:.4g}]; always answering the "
+            f"mean (100) would be off by {usual.value:.4g}. Of the variance 100% is explained: R² "
             f"{r2.value:.3f} [{r2.low:.3f}, {r2.high:.3f}]."
         )
 
@@ -357,7 +357,7 @@ class TestHeadline:
         table = make_table("regression", [3.0], [[2.0]])
         said = headline(evaluate(table), table.task, beside_usual(table))
         assert said == (
-            "On 1 test picture the answers are off by 1 on average: mae 1 (no interval from so few "
-            "pictures); always answering the mean of this part itself (3) would be off by 0. It is "
-            "not shown that the model does better than that one answer. 1 picture is few."
+            "On 1 test picture the answers are off by 1 on average: mean absolute error 1 (no "
+            "interval from so few pictures); always answering the mean of this part itself (3) "
+            "would be off by 0. It is not shown that the model does better than that one answer. 1 picture is few."
         )

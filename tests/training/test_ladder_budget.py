@@ -62,7 +62,7 @@ def test_a_rung_that_does_not_fit_is_left_out_by_name_and_the_head_stays(
     found = lessons.climb(budget=scripted(lambda: 100.0), on_plan=plans.append)
     assert found.rungs == []
     assert found.told[-1] == (
-        "The next rung (last stage) would not fit into the budget; it is left out."
+        "The rung (last stage) would not fit into the budget; it is left out."
     )
     assert (found.learned.num_stages, found.learned.interrupted) == (0, False)
     assert different(found.weights, head_only.weights) == []

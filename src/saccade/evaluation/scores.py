@@ -17,6 +17,8 @@ from saccade.runtime.errors import ArtefactError
 from saccade.runtime.seeds import generator
 
 Metrics = dict[str, dict[str, Estimate]]
+SCORE_NAMES = {"negative_rmse": "RMSE", "f1_micro": "F1 (micro)"}
+"What validation judges by, where its name in the files is not the one to read."
 _FEW = 30  # pictures; below, one of them moves a share by more than 0.03
 
 
@@ -129,10 +131,11 @@ def _share_words(
     baseline = usual.method.partition("; ")[2] or "always answering the most frequent class"
     text = (
         f"Of {share.n} {part} picture{'s' * (share.n != 1)} {right} {were}{what}: "
-        f"{name} {_interval(share)}; {baseline} would have {usual.value:.3f}."
+        f"{'subset ' * several}accuracy {_interval(share)}; {baseline} would have "
+        f"{usual.value:.3f}."
     )
     if several and math.isfinite(estimates["f1_macro"].value):
-        text += f" The mean F1 of the labels is f1_macro {_interval(estimates['f1_macro'])}."
+        text += f" The mean F1 of the labels is {_interval(estimates['f1_macro'])}."
     text += _not_shown(apart)
     if share.n < _FEW:
         text += (
@@ -156,11 +159,11 @@ def _regression_words(estimates: dict[str, Estimate], part: str, apart: Differen
     baseline = usual.method.partition("; ")[2] or "always answering the mean"
     text = (
         f"On {mae.n} {part} picture{'s' * (mae.n != 1)} the answers are off by {mae.value:.4g} "
-        f"on average: mae {_interval(mae, digits='.4g')}; "
+        f"on average: mean absolute error {_interval(mae, digits='.4g')}; "
         f"{baseline} would be off by {usual.value:.4g}."
     )
     if r2.value >= 0:
-        text += f" Of the variance {r2.value:.0%} is explained: r2 {_interval(r2)}."
+        text += f" Of the variance {r2.value:.0%} is explained: R² {_interval(r2)}."
     text += _not_shown(apart)
     if mae.n < _FEW:
         text += f" {mae.n} picture{'s' * (mae.n != 1)} {'are' if mae.n != 1 else 'is'} few."
@@ -171,6 +174,23 @@ def _interval(one: Estimate, *, digits: str = ".3f") -> str:
     if math.isnan(one.low):
         return f"{one.value:{digits}} (no interval from so few pictures)"
     return f"{one.value:{digits}} [{one.low:{digits}}, {one.high:{digits}}]"
+
+
+def score_told(name: str, score: float, *ends: float) -> str:
+    """Return a validation score in words; an error, recorded negative, as an error.
+
+    Args:
+        name: as the history has it.
+        score: in the unit of the target where it is an error.
+        ends: the low and the high end of its interval, where there is one.
+
+    >>> score_told("negative_rmse", -1.662), score_told("accuracy", 0.9, 0.8, 0.95)
+    ('RMSE 1.662', 'accuracy 0.900 [0.800, 0.950]')
+    """
+    if name.startswith("negative_"):
+        score, *ends = (-own for own in (score, *reversed(ends)))
+    between = f" [{', '.join(f'{end:.3f}' for end in ends)}]" if ends else ""
+    return f"{SCORE_NAMES.get(name, name)} {score:.3f}{between}"
 
 
 def as_json(metrics: Metrics) -> dict[str, Any]:

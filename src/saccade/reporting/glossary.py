@@ -1,5 +1,7 @@
 """What each metric is called and means, in words for people who do not compute it themselves."""
 
+from saccade.evaluation.scores import SCORE_NAMES
+
 AVERAGES = {
     "macro": "each class counts the same",
     "weighted": "each class counts by its pictures",
@@ -84,17 +86,13 @@ METHODS = {
 }
 
 
-SCORES = {"negative_rmse": "RMSE", "f1_micro": "F1 (micro)"}
-"What validation judges by, where its name in the files is not the one to read."
-
-
 def score_words(name: str) -> str:
     """Return what a validation score is called.
 
     >>> score_words("negative_rmse"), score_words("accuracy"), score_words("")
     ('RMSE', 'accuracy', 'score')
     """
-    return SCORES.get(name, name) or "score"
+    return SCORE_NAMES.get(name, name) or "score"
 
 
 def readable_score(value: float, name: str) -> float:

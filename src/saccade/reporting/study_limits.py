@@ -132,10 +132,12 @@ def _unknown(study: Study) -> str:
     found = study["unknown"]
     if "why" in found:
         return f"Pictures of something else are not told apart: {found['why']}."
+    rejected = found["rejected"]
+    num = round(rejected["value"] * rejected["n"])
     return (
-        f"Of {plural(study['n'], 'test picture')} {told(found['rejected'])} are taken for "
-        f"something else. The limit is a distance that {100 * found['rate']:g} % of the right "
-        f"pictures pass at most, on average; {found['num_fitted']:,} of the "
+        f"{num:,} of {plural(rejected['n'], 'test picture')} ({told(rejected)}) "
+        f"{'is' if num == 1 else 'are'} taken for something else. The limit is a distance that "
+        f"{100 * found['rate']:g} % of the right pictures pass at most, on average; {found['num_fitted']:,} of the "
         f"{study['fitted_on']} part set it, and distances are to "
         f"{found['num_reference']:,} training pictures in the space of "
         f"what the last layer is given.{_broken(found['rejected']['low'] > found['rate'])}"

@@ -392,6 +392,6 @@ def _copy(state: State) -> State:
 def _epoch_line(standing: _Standing, judgement: Judgement, *, better: bool, rate: float) -> str:
     text = f"epoch {standing.epoch}: {rate:.0f} pictures/s, training loss {standing.mean_loss:.3f}"
     if math.isfinite(judgement.score):
-        text += f", validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
+        text += f", validation loss {judgement.loss:.3f}, {judgement.told}"
         text += " (best so far)" if better else ""
     return text

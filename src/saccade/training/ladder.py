@@ -272,9 +272,7 @@ class _Climber:
         return not seconds or seconds < self.around.budget.left - self.reserve
 
     def _tell_left_out(self) -> None:
-        self.around.note(
-            f"The next rung ({self._name}) would not fit into the budget; it is left out."
-        )
+        self.around.note(f"The rung ({self._name}) would not fit into the budget; it is left out.")
 
     def _fitted(self, wanted: PlannedRung) -> PlannedRung | None:
         """Return the rung with as much of it as the budget allows; None if that is too little."""
@@ -372,7 +370,7 @@ class _Climber:
             seconds=time.perf_counter() - self.begun,
             at_seconds=self.around.seconds_since_start(),
         )
-        score = f"{judged.name} {judged.score:.3f}, " if judged else ""
+        score = f"{judged.told}, " if judged else ""
         self.around.progress.say(
             f"rung {self._name}: {score}loss of the same pictures {-gain.value:+.3f} "
             f"(p = {gain.p:.2g}, n = {gain.n}): {verdict}"

@@ -223,9 +223,7 @@ def _solve_head(
     )
     surroundings.progress.close()
     if math.isfinite(judgement.score):
-        surroundings.progress.say(
-            f"head: validation loss {judgement.loss:.3f}, {judgement.name} {judgement.score:.3f}"
-        )
+        surroundings.progress.say(f"head: validation loss {judgement.loss:.3f}, {judgement.told}")
     if surroundings.on_model is not None:
         surroundings.on_model(0)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 
 from saccade.data.task import Task
+from saccade.evaluation.scores import score_told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,11 @@ class Judgement:
     loss: float  # mean over the pictures; NaN where there is none
     score: float  # higher is better
     name: str  # "accuracy", "f1_micro" or "negative_rmse"
+
+    @property
+    def told(self) -> str:
+        """The score in words, for a terminal."""
+        return score_told(self.name, self.score)
 
     def beats(self, other: "Judgement | None", *, tolerance: float) -> bool:
         """Say whether this is better: by score, or by loss where the scores are as good as equal.

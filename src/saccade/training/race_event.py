@@ -7,6 +7,7 @@ import numpy as np
 
 from saccade.data.task import Task
 from saccade.evaluation.difference import Difference
+from saccade.evaluation.scores import score_told
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
 from saccade.training.probe import Sample
@@ -63,8 +64,8 @@ def sentence(row: dict[str, Any]) -> str:
     """
     known = []
     if row.get("score") is not None:
-        between = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] is not None else ""
-        known.append(f"{row['score_name']} {row['score']:.3f}{between}")
+        ends = () if row["low"] is None else (row["low"], row["high"])
+        known.append(score_told(row["score_name"], row["score"], *ends))
     if row.get("images_per_second") is not None:
         known.append(f"{row['images_per_second']:.0f} pictures a second")
     if row.get("num_parameters") is not None:

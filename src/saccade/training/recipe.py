@@ -108,7 +108,7 @@ class Recipe:
     "A smaller gain of the validation score does not count."
 
     augment: bool = True
-    "All six augmentations below; --no-augment switches them off together."
+    "All augmentations below; --no-augment switches them off together."
     keep_augment: tuple[str, ...] = ()
     "Of those below: kept even where found to spoil the learning; those that you set always are."
     rotate: float = 15.0
