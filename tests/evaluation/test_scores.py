@@ -359,5 +359,6 @@ class TestHeadline:
         assert said == (
             "On 1 test picture the answers are off by 1 on average: mean absolute error 1 (no "
             "interval from so few pictures); always answering the mean of this part itself (3) "
-            "would be off by 0. It is not shown that the model does better than that one answer. 1 picture is few."
+            "would be off by 0. It is not shown that the model does better than that "
+            "one answer. 1 picture is few."
         )

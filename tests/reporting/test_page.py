@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -292,6 +293,18 @@ def test_a_head_that_no_epoch_improved_is_not_said_to_have_learned_on(run_of: Ru
     assert "no epoch was better than the solved head, which was kept" in html
     assert "It then learned on with the stages" not in html
     assert "It then learned on with the stages" in told(best=True)
+
+
+def test_a_mean_residual_is_told_with_its_interval_or_not_at_all(run_of: RunOf) -> None:
+    facts = collect(run_of(kind="regression"), picture=gray)
+    assert re.search(
+        r"Mean residual [+−]\d\.\d+ \[[+−]\d\.\d+, [+−]\d\.\d+\](, so the answers are off to one "
+        r"side|; it is not shown that the answers are off to one side)\. n = ",
+        render(facts),
+    )
+    few = dataclasses.replace(facts.results.bias, low=math.nan, high=math.nan)
+    results = dataclasses.replace(facts.results, bias=few)
+    assert "Mean residual" not in render(dataclasses.replace(facts, results=results))
 
 
 SOLVED = "The solved head saw every picture as it is."

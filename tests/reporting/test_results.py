@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from saccade.data.task import Task
 from saccade.evaluation.predictions import Predictions
@@ -76,3 +79,35 @@ def test_labels_that_were_missed_or_added_are_named() -> None:
     first, second = judge(predictions, metrics={}, album=album()).mistakes
     assert {first.remark, second.remark} == {"cat missed, score 0.100", "dog added, score 0.900"}
     assert {first.truth, second.truth} == {"cat", "none of the labels"}
+
+
+def numbers(off: list[float]) -> Predictions:
+    """Answers that are off by so much, the truth being 0, 1, 2 …"""
+    truth = np.arange(len(off), dtype=np.float64)
+    return Predictions(
+        task=Task(kind="regression", classes=(), target_mean=0.0, target_std=1.0),
+        paths=tuple(f"{k}.jpg" for k in range(len(off))),
+        hashes=tuple(f"{k}" for k in range(len(off))),
+        parts=("test",) * len(off),
+        truth=truth,
+        scores=(truth + off)[:, None],
+    )
+
+
+@pytest.mark.parametrize(("n", "shown"), [(1, 1), (26, 6), (200, 24)])
+def test_of_few_numbers_a_quarter_at_most_is_called_the_farthest_off(n: int, shown: int) -> None:
+    """24 of 26 test pictures were shown as those with the largest residuals."""
+    predictions = numbers([1.0 + k for k in range(n)])
+    assert len(judge(predictions, metrics={}, album=album()).mistakes) == shown
+
+
+def test_whether_answers_are_off_to_one_side_comes_with_an_interval_by_groups() -> None:
+    off = [0.5, 0.1, 0.9, -0.3, 0.6, 0.2, 0.4, 0.7, 0.3, 0.1]
+    alone = judge(numbers(off), metrics={}, album=album()).bias
+    found = ttest_1samp(off, 0).confidence_interval()  # scipy's
+    assert alone is not None
+    assert (alone.low, alone.high) == pytest.approx((found.low, found.high))
+    one = {f"{k}.jpg": "burst" for k in range(5)}
+    together = judge(numbers(off), metrics={}, album=album(), group_of=one).bias
+    assert together is not None
+    assert math.isnan(together.low)  # six groups are too few to say it

@@ -71,7 +71,12 @@ def collect(
         model = model_of(section(run, "model"))
     predictions, task = _answers(run_folder, known_task)
     album = Album(picture, max_bytes=pictures.MAX_PAGE_PICTURE_BYTES)
-    results = judge(predictions, metrics=read_metrics(run_folder), album=album)
+    results = judge(
+        predictions,
+        metrics=read_metrics(run_folder),
+        album=album,
+        group_of={row.path: row.group for row in rows},
+    )
     shown = preview_galleries(preview, album)
     with parsing(run_folder / "trust.json"):
         studies = studies_of(trust, album)

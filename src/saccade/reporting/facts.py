@@ -137,6 +137,7 @@ class ResultFacts:
     label_counts: tuple[LabelCount, ...] = ()
     truth: np.ndarray | None = None  # regression: float64 (N,)
     prediction: np.ndarray | None = None  # regression: float64 (N,)
+    bias: Estimate | None = None  # regression: mean of prediction - truth
 
     @property
     def judged(self) -> Mapping[str, Estimate]:

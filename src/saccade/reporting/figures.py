@@ -1,12 +1,14 @@
 """What a figure is, and those of a regression: answers against truths, and residuals."""
 
+import math
 from dataclasses import dataclass
 
+from saccade.evaluation.intervals import Estimate
 from saccade.reporting.axes import Axis, around
 from saccade.reporting.charts import histogram, scatter
+from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Facts
 from saccade.reporting.svg import Svg
-from saccade.reporting.wording import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,6 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
         line_at="zero",
     )
     spread = histogram(residual, x_title="prediction − truth", title=f"Residuals, {n}")
-    mean = short(float(residual.mean()))
     return (
         Figure(
             title="Prediction against truth",
@@ -59,6 +60,15 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
         Figure(
             title="How often each residual occurs",
             svg=spread,
-            caption=f"Mean residual {mean}; away from 0 the answers are off to one side. {n}.",
+            caption=f"{_to_one_side(facts.results.bias)}{n}.",
         ),
     )
+
+
+def _to_one_side(bias: Estimate | None) -> str:
+    """Return the mean residual and what it shows; nothing where it has no interval."""
+    if bias is None or not math.isfinite(bias.low):
+        return ""
+    aside = bias.low > 0 or bias.high < 0
+    shown = ", so the answers" if aside else "; it is not shown that the answers"
+    return f"Mean residual {told_change(bias.as_dict(), 'mae')}{shown} are off to one side. "

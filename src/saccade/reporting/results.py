@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.mistakes import (
     Case,
     confusion_matrix,
@@ -12,6 +12,7 @@ from saccade.evaluation.mistakes import (
     worst_mistakes,
 )
 from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.recovery import mean_gain
 from saccade.reporting.facts import LabelCount, Mistake, Pair, ResultFacts
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import decimals, joined_words, short
@@ -28,10 +29,17 @@ def judge(
     *,
     metrics: Mapping[str, Mapping[str, Estimate]],
     album: Album,
+    group_of: Mapping[str, str] | None = None,
 ) -> ResultFacts:
     """Return what the page says about the test part, or validation where there is no test.
 
     Without predictions, or without known labels, only the metrics are filled in.
+
+    Args:
+        predictions: the table; None where there is none yet.
+        metrics: part -> name -> estimate.
+        album: where pictures come from.
+        group_of: the group of each path that has one; None = nothing belongs together.
     """
     parts = set(predictions.parts) if predictions is not None else set(metrics)
     part = next((name for name in JUDGES if name in parts), "")
@@ -49,13 +57,28 @@ def judge(
         confusion=confusion_matrix(rows) if has_classes else None,
         pairs=_pairs(rows, album) if has_classes else (),
         mistakes=tuple(
-            _mistake(case, rows, album) for case in worst_mistakes(rows, limit=MAX_MISTAKES)
+            _mistake(case, rows, album) for case in worst_mistakes(rows, limit=_num_shown(rows))
         ),
         num_wrong=0 if is_regression else int(is_wrong.sum()),
         label_counts=_label_counts(rows) if rows.task.kind == "multilabel" else (),
         truth=np.asarray(rows.truth, np.float64) if is_regression else None,
         prediction=rows.predicted if is_regression else None,
+        bias=_bias(rows, group_of or {}) if is_regression else None,
     )
+
+
+def _num_shown(rows: Predictions) -> int:
+    """Return how many mistakes are shown: of numbers, which are all off a little, the worst few."""
+    if rows.task.kind != "regression":
+        return MAX_MISTAKES
+    return min(MAX_MISTAKES, max(1, len(rows) // 4))
+
+
+def _bias(rows: Predictions, group_of: Mapping[str, str]) -> Estimate:
+    """Return by how much answers are above the truth on average, with its 95 % interval."""
+    groups = [group_of.get(path, "") for path in rows.paths]
+    kept = grouping(groups if any(groups) else None, num_rows=len(rows))
+    return mean_gain(rows.predicted, np.asarray(rows.truth), kept)
 
 
 def _pairs(rows: Predictions, album: Album) -> tuple[Pair, ...]:

@@ -137,8 +137,8 @@ def _unknown(study: Study) -> str:
     return (
         f"{num:,} of {plural(rejected['n'], 'test picture')} ({told(rejected)}) "
         f"{'is' if num == 1 else 'are'} taken for something else. The limit is a distance that "
-        f"{100 * found['rate']:g} % of the right pictures pass at most, on average; {found['num_fitted']:,} of the "
-        f"{study['fitted_on']} part set it, and distances are to "
+        f"{100 * found['rate']:g} % of the right pictures pass at most, on average; "
+        f"{found['num_fitted']:,} of the {study['fitted_on']} part set it, and distances are to "
         f"{found['num_reference']:,} training pictures in the space of "
         f"what the last layer is given.{_broken(found['rejected']['low'] > found['rate'])}"
     )
