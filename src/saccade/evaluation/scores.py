@@ -188,7 +188,7 @@ def score_told(name: str, score: float, *ends: float) -> str:
     ('RMSE 1.662', 'accuracy 0.900 [0.800, 0.950]')
     """
     if name.startswith("negative_"):
-        score, *ends = (-own for own in (score, *reversed(ends)))
+        score, ends = -score, tuple(-end for end in reversed(ends))
     between = f" [{', '.join(f'{end:.3f}' for end in ends)}]" if ends else ""
     return f"{SCORE_NAMES.get(name, name)} {score:.3f}{between}"
 
