@@ -92,16 +92,21 @@ def test_a_table_comes_back_to_the_last_digit(tmp_path: Path, table: Predictions
     assert back.task == table.task
 
 
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
-def test_the_file_itself_says_what_its_task_is(
-    make_table: Make, tmp_path: Path, kind: Kind
-) -> None:
-    table = {
+def small(make_table: Make, kind: Kind) -> Predictions:
+    """Return a table of two pictures."""
+    return {
         "binary": lambda: make_table(kind, [0, 1], [[0.9, 0.1], [0.3, 0.7]]),
         "multiclass": lambda: make_table(kind, [0, 2], [[0.9, 0.1, 0], [0.3, 0.6, 0.1]]),
         "multilabel": lambda: make_table(kind, [[0, 1, 1], [0, 0, 0]], [[0.9, 0.7, 0], [0, 0, 0]]),
         "regression": lambda: make_table(kind, [1, 2], [[3.0], [2.5]]),
     }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+def test_the_file_itself_says_what_its_task_is(
+    make_table: Make, tmp_path: Path, kind: Kind
+) -> None:
+    table = small(make_table, kind)
     table.write_csv(tmp_path / "p.csv")
     back = read_csv(tmp_path / "p.csv")
     assert same(back, table)
@@ -154,12 +159,7 @@ def test_reading_holds_little_more_than_the_scores(tmp_path: Path) -> None:
 def test_the_truth_of_a_part_is_read_without_the_scores(
     make_table: Make, tmp_path: Path, kind: Kind
 ) -> None:
-    table = {
-        "binary": lambda: make_table(kind, [0, 1], [[0.9, 0.1], [0.3, 0.7]]),
-        "multiclass": lambda: make_table(kind, [0, 2], [[0.9, 0.1, 0], [0.3, 0.6, 0.1]]),
-        "multilabel": lambda: make_table(kind, [[0, 1, 1], [0, 0, 0]], [[0.9, 0.7, 0], [0, 0, 0]]),
-        "regression": lambda: make_table(kind, [1, 2], [[3.0], [2.5]]),
-    }[kind]()
+    table = small(make_table, kind)
     table = dataclasses.replace(table, parts=("train", "test"))
     table.write_csv(tmp_path / "p.csv")
     for part in ("train", "test"):
