@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from saccade.answers import Prediction, Wanted, answers_of, limits_of
+from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
@@ -127,6 +127,13 @@ class Model:
         limits = limits_of(wanted, self.trust)
         for note in limits.notes:
             progress.say(note)
+        catalog, answered = self._answers(named, limits, calibrated=calibrated, progress=progress)
+        return _in_order(catalog, answered)
+
+    def _answers(
+        self, named: Path | list[Path], limits: Limits, *, calibrated: bool, progress: Progress
+    ) -> tuple[Catalog, list[Prediction]]:
+        """Return what was found, and an answer for each picture that can be read."""
         with PixelStore(self.bundle.preprocess, shared=False, progress=progress) as pixels:
             catalog = scan(named, labelled=False, progress=progress, pixels=pixels)
             cache, rows, features_ND = pixels.finish(catalog), range(len(catalog)), None
@@ -136,15 +143,7 @@ class Model:
                 logits_NK, features_ND = self.logits_and_features(cache, rows, progress=progress)
         judged_NK = self.scores(logits_NK)
         table = self._table(catalog, judged_NK if calibrated else self.task.scores(logits_NK))
-        found = answers_of(table, limits, judged_NK=judged_NK, features_ND=features_ND)
-        found += [
-            Prediction(path=own.path, label="", score=float("nan"), scores={}, error=own.sentence)
-            for own in catalog.skipped
-        ]
-        if not catalog.asked:
-            return sorted(found, key=lambda answer: answer.path)
-        answer_of = {answer.path: answer for answer in reversed(found)}  # one with an answer wins
-        return [answer_of[path] for path in catalog.asked]
+        return catalog, answers_of(table, limits, judged_NK=judged_NK, features_ND=features_ND)
 
     def marks(self, *, unknown: bool, unsure: bool, sets: bool) -> tuple[str, ...]:
         """Return the fields of a `Prediction` that mean something, of those asked for."""
@@ -263,6 +262,19 @@ class Model:
         for note in engine.notes:
             progress.say(note)
         return engine
+
+
+def _in_order(catalog: Catalog, answered: list[Prediction]) -> list[Prediction]:
+    """Return the answers as they were asked for, what could not be read in its place."""
+    unread = [
+        Prediction(path=own.path, label="", score=float("nan"), scores={}, error=own.sentence)
+        for own in catalog.skipped
+    ]
+    found = [*answered, *unread]
+    if not catalog.asked:
+        return sorted(found, key=lambda answer: answer.path)
+    answer_of = {answer.path: answer for answer in reversed(found)}  # one with an answer wins
+    return [answer_of[path] for path in catalog.asked]
 
 
 def _paths(pictures: object) -> Path | list[Path]:

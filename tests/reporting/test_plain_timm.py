@@ -93,6 +93,10 @@ def test_the_snippet_lays_transparency_on_white_as_saccade_does(
         np.testing.assert_array_equal(np.asarray(found["picture"]), wanted_HWC)
 
 
-def test_the_snippet_of_the_page_is_python(run_of: RunOf) -> None:
+def test_the_snippets_are_python_that_names_all_it_uses(run_of: RunOf) -> None:
     for text in both_texts(run_of(), CURVE):
-        ast.parse(snippet_of(text))
+        names = [n for n in ast.walk(ast.parse(snippet_of(text))) if isinstance(n, ast.Name)]
+        brought = {"timm", "torch", "Image", "ImageOps"}  # by its imports
+        made = {own.id for own in names if isinstance(own.ctx, ast.Store)}
+        assert {own.id for own in names} - made <= brought
+        assert made >= {"model", "picture", "logits", "scores"}
