@@ -189,6 +189,13 @@ def test_an_even_share_has_as_many_of_each_class_as_it_should(
     assert head_module._even_share(y[:20_000], 0) == slice(None)
 
 
+def test_an_even_share_of_very_many_classes_leaves_none_out() -> None:
+    y = np.repeat(np.arange(200), 100)
+    counts = np.bincount(y[head_module._even_share(y, 0)], minlength=200)
+    assert counts.sum() == 2_500
+    assert (counts.min(), counts.max()) == (12, 13)
+
+
 def test_a_weak_signal_is_not_given_up_where_the_stiffest_penalties_hardly_see_it() -> None:
     """One of four properties tells a little: from λ = 100 to 32 the loss hardly falls."""
     rng = np.random.default_rng(0)

@@ -267,12 +267,13 @@ def _can_be_judged(targets: np.ndarray, folds_N: np.ndarray, task: Task) -> np.n
 
 
 def _even_share(targets: np.ndarray, seed: int) -> np.ndarray | slice:
-    """Return at most `MOST_TO_CHOOSE_BY` rows, as many of each class as it has share."""
+    """Return about `MOST_TO_CHOOSE_BY` rows, as many of each class as it has share."""
     if len(targets) <= MOST_TO_CHOOSE_BY:
         return ALL
     hands = _HANDS * -(-len(targets) // MOST_TO_CHOOSE_BY)
     kept = hands * MOST_TO_CHOOSE_BY // len(targets)
-    return np.flatnonzero(_dealt(targets, seed, hands) < kept)
+    own = _dealt(targets, seed, hands)  # in turn to one kind of answer after another
+    return np.flatnonzero(own * kept % hands < kept)  # so hands that lie evenly apart
 
 
 def _folds(targets: np.ndarray, seed: int) -> np.ndarray:
