@@ -20,7 +20,7 @@ def test_the_gain_is_scipys_paired_t_test() -> None:
     both = stats.ttest_rel(first, second).confidence_interval(0.95)
     assert found.value == pytest.approx((first - second).mean())
     assert (found.low, found.high) == pytest.approx(tuple(both))
-    assert p_of_gain(found, alone) == pytest.approx(test.pvalue)
+    assert p_of_gain(first, second, alone) == pytest.approx(test.pvalue)
 
 
 def test_pictures_of_a_group_count_as_one() -> None:
@@ -36,7 +36,7 @@ def test_pictures_of_a_group_count_as_one() -> None:
 def test_too_few_pictures_show_nothing() -> None:
     kept = grouping(None, num_rows=7)
     found = mean_gain(np.ones(7), np.zeros(7), kept)
-    assert (found.value, p_of_gain(found, kept)) == (1, 1)
+    assert (found.value, p_of_gain(np.ones(7), np.zeros(7), kept)) == (1, 1)
     assert recovered(np.ones(7), np.zeros(7), np.zeros(7), kept).method.startswith("undefined")
 
 
@@ -51,9 +51,7 @@ def test_answers_that_are_right_on_the_same_pictures_are_not_surely_alike() -> N
     other = difference(counted(1 - wrong), counted(1 - wrong), kept)
     assert (found.low, found.high) == pytest.approx((other.low, other.high))
     assert found.low < 0 < found.high
-    assert p_of_gain(found, kept) == pytest.approx(0.5)
-    # the same of losses that are not counted would be certain
-    assert mean_gain(wrong / 2, wrong / 2, kept).high == 0
+    assert p_of_gain(wrong, wrong, kept) == 1
 
 
 def test_all_right_beside_all_wrong_is_not_quite_certain() -> None:
@@ -61,16 +59,23 @@ def test_all_right_beside_all_wrong_is_not_quite_certain() -> None:
     found = mean_gain(np.ones(20), np.zeros(20), kept)
     other = difference(counted(np.ones(20)), counted(np.zeros(20)), kept)
     assert (found.low, found.high) == pytest.approx((other.low, other.high))
-    assert 0 < p_of_gain(found, kept) < 1e-5
+    assert p_of_gain(np.ones(20), np.zeros(20), kept) == pytest.approx(0.5**20)
     share = recovered(np.ones(20), np.zeros(20), np.zeros(20), kept)
     reach = stats.t.ppf(0.975, 19) / 22  # half a picture
     assert (share.low, share.high) == pytest.approx((1 - reach, 1 + reach))
 
 
-def test_equal_numbers_of_all_pictures_are_certain() -> None:
-    kept = grouping(None, num_rows=20)
-    assert p_of_gain(mean_gain(np.full(20, 2.5), np.zeros(20), kept), kept) == 0
-    assert p_of_gain(mean_gain(np.full(20, 2.5), np.full(20, 2.5), kept), kept) == 1
+def test_where_all_differ_alike_nothing_is_claimed() -> None:
+    kept, none = grouping(None, num_rows=20), np.zeros(20)
+    assert np.isnan(mean_gain(np.full(20, 2.5), none, kept).low)
+    assert p_of_gain(np.full(20, 2.5), none, kept) == 1
+
+
+def test_p_of_right_and_wrong_answers_is_that_of_the_sign_test() -> None:
+    first, second = np.zeros(100), np.zeros(100)
+    first[:9], second[9:11] = 1, 1
+    test = stats.binomtest(9, 11, alternative="greater")
+    assert p_of_gain(first, second, grouping(None, num_rows=100)) == pytest.approx(test.pvalue)
 
 
 def test_of_groups_that_never_differ_half_a_group_could() -> None:

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 from scipy.special import stdtr
+from scipy.stats import binom
 
 from saccade.evaluation.intervals import Estimate, Grouping, quantile, undefined
-from saccade.evaluation.significance import tango
+from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, tango
 
 FEWEST = 8  # pictures; as in `comparison.paired_gain`
 
@@ -37,6 +38,8 @@ def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
         low, high = map(float, tango(int((apart < 0).sum()), int((apart > 0).sum()), n))
         return Estimate(value=value, low=low, high=high, n=n, method="tango")
     variance = grouping.variance((apart - value) / n) + _half_apart(grouping, first_N, second_N)
+    if math.sqrt(variance) <= ROUNDING * abs(value):
+        return Estimate(value=value, low=math.nan, high=math.nan, n=n, method=ALL_EQUAL)
     reach = quantile(grouping.count - 1) * math.sqrt(variance)
     method = f"paired t{grouping.suffix}"
     return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
@@ -60,13 +63,23 @@ def _counted(*losses: np.ndarray) -> bool:
     return bool(np.isin(losses, (0.0, 1.0)).all())
 
 
-def p_of_gain(gain: Estimate, grouping: Grouping) -> float:
-    """Return the one-sided p of a gain from `mean_gain`: of one this large where there is none."""
+def p_of_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> float:
+    """Return the one-sided p of a gain: of one this large where there is none.
+
+    Of single pictures that are right or wrong McNemar's exact test, else that of `mean_gain`'s t.
+
+    Args:
+        first_N: a loss a picture, as are those of the next.
+        second_N: of the same pictures.
+        grouping: which pictures belong together.
+    """
+    gain = mean_gain(first_N, second_N, grouping)
     if math.isnan(gain.low):
         return 1.0
+    if not grouping.named and _counted(first_N, second_N):
+        better, worse = int((first_N > second_N).sum()), int((first_N < second_N).sum())
+        return float(binom.sf(better - 1, better + worse, 0.5)) if better else 1.0
     error = (gain.value - gain.low) / quantile(grouping.count - 1)
-    if error <= 0:
-        return float(gain.value <= 0)
     return float(stdtr(grouping.count - 1, -gain.value / error))
 
 

@@ -233,7 +233,7 @@ def _families(
         )
         losses_N = losses_of(scores, truth, task)
         gain = mean_gain(judged.plain_N, losses_N, judged.kept)
-        p_values.append(p_of_gain(gain, judged.kept))
+        p_values.append(p_of_gain(judged.plain_N, losses_N, judged.kept))
         score = _score(losses_N, evidence, judged.kept)
         share = recovered(judged.plain_N, losses_N, trivial_N, judged.kept)
         found.append(
