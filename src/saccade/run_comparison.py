@@ -12,11 +12,11 @@ from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import evaluate
+from saccade.evaluation.usual import METRICS
 from saccade.rivals import Rival, joined_groups, read_rivals
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
 from saccade.runtime.store import encode_name
 
-MAIN_METRIC = {"multilabel": "accuracy_subset", "regression": "mae"}  # else accuracy
 BASELINES = ("majority_", "mean_baseline_")
 
 
@@ -101,7 +101,7 @@ def compare(
         )
     rivals = _aligned(read_rivals(runs, group=group, task=task))
     kind = rivals[0].table.task.kind
-    metric = metric or MAIN_METRIC.get(kind, "accuracy")
+    metric = metric or METRICS.get(kind, "accuracy")
     estimates = [_estimate(rival, metric) for rival in rivals]
     groups = joined_groups([rival.groups for rival in rivals])
     first = rivals[0]

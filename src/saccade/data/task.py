@@ -21,7 +21,7 @@ from saccade.data.labels import (
     marked,
     pieces_of,
 )
-from saccade.runtime.errors import DataError, UsageError, listed, nearest
+from saccade.runtime.errors import DataError, UsageError, command, listed, nearest
 from saccade.runtime.store import encode_name
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -346,8 +346,8 @@ def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataErr
         f"{listed(map(encode_name, unknown))}.",
         code="359",
         where=encode_name(catalog.place),
-        fix=f"rename them{known}, or leave them out with --exclude "
-        f"{','.join(map(encode_name, unknown[:20]))}{',...' * (len(unknown) > 20)}",
+        fix=f"rename them{known}, or leave them out with "
+        f"{command('--exclude', ','.join(map(encode_name, unknown)))}",
     )
 
 

@@ -266,10 +266,7 @@ def _described(
             hits = 1 - losses if shares_right else losses
             ends.append(grouped_ratio(hits * own, own.astype(np.float64), kept))
         else:
-            rows = np.flatnonzero(own)
-            names = [str(group) for group in kept.index[rows]] if kept.named else None
-            part = grouping(names, num_rows=len(rows))
-            ends.append(mean_interval(losses[rows], grouping=part, rng=rng))
+            ends.append(mean_interval(losses[own], grouping=kept.among(own), rng=rng))
     inside, outside = ends
     return WeakSlice(
         places=places,

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from saccade.reporting.figures import regression_figures
 from saccade.reporting.ladder import ladder_rows, ladder_words, stages_sentence
 from saccade.reporting.ladder_chart import ladder_chart
 from saccade.reporting.pictures import Album
-from saccade.reporting.plain_timm import outputs_meaning, snippet
+from saccade.reporting.plain_timm import literal, outputs_meaning, snippet
 from saccade.reporting.race import race_words
 from saccade.reporting.sparks import heat_levels, heat_map, interval_bar, share_bar
 from saccade.reporting.svg import Svg
@@ -105,7 +104,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters.update(shell=shlex.quote, literal=json.dumps)
+    environment.filters.update(shell=shlex.quote, literal=literal)
     environment.globals.update(
         g=glossary,
         t=tables,

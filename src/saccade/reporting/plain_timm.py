@@ -9,6 +9,11 @@ _SCORES = {"multiclass": "softmax(dim=1)", "binary": "sigmoid()", "multilabel": 
 _NAMES = {"binary": "score_of_the_second_class"}
 
 
+def literal(text: str) -> str:
+    """Return a text as Python writes it, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def snippet(task: Task, calibration: Calibration | None, *, model: str, picture: str) -> str:
     """Return Python that names a picture with timm alone; its last line gives the scores.
 
@@ -20,9 +25,9 @@ def snippet(task: Task, calibration: Calibration | None, *, model: str, picture:
     """
     return (
         "import timm\nimport torch\nfrom PIL import Image, ImageOps\n\n"
-        f"model = timm.create_model({json.dumps('local-dir:' + model)}, pretrained=True).eval()\n"
+        f"model = timm.create_model({literal('local-dir:' + model)}, pretrained=True).eval()\n"
         "transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
-        f'picture = ImageOps.exif_transpose(Image.open({json.dumps(picture)})).convert("RGBA")\n'
+        f'picture = ImageOps.exif_transpose(Image.open({literal(picture)})).convert("RGBA")\n'
         'white = Image.new("RGBA", picture.size, "white")  # below what is transparent\n'
         'picture = Image.alpha_composite(white, picture).convert("RGB")\n'
         "with torch.inference_mode():\n"
