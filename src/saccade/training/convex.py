@@ -4,20 +4,30 @@ In the basis of the features' principal axes, where the solver takes even steps.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from saccade.data.task import Task
+from saccade.runtime.machine import num_cores
+from saccade.training.side_by_side import minimise
 
 MOST_DOUBLE = 4_000_000
 """Pictures × features up to which float64 is used: 3,000 pictures of 1,280 features."""
 MOST_EXACT = 2_000_000
-"""Pictures × axes up to which a penalty is chosen with all axes and in the precision given."""
-ENOUGH = 0.98  # of the variance, for choosing a penalty by more than that
+"""Pictures × axes up to which a penalty is chosen with all axes."""
+ENOUGH = 0.95  # of the variance, for choosing a penalty by more than that (docs/log.md)
 _NOTHING = {np.float64: 1e-10, np.float32: 1e-6}  # share of the largest variance that is rounding
 _PIECE = 4096
+_WORTH_A_THREAD = 8_000_000
+"""Pictures × axes × outputs that are worth a thread of their own: about half a millisecond."""
+_MOST_PIECES = 8  # that rows are divided into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +53,12 @@ class Rotated:
         return dataclasses.replace(self, coordinates_NR=self.coordinates_NR[rows])
 
     def lighter(self) -> "Rotated":
-        """Return the same, or where it is large the leading axes alone, in float32.
+        """Return the same in float32, and where it is large the leading axes alone.
 
         Good enough to choose a penalty by, and small enough for a processor's cache.
         """
         if self.coordinates_NR.size <= MOST_EXACT:
-            return self
+            return dataclasses.replace(self, coordinates_NR=self.coordinates_NR.astype(np.float32))
         share_R = np.cumsum(np.sort(self.variances_R)[::-1])
         num = int(np.searchsorted(share_R, ENOUGH * share_R[-1])) + 1
         kept = np.sort(np.argsort(-self.variances_R, kind="stable")[:num])
@@ -120,21 +130,27 @@ def no_start(rotated: Rotated, wanted_NK: np.ndarray) -> Solution:
 
 
 def row_losses(
-    logits_NK: np.ndarray, wanted_NK: np.ndarray, task: Task
+    logits_BKN: np.ndarray, wanted_KN: np.ndarray, task: Task
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loss of each row (N,) and its gradient with respect to the logits (N, K)."""
+    """Return the loss of each row (B, N), and its gradient with respect to the logits (B, K, N).
+
+    The gradient takes the place of the logits.
+    """
     if task.kind == "regression":
-        error = logits_NK - wanted_NK
-        return 0.5 * (error**2).sum(axis=1), error
+        error_BKN = np.subtract(logits_BKN, wanted_KN, out=logits_BKN)
+        return 0.5 * (error_BKN**2).sum(axis=1), error_BKN
     if task.kind == "multiclass":
-        shifted = logits_NK - logits_NK.max(axis=1, keepdims=True)
-        exponents = np.exp(shifted)
-        total = exponents.sum(axis=1, keepdims=True)
-        return np.log(total[:, 0]) - (shifted * wanted_NK).sum(
-            axis=1
-        ), exponents / total - wanted_NK
-    losses = np.logaddexp(0, logits_NK) - logits_NK * wanted_NK
-    return losses.sum(axis=1), 1 / (1 + np.exp(-np.clip(logits_NK, -700, 700))) - wanted_NK
+        logits_BKN -= logits_BKN.max(axis=1, keepdims=True)
+        right_BN = np.einsum("bkn,kn->bn", logits_BKN, wanted_KN)
+        shares_BKN = np.exp(logits_BKN, out=logits_BKN)
+        total_BN = shares_BKN.sum(axis=1)
+        shares_BKN /= total_BN[:, None]
+        shares_BKN -= wanted_KN
+        return np.log(total_BN) - right_BN, shares_BKN
+    losses_BN = (np.logaddexp(0, logits_BKN) - logits_BKN * wanted_KN).sum(axis=1)
+    slope_BKN: np.ndarray = expit(logits_BKN, out=logits_BKN)
+    slope_BKN -= wanted_KN
+    return losses_BN, slope_BKN
 
 
 def solve(
@@ -147,39 +163,124 @@ def solve(
     *,
     rough: bool = False,
 ) -> Solution:
-    """Return the coefficients at the optimum of weighted mean loss + penalty / 2 · |w|².
+    """Return the coefficients at the optimum of weighted mean loss + penalty / 2 · |w|²."""
+    shares_BN = (weights_N / max(len(weights_N), 1))[None]
+    starts = None if start is None else [start]
+    return solve_each(rotated, wanted_NK, shares_BN, task, penalty, starts, rough=rough)[0]
+
+
+def solve_each(
+    rotated: Rotated,
+    wanted_NK: np.ndarray,
+    shares_BN: np.ndarray,
+    task: Task,
+    penalty: float,
+    starts: Sequence[Solution] | None,
+    *,
+    rough: bool = False,
+) -> list[Solution]:
+    """Return the optima of B problems that differ in how much each row weighs, and no more.
 
     L-BFGS on variables scaled by the square root of a bound on each axis's curvature.
     Source: the bound ¼ (½ for softmax) · variance: D. Böhning (1992), Multinomial logistic
     regression algorithm.
+
+    Args:
+        rotated: N rows.
+        wanted_NK: what each output should say.
+        shares_BN: weight of each row in the sum of the losses; 0 = it has no say.
+        task: the kind of answer.
+        penalty: of all.
+        starts: a solution near each one's own; None = nothing is known.
+        rough: to a loss that is right to 1e-5, in the type of the coordinates.
     """
     x_NR = rotated.coordinates_NR
-    num, width = x_NR.shape
-    outputs = wanted_NK.shape[1]
+    kind = x_NR.dtype if rough else np.dtype(np.float64)
+    width, outputs, problems = x_NR.shape[1], wanted_NK.shape[1], len(shares_BN)
     bound = {"regression": 1.0, "multiclass": 0.5}.get(task.kind, 0.25)
-    scale_R = np.sqrt(bound * rotated.variances_R + penalty)[:, None]
-    weights = (weights_N / num)[:, None]
+    scale_R = np.sqrt(bound * rotated.variances_R + penalty).astype(kind)
+    losses = _Losses(x_NR, np.ascontiguousarray(wanted_NK.T, kind), shares_BN.astype(kind), task)
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        table = flat.reshape(width + 1, outputs)
-        coefficients = table[:-1] / scale_R
-        logits_NK = x_NR @ coefficients.astype(x_NR.dtype, copy=False) + table[-1]
-        losses, slope_NK = row_losses(logits_NK, wanted_NK, task)
-        slope_NK *= weights
-        value = float(losses @ weights[:, 0]) + 0.5 * penalty * float((coefficients**2).sum())
-        gradient = np.empty_like(table)
-        uphill_RK = x_NR.T @ slope_NK.astype(x_NR.dtype, copy=False)
-        gradient[:-1] = (uphill_RK + penalty * coefficients) / scale_R
-        gradient[-1] = slope_NK.sum(axis=0)
-        return value, gradient.ravel()
+    def objective(flat_BP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        table_BKR = flat_BP.reshape(problems, outputs, width + 1)
+        weight_BKR = table_BKR[..., :-1] / scale_R
+        value_B, uphill_BKR, bias_BK = summed(weight_BKR, table_BKR[..., -1])
+        value_B = value_B + 0.5 * penalty * np.einsum("bkr,bkr->b", weight_BKR, weight_BKR)
+        gradient_BKR = np.empty_like(table_BKR)
+        gradient_BKR[..., :-1] = (uphill_BKR + kind.type(penalty) * weight_BKR) / scale_R
+        gradient_BKR[..., -1] = bias_BK
+        return value_B, gradient_BKR.reshape(problems, -1)
 
-    coefficients, bias = start if start is not None else no_start(rotated, wanted_NK)
-    flat = np.concatenate([coefficients * scale_R, bias[None]]).ravel()
-    if rough:
-        options = {"maxiter": 100, "ftol": 1e-5, "gtol": 1e-7}
-    else:  # in float32 the last digits are rounding
-        ftol = 1e-12 if x_NR.dtype == np.float64 else 1e-8
-        options = {"maxiter": 1000, "ftol": ftol, "gtol": 1e-7}
-    found = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options)
-    table = found.x.reshape(width + 1, outputs)
-    return table[:-1] / scale_R, table[-1]
+    start_BKR = np.zeros((problems, outputs, width + 1), kind)
+    for own_KR, (coefficients_RK, bias_K) in zip(start_BKR, starts or (), strict=bool(starts)):
+        own_KR[:, :-1] = coefficients_RK.T * scale_R
+        own_KR[:, -1] = bias_K
+    exact = 1e-12 if x_NR.dtype == np.float64 else 1e-7  # in float32 the rest is rounding
+    with losses.at_hand() as summed:
+        found = minimise(
+            objective,
+            start_BKR.reshape(problems, -1),
+            tolerance=1e-5 if rough else exact,
+            gradient_tolerance=1e-7,
+            most_steps=100 if rough else 1000,
+        )
+    found_BKR = found.reshape(problems, outputs, width + 1)
+    weights_BKR = found_BKR[..., :-1] / scale_R
+    return [(own.T, bias) for own, bias in zip(weights_BKR, found_BKR[..., -1], strict=True)]
+
+
+Sums = tuple[np.ndarray, np.ndarray, np.ndarray]  # losses B, gradients BKR, and of biases BK
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """The weighted losses of all rows, and where they rise; some rows by each core.
+
+    How the rows are divided does not follow the machine, so the sums have the same bits on any
+    number of cores. BLAS has threads of its own, but they spin while they wait for each other: one
+    other busy process made them ten times as slow (docs/log.md).
+    """
+
+    x_NR: np.ndarray
+    wanted_KN: np.ndarray
+    shares_BN: np.ndarray
+    task: Task
+
+    @contextmanager
+    def at_hand(self) -> Iterator[Callable[[np.ndarray, np.ndarray], Sums]]:
+        """Give a function of weights_BKR and bias_BK that sums over all rows."""
+        work = self.x_NR.size * len(self.wanted_KN) * len(self.shares_BN)
+        num = min(_MOST_PIECES, max(1, work // _WORTH_A_THREAD))
+        bounds = np.linspace(0, len(self.x_NR), num + 1).astype(int).tolist()
+        pieces = [slice(*pair) for pair in itertools.pairwise(bounds)]
+        with (
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(min(num, num_cores())) as pool,
+        ):
+
+            def summed(weight_BKR: np.ndarray, bias_BK: np.ndarray) -> Sums:
+                def own(rows: slice) -> Sums:
+                    return self.of(rows, weight_BKR, bias_BK)
+
+                first, *others = map(own, pieces) if num == 1 else pool.map(own, pieces)
+                for other in others:
+                    for total, part in zip(first, other, strict=True):
+                        total += part
+                return first
+
+            yield summed
+
+    def of(self, rows: slice, weight_BKR: np.ndarray, bias_BK: np.ndarray) -> Sums:
+        """Return the sums over some rows."""
+        x_MR = self.x_NR[rows]
+        problems, outputs, width = weight_BKR.shape
+        weights = weight_BKR.reshape(problems * outputs, width).astype(x_MR.dtype, copy=False)
+        logits = weights @ x_MR.T
+        logits_BKM = logits.reshape(problems, outputs, -1).astype(bias_BK.dtype, copy=False)
+        logits_BKM += bias_BK[..., None]
+        losses_BM, slope_BKM = row_losses(logits_BKM, self.wanted_KN[:, rows], self.task)
+        shares_BM = self.shares_BN[:, rows]
+        slope_BKM *= shares_BM[:, None]
+        uphill = slope_BKM.reshape(problems * outputs, -1).astype(x_MR.dtype, copy=False) @ x_MR
+        losses_B = np.einsum("bm,bm->b", losses_BM, shares_BM, dtype=np.float64)
+        return losses_B, uphill.reshape(weight_BKR.shape), slope_BKM.sum(axis=2)

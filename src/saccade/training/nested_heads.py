@@ -28,7 +28,6 @@ class Ground:
     wanted_NK: np.ndarray
     weights_N: np.ndarray
     task: Task
-    threads: int | None  # of BLAS; None = as many as there are
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the coordinates of some of these pictures, (V, R)."""
@@ -60,30 +59,22 @@ def prepare(
         most_axes: principal axes that are kept, those with the most variance.
     """
     wanted_NK = wanted_outputs(targets, task)
-    with threadpool_limits(_threads(features_ND.size), user_api="blas"):
+    with threadpool_limits(1 if features_ND.size < LARGE else None, user_api="blas"):
         rotated = _leading(rotate(features_ND), most_axes)
     return Ground(
         rotated=rotated,
         wanted_NK=wanted_NK,
         weights_N=row_weights(targets, class_weights),
         task=task,
-        threads=_threads(rotated.coordinates_NR.size * wanted_NK.shape[1]),
     )
 
 
-def _threads(size: int) -> int | None:
-    """Return how many threads of BLAS so many numbers are worth; None = as many as there are."""
-    return 1 if size < LARGE else None
-
-
 def _leading(rotated: Rotated, most_axes: int) -> Rotated:
-    """Return the same in its axes with the most variance."""
-    if len(rotated.variances_R) <= most_axes:
-        return rotated
+    """Return the same in its axes with the most variance, in float32."""
     kept = np.argsort(rotated.variances_R)[-most_axes:]
     return replace(
         rotated,
-        coordinates_NR=np.ascontiguousarray(rotated.coordinates_NR[:, kept]),
+        coordinates_NR=np.ascontiguousarray(rotated.coordinates_NR[:, kept], np.float32),
         axes_DR=rotated.axes_DR[:, kept],
         variances_R=rotated.variances_R[kept],
     )
@@ -111,19 +102,18 @@ def growing_heads(
     """
     found: list[np.ndarray] = []
     solution = None
-    with threadpool_limits(ground.threads, user_api="blas"):
-        for size, penalty in zip(sizes, penalties, strict=True):
-            own = order[:size]
-            inside = replace(ground.rotated, coordinates_NR=ground.rotated.coordinates_NR[own])
-            weights_N = ground.weights_N[own] / ground.weights_N[own].mean()
-            solution = solve(
-                inside,
-                ground.wanted_NK[own],
-                weights_N,
-                ground.task,
-                penalty,
-                solution,
-                rough=True,
-            )
-            found.append(judged_VR @ solution[0] + solution[1])
+    for size, penalty in zip(sizes, penalties, strict=True):
+        own = order[:size]
+        inside = replace(ground.rotated, coordinates_NR=ground.rotated.coordinates_NR[own])
+        weights_N = ground.weights_N[own] / ground.weights_N[own].mean()
+        solution = solve(
+            inside,
+            ground.wanted_NK[own],
+            weights_N,
+            ground.task,
+            penalty,
+            solution,
+            rough=True,
+        )
+        found.append(judged_VR @ solution[0] + solution[1])
     return found
