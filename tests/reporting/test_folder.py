@@ -56,6 +56,17 @@ def test_a_damaged_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
         read_history(tmp_path)
 
 
+def test_a_damaged_line_is_told_by_its_number_in_the_file_blank_lines_counted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"event":"note"}\n\n \n{"event":"epo')
+    assert read_history(tmp_path)[1] == "The last line of history.jsonl (line 4) breaks off."
+    path.write_text('\n{"event":"note"}\n\n{"event":"epo\n\n{"event":"note"}\n')
+    with pytest.raises(ArtefactError, match="line 4 is not JSON"):
+        read_history(tmp_path)
+
+
 @pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85"])
 def test_only_a_newline_ends_a_line_of_the_history(tmp_path: Path, odd: str) -> None:
     history = History(tmp_path / "history.jsonl")

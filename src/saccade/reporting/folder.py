@@ -147,10 +147,9 @@ def read_history(folder: Path) -> tuple[list[dict[str, Any]], str]:
     if not path.is_file():
         return [], ""
     events, broken = read_events(path)
-    number = len(events) + 1
     if len(broken) > 1:
-        raise _damaged(path, f"line {number} is not JSON")
-    told = f"The last line of history.jsonl (line {number}) breaks off." if broken else ""
+        raise _damaged(path, f"line {broken[0]} is not JSON")
+    told = f"The last line of history.jsonl (line {broken[0]}) breaks off." if broken else ""
     return events, told
 
 

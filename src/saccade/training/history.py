@@ -57,20 +57,21 @@ def read_history(path: Path) -> list[Event]:
     return read_events(path)[0]
 
 
-def read_events(path: Path) -> tuple[list[Event], list[str]]:
-    """Return the events of a history file, and its lines from the first on that is no event.
+def read_events(path: Path) -> tuple[list[Event], list[int]]:
+    """Return the events of a history file, and the numbers of the lines from the first broken on.
 
     Only a newline ends a line: the other characters that can end one stand in names as they are.
+    A blank line counts, and holds no event.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in text.split("\n") if line.strip()]
+    lines = {number: line for number, line in enumerate(text.split("\n"), 1) if line.strip()}
     events: list[Event] = []
-    for number, line in enumerate(lines):
+    for number, line in lines.items():
         try:
             event = json.loads(line)
         except ValueError:
-            return events, lines[number:]
+            event = None
         if not isinstance(event, dict):
-            return events, lines[number:]
+            return events, [own for own in lines if own >= number]
         events.append(event)
     return events, []
