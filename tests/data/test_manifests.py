@@ -463,6 +463,20 @@ def test_a_few_absent_files_are_left_out_with_their_reason_as_broken_ones_are(
     ]
 
 
+def test_an_absent_file_has_the_path_that_it_would_have_in_the_folder(photos: Photos) -> None:
+    root = photos({"train": 3, "val": 2})
+    whole = (root / "train").resolve()
+    text = f"0.png,a\n./gone.png,b\n1.png,b\n{whole}/lost.png,a\n2.png,b\n"
+    table(root / "train", f"file_name,label\n{text}", "metadata.csv")
+    table(root / "val", "file_name,label\n0.png,a\n ,a\n1.png,b\n", "metadata.csv")
+    missing = [own.path for own in scan(root).skipped if own.reason == "missing"]
+    assert missing == ["train/gone.png", "train/lost.png", "val/(no name)"]
+    alone = scan(root / "train" / "metadata.csv")
+    missing = [own.path for own in alone.skipped if own.reason == "missing"]
+    assert missing == ["gone.png", "lost.png"]
+    assert alone.asked == ("0.png", "gone.png", "1.png", "lost.png", "2.png")
+
+
 def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:
     path = table(photos({".": 3}), "file,label\n0.png,a\n1.png,\n2.png,b\n")
     with pytest.raises(DataError) as caught:

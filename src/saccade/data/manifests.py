@@ -108,7 +108,7 @@ def list_metadata(
         keys = _file_keys(table, columns.image, (root / name).parent)
         inside = [key and (above / key).as_posix() for key in keys]
         own = _candidates(table, columns, inside)
-        missing += _missing(table, columns.image, keys)
+        missing += _missing(table, columns.image, keys, above=above)
         if columns.split:
             with_parts += own
         else:
@@ -206,20 +206,31 @@ def _file_keys(table: Table, column: str, base: Path) -> list[str | None]:
     return found
 
 
-def _missing(table: Table, column: str, keys: Sequence[str | None]) -> list[Skipped]:
-    """Return the rows whose file is not there, as left out: what cannot be used is listed."""
+def _missing(
+    table: Table, column: str, keys: Sequence[str | None], *, above: PurePath = PurePath()
+) -> list[Skipped]:
+    """Return the rows whose file is not there, as left out: what cannot be used is listed.
+
+    Args:
+        table: as read.
+        column: of the paths.
+        keys: the path of each row's file; None where it is not there.
+        above: the table's folder, as the listing's paths begin with it.
+    """
+    base = Path(table.place).parent
     found = []
     for row, key in enumerate(keys):
         if key is None:
             name = table.cells[column][row].strip()
             what = "names it, and there is no such file" if name else "names no file"
+            path = above / (_below(name, base) if name else "(no name)")
             sentence = f"{table.line(row)} {what}"
-            found.append(Skipped(path=name or "(no name)", reason="missing", sentence=sentence))
+            found.append(Skipped(path=path.as_posix(), reason="missing", sentence=sentence))
     return found
 
 
 def _file_key(cell: str, base: Path) -> str | None:
-    """Return the path of a file, relative to the table's folder where it lies below it.
+    """Return the path of a file (see `_below`), None where it is not there.
 
     Tried as written, without the space around it, with Windows' backslashes turned, and as
     saccade writes names that a table cannot hold.
@@ -230,11 +241,16 @@ def _file_key(cell: str, base: Path) -> str | None:
                 continue
         except (OSError, ValueError):  # too long for a name, or with a zero byte
             continue
-        path = PurePath(text)
-        if path.is_absolute() and path.is_relative_to(base.resolve()):
-            path = path.relative_to(base.resolve())
-        return path.as_posix()
+        return _below(text, base).as_posix()
     return None
+
+
+def _below(text: str, base: Path) -> PurePath:
+    """Return a path relative to the table's folder where it lies below it, else as it is."""
+    path = PurePath(text)
+    if path.is_absolute() and path.is_relative_to(base.resolve()):
+        return path.relative_to(base.resolve())
+    return path
 
 
 def _spellings(cell: str) -> Iterable[str]:
