@@ -183,7 +183,9 @@ def evaluate(
     group: Annotated[
         str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
     ] = "",
-    exclude: Annotated[str, typer.Option(help="Classes to leave out, commas between.")] = "",
+    exclude: Annotated[
+        str, typer.Option(help="Classes (or labels, with their pictures) to leave out: cat,dog.")
+    ] = "",
     task: TableTask = "",
     as_json: Json = False,
     quiet: Quiet = False,

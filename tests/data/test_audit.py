@@ -33,7 +33,7 @@ def test_the_severe_findings_come_first(photos: Photos, make_picture: Callable[.
     severities = [own.severity for own in look(catalog, choose_task(catalog))]
     assert severities == sorted(severities, key=("severe", "warning", "note").index)
     found = findings(catalog)
-    assert found["lost-class"].sentence == "Classes of which not one picture can be read: c."
+    assert found["lost-class"].sentence == "Classes of which not one picture can be used: c."
     assert found["unusable"].sentence == "1 of 52 files cannot be used (1 empty): c/0.png."
     assert found["wrong-suffix"].paths == ("a/wrong.jpg",)
 
@@ -49,7 +49,7 @@ def test_the_severe_findings_come_first(photos: Photos, make_picture: Callable[.
         ("label", ["", *["a", "b"] * 14, "b"], None),
     ],
 )
-def test_only_a_label_of_which_no_picture_can_be_read_is_lost(
+def test_only_a_label_of_which_no_picture_can_be_used_is_lost(
     photos: Photos, header: str, cells: list[str], lost: str | None
 ) -> None:
     root = photos({".": 30})
@@ -61,7 +61,7 @@ def test_only_a_label_of_which_no_picture_can_be_read_is_lost(
         assert "lost-class" not in found
     else:
         assert found["lost-class"].sentence == (
-            f"Labels of which not one picture can be read: {lost}."
+            f"Labels of which not one picture can be used: {lost}."
         )
 
 

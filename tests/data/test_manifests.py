@@ -477,6 +477,29 @@ def test_an_absent_file_has_the_path_that_it_would_have_in_the_folder(photos: Ph
     assert alone.asked == ("0.png", "gone.png", "1.png", "lost.png", "2.png")
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "metadata.csv"])
+@pytest.mark.parametrize("rows", ["gone.png,lynx\n", "0.png,lynx\n"])
+def test_a_class_of_which_every_row_is_left_out_is_told_as_lost(
+    photos: Photos, name: str, rows: str
+) -> None:
+    root = photos({".": 5})
+    used = "0.png,cat\n1.png,cat\n2.png,cat\n3.png,dog\n4.png,dog\n"
+    path = table(root, f"file_name,label\n{used}{rows}", name)
+    place = path if name == "labels.csv" else root
+    catalog = scan(place)
+    assert catalog.lost_labels == ("lynx",)
+    (lost,) = [own for own in look(catalog, choose_task(catalog)) if own.kind == "lost-class"]
+    assert lost.sentence == "Classes of which not one picture can be used: lynx."
+    assert scan(place, exclude=["lynx"]).lost_labels == ()
+
+
+def test_a_class_is_not_lost_by_rows_that_repeat_others_or_lack_a_label(photos: Photos) -> None:
+    root = photos({".": 4})
+    used = "0.png,5\n1.png,6\n2.png,5\n3.png,6\n"
+    catalog = scan(table(root, f"file,label\n{used}0.png,5.0\ngone.png,6\nlost.png,\n"))
+    assert catalog.lost_labels == ()
+
+
 def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:
     path = table(photos({".": 3}), "file,label\n0.png,a\n1.png,\n2.png,b\n")
     with pytest.raises(DataError) as caught:

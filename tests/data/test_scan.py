@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from saccade.data.decode import Decoded
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.scan import scan
+from saccade.data.task import choose_task
 from saccade.runtime.errors import DataError
 from saccade.runtime.progress import Progress
 
@@ -227,6 +228,67 @@ def test_an_unknown_class_to_exclude_is_an_error(photos: Photos) -> None:
         f"  where: {root} (--exclude)\n"
         "  fix:   choose among cat"
     )
+
+
+def _table_of(root: Path, header: str, cells: Sequence[str]) -> Path:
+    rows = "".join(f"{number}.png,{cell}\n" for number, cell in enumerate(cells))
+    (root / "labels.csv").write_text(f"file,{header}\n{rows}")
+    return root / "labels.csv"
+
+
+TAGS = ("cat|dog", "cat", "dog|fox", "", "fox|cat")
+
+
+def test_pictures_that_carry_an_excluded_label_are_left_out(photos: Photos) -> None:
+    path = _table_of(photos({".": 5}), "tags", TAGS)
+    catalog = scan(path, exclude=["dog"])
+    assert dict(zip(catalog.paths, catalog.labels, strict=True)) == {
+        "1.png": "cat",
+        "3.png": "",
+        "4.png": "fox|cat",
+    }
+    assert [(own.path, own.reason, own.sentence) for own in catalog.skipped] == [
+        ("0.png", "excluded", "one of its labels was left out by --exclude"),
+        ("2.png", "excluded", "one of its labels was left out by --exclude"),
+    ]
+    assert choose_task(catalog).classes == ("cat", "fox")
+    # read as one class a cell (--task multiclass), the whole cell is the class
+    assert len(scan(path, exclude=["cat|dog"])) == 4
+    with pytest.raises(DataError) as caught:
+        scan(path, exclude=["dogs"])
+    assert caught.value.fix == "choose among dog"
+
+
+def test_an_excluded_column_of_marks_goes_with_the_pictures_that_it_marks(photos: Photos) -> None:
+    cells = ["1,1,0", "1,0,0", "0,1,1", "0,0,0", "1,0,1"]
+    path = _table_of(photos({".": 5}), "cat,dog,fox", cells)
+    catalog = scan(path, exclude=["dog"])
+    assert dict(zip(catalog.paths, catalog.labels, strict=True)) == {
+        "1.png": "1|0",
+        "3.png": "0|0",
+        "4.png": "1|1",
+    }
+    assert catalog.label_columns == choose_task(catalog).classes == ("cat", "fox")
+    single = scan(path, exclude=["dog", "fox"])
+    assert (single.labels, single.label_name, single.label_columns) == (("1", "0"), "cat", ())
+    nothing = scan(path, exclude=["dog", "fox", "cat"])
+    with pytest.raises(DataError, match="1 of 1 pictures have an empty label: 3.png"):
+        choose_task(nothing)
+
+
+def test_classes_in_columns_of_marks_are_left_out_as_a_message_advises(photos: Photos) -> None:
+    cells = [*["1,0,0", "0,1,0"] * 5, "0,0,1"]
+    path = _table_of(photos({".": 11}), "cat,dog,fox", cells)
+    catalog = scan(path, exclude=["fox"])
+    assert (len(catalog), choose_task(catalog).kind) == (10, "binary")
+
+
+def test_labels_of_rows_that_are_left_out_can_be_excluded(photos: Photos) -> None:
+    root = photos({".": 4})
+    table = _table_of(root, "cat,dog,fox", ["1,0,0", "0,1,0", "1,0,0", "0,1,0", "0,0,1"])
+    assert scan(table).lost_labels == ("0|0|1",)
+    assert scan(table, exclude=["fox"]).lost_labels == ()
+    assert scan(table, exclude=["dog"]).lost_labels == ("0|1",)
 
 
 def test_a_class_of_which_nothing_can_be_read_is_remembered(photos: Photos) -> None:

@@ -178,8 +178,8 @@ def _absent(catalog: Catalog, task: Task) -> Iterator[Finding]:
         yield _finding(
             "lost-class",
             "severe",
-            f"{noun} of which not one picture can be read: {_shown(lost)}.",
-            action="mend these pictures, or leave the class out with --exclude",
+            f"{noun} of which not one picture can be used: {_shown(lost)}.",
+            action="mend these pictures or rows, or leave the class out with --exclude",
         )
     undrawn = absent_classes(catalog, task, catalog.undrawn_labels)
     if undrawn:

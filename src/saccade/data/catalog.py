@@ -82,6 +82,7 @@ class Listing:
     label_name: str = ""
     label_columns: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()  # see `Catalog.asked`
+    unused_labels: tuple[str, ...] = ()  # of a table's rows that are left out, sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ class Catalog:
     num_files: int  # everything that was met on disk: len(paths) + len(skipped)
     label_name: str = ""  # the table's column of labels; empty where folders are the labels
     num_looked_at: int = 0  # files that were opened, readable or not
-    lost_labels: tuple[str, ...] = ()  # all pictures looked at and none could be read, sorted
+    lost_labels: tuple[str, ...] = ()  # none of its pictures or rows can be used, sorted
     undrawn_labels: tuple[str, ...] = ()  # no picture here, and not all looked at, sorted
     choices: Choices = Choices()
     asked: tuple[str, ...] = ()  # every path that a list or table names, in its order, used or

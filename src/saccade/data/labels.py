@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MAX_NUMERIC_CLASSES = 20  # more different whole numbers are a quantity, in most columns
 LABEL_NAMES = (  # the first that a table has is taken
@@ -135,6 +135,25 @@ def find_separator(labels: Sequence[str]) -> str:
         if len(pieces) < len(texts) and (singles or separator == ","):
             return separator
     return ""
+
+
+def reader(
+    labels: Sequence[str], *, column: str, columns: Sequence[str]
+) -> Callable[[str], tuple[str, ...]]:
+    """Return the function that says which labels one text names, before there is a task.
+
+    Args:
+        labels: the texts of all pictures.
+        column: the table's column of labels; "" = folders' names, which are one label each.
+        columns: several columns of 0 and 1, of which each text holds the marks; else empty.
+
+    >>> reader(["cat|dog", "cat"], column="tags", columns=())("dog|cat")
+    ('dog', 'cat')
+    """
+    if columns:
+        return lambda text: marked(text, columns)
+    separator = find_separator(labels) if column else ""
+    return lambda text: pieces_of(text, separator) if separator else (text,)
 
 
 def marked(cell: str, columns: Sequence[str]) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """What there is to scan: the candidates of a folder, a table or a list of files."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Listing, Skipped
 from saccade.data.folders import FolderSource, list_folder, no_files, no_such_place, walk
+from saccade.data.labels import reader
 from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
 from saccade.data.tables import is_table
 from saccade.runtime.errors import DataError, listed, nearest
@@ -89,33 +90,81 @@ def _single_file(place: Path, *, labelled: bool) -> Listing:
 
 
 def without_classes(listing: Listing, exclude: Sequence[str]) -> Listing:
-    """Return a listing whose candidates of some classes are among the skipped.
+    """Return a listing in which the pictures of some classes are among the skipped.
+
+    Of several labels a picture, one of them is enough. The whole text of a cell is a class too,
+    for with `--task multiclass` it is. Columns of 0 and 1 that are called so are left out.
+
+    Args:
+        listing: with labels.
+        exclude: classes, or labels.
 
     Raises:
         DataError: there is no such class (E305).
     """
     if not exclude:
         return listing
-    labels = sorted({candidate.label for candidate in listing.candidates})
-    unknown = [name for name in exclude if name not in labels]
+    names_in = _names_in(listing)
+    named = [own.label for own in listing.candidates]
+    texts = {*named, *listing.unused_labels}
+    labels = sorted({*listing.label_columns, *(name for own in texts for name in names_in(own))})
+    unknown = [name for name in exclude if name not in texts.union(labels)]
     if unknown:
-        close = [near for name in unknown for near in nearest(name, labels)] or labels
-        raise DataError(
-            f"Classes to leave out are not there: {listed(map(encode_name, unknown))}.",
-            code="305",
-            where=f"{encode_name(listing.place)} (--exclude)",
-            fix=f"choose among {listed(map(encode_name, close))}",
-        )
-    left_out = [own for own in listing.candidates if own.label in exclude]
+        raise _no_such_classes(listing, unknown, labels)
+    gone = {own for own in texts if not {own, *names_in(own)}.isdisjoint(exclude)}
     skipped = [
-        Skipped(path=own.path, reason="excluded", sentence="its class was left out by --exclude")
-        for own in left_out
+        _excluded(own, names_in(own.label)) for own in listing.candidates if own.label in gone
     ]
-    kept = [row for row, own in enumerate(listing.candidates) if own.label not in exclude]
+    kept = [row for row, label in enumerate(named) if label not in gone]
     new_row = {row: new for new, row in enumerate(kept)}
-    return dataclasses.replace(
+    left = dataclasses.replace(
         listing,
         candidates=tuple(listing.candidates[row] for row in kept),
         order=tuple(new_row[row] for row in listing.order if row in new_row),
         skipped=(*listing.skipped, *skipped),
+        unused_labels=tuple(own for own in listing.unused_labels if own not in gone),
+    )
+    return _without_columns(left, exclude)
+
+
+def _names_in(listing: Listing) -> Callable[[str], tuple[str, ...]]:
+    texts = [own.label for own in listing.candidates]
+    return reader(texts, column=listing.label_name, columns=listing.label_columns)
+
+
+def _no_such_classes(listing: Listing, unknown: list[str], labels: list[str]) -> DataError:
+    close = [near for name in unknown for near in nearest(name, labels)] or labels
+    return DataError(
+        f"Classes to leave out are not there: {listed(map(encode_name, unknown))}.",
+        code="305",
+        where=f"{encode_name(listing.place)} (--exclude)",
+        fix=f"choose among {listed(map(encode_name, close))}",
+    )
+
+
+def _excluded(own: Candidate, names: tuple[str, ...]) -> Skipped:
+    what = "its class" if len(names) < 2 else "one of its labels"
+    return Skipped(path=own.path, reason="excluded", sentence=f"{what} was left out by --exclude")
+
+
+def _without_columns(listing: Listing, exclude: Sequence[str]) -> Listing:
+    """Return a listing whose labels hold no marks of some columns; a single one left is plain."""
+    columns = listing.label_columns
+    kept = [place for place, name in enumerate(columns) if name not in exclude]
+    if len(kept) == len(columns):
+        return listing
+
+    def rest(label: str) -> str:
+        marks = label.split("|")
+        return "|".join(marks[place] for place in kept)
+
+    left = tuple(columns[place] for place in kept)
+    return dataclasses.replace(
+        listing,
+        candidates=tuple(
+            dataclasses.replace(own, label=rest(own.label)) for own in listing.candidates
+        ),
+        unused_labels=tuple(map(rest, listing.unused_labels)),
+        label_name=listed(left or columns) if len(left) < 2 else "",
+        label_columns=left if len(left) > 1 else (),
     )

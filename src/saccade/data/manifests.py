@@ -44,13 +44,14 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
     columns = _columns(table, names=names, labelled=labelled)
     if columns.image in table.pictures:
         names_inside = _keys(table.pictures[columns.image])
-        rows = {key: row for row, key in enumerate(names_inside)}
-        source: Source = ParquetSource(path, columns.image, rows)
+        row_of = {key: row for row, key in enumerate(names_inside)}
+        source: Source = ParquetSource(path, columns.image, row_of)
         keys: list[str | None] = [*names_inside]
     else:
         keys = _file_keys(table, columns.image, path.parent)
         source = FolderSource(place=str(path.parent))
-    candidates, skipped = _once_each(_candidates(table, columns, keys), columns)
+    rows = _candidates(table, columns, keys)
+    candidates, skipped = _once_each(rows, columns)
     missing = _missing(table, columns.image, keys)
     absent = iter(missing)
     order = sorted(range(len(candidates)), key=lambda row: candidates[row].path)
@@ -63,6 +64,7 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
         order=tuple(place_in[row] for row in range(len(candidates))),
         skipped=(*missing, *skipped),
         asked=tuple(key if key is not None else next(absent).path for key in keys),
+        unused_labels=_unused_labels(rows, candidates, _absent_labels(table, columns, keys)),
         findings=tuple(_group_hint(table, columns)),
         label_name=listed(columns.labels) if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
@@ -95,6 +97,7 @@ def list_metadata(
     without: dict[str, list[Candidate]] = {}
     findings: list[Finding] = []
     missing: list[Skipped] = []
+    absent_labels: list[str] = []
     met: list[Columns] = []
     for name in tables:
         table = read_table(root / name)
@@ -109,6 +112,7 @@ def list_metadata(
         inside = [key and (above / key).as_posix() for key in keys]
         own = _candidates(table, columns, inside)
         missing += _missing(table, columns.image, keys, above=above)
+        absent_labels += _absent_labels(table, columns, keys)
         if columns.split:
             with_parts += own
         else:
@@ -129,6 +133,7 @@ def list_metadata(
         candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
         skipped=(*found.skipped, *missing, *_beside(found, candidates, tables), *repeated),
         findings=tuple(findings),
+        unused_labels=_unused_labels(candidates, used, absent_labels),
         label_name=columns.labels[0] if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
     )
@@ -262,7 +267,7 @@ def _spellings(cell: str) -> Iterable[str]:
 
 def _candidates(table: Table, columns: Columns, keys: Sequence[str | None]) -> list[Candidate]:
     nothing = [""] * table.num_rows
-    labels = _labels(table, columns.labels) if columns.labels else nothing
+    labels = _labels(table, columns.labels)
     parts = _parts(table, columns.split) if columns.split else nothing
     groups = [cell.strip() for cell in table.cells[columns.group]] if columns.group else nothing
     return [
@@ -272,7 +277,25 @@ def _candidates(table: Table, columns: Columns, keys: Sequence[str | None]) -> l
     ]
 
 
+def _absent_labels(table: Table, columns: Columns, keys: Sequence[str | None]) -> list[str]:
+    """Return the labels of the rows whose file is not there."""
+    labels = _labels(table, columns.labels)
+    return [label for label, key in zip(labels, keys, strict=True) if key is None]
+
+
+def _unused_labels(
+    rows: Sequence[Candidate], used: Sequence[Candidate], absent: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the labels of rows that are left out: rows contradict them, or files are absent."""
+    paths = {own.path for own in used}
+    contradicted = (own.label for own in rows if own.path not in paths)
+    return tuple(sorted({*contradicted, *absent}))
+
+
 def _labels(table: Table, names: Sequence[str]) -> list[str]:
+    """Return each row's label, "" where none is wanted; of several columns, their marks."""
+    if not names:
+        return [""] * table.num_rows
     if len(names) == 1:
         return [cell.strip() for cell in table.cells[names[0]]]
     for name in names:

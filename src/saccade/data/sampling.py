@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from saccade.data.catalog import Listing
-from saccade.data.labels import find_separator, looks_like_quantity, marked, pieces_of
+from saccade.data.labels import looks_like_quantity, reader
 from saccade.runtime.seeds import generator
 
 FEWEST_A_STRATUM = 12
@@ -45,7 +45,7 @@ def drawn_order(listing: Listing, seed: int) -> tuple[list[int], int]:
     texts = [own.label for own in listing.candidates if own.label.strip()]
     column = listing.label_name
     is_quantity = bool(column) and looks_like_quantity(texts, column=column)
-    separator = find_separator(texts) if column and not is_quantity else ""
+    names_in = reader(texts, column=column, columns=listing.label_columns)
     units: defaultdict[tuple[str, str], defaultdict[str, list[int]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -61,15 +61,5 @@ def drawn_order(listing: Listing, seed: int) -> tuple[list[int], int]:
         for turn, group in enumerate(turns.tolist()):
             place = (turn + shift) / len(groups)
             places += [(place, number, position) for position in groups[group]]
-    strata = {
-        (part, name)
-        for part, label in units
-        for name in _names_in(label, listing, separator) or ("",)
-    }
+    strata = {(part, name) for part, label in units for name in names_in(label) or ("",)}
     return [position for _, _, position in sorted(places)], len(strata)
-
-
-def _names_in(label: str, listing: Listing, separator: str) -> tuple[str, ...]:
-    if listing.label_columns:
-        return marked(label, listing.label_columns)
-    return pieces_of(label, separator) if separator else (label,)

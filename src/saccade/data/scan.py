@@ -97,7 +97,7 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         label_column: table: the column of labels; several, with commas, hold 0 or 1 each.
         split_column: table: the column that says train, val or test.
         group_column: table: the column whose equal values must stay together.
-        exclude: labels to leave out.
+        exclude: classes to leave out, or labels: pictures that carry one of them.
         follow_links: follow symbolic links that lead out of the folder.
         labelled: whether labels are wanted; without them, all labels are "".
         progress: is told of every picture.
@@ -220,7 +220,8 @@ def _catalog(listing: Listing, seen: _Seen, choices: Choices) -> Catalog:
     if not used:
         raise _nothing_readable(listing, skipped)
     rows = [listing.candidates[position] for position in used]
-    absent = {own.label for own in listing.candidates} - {own.label for own in rows}
+    named = {*listing.unused_labels, *(own.label for own in listing.candidates)}
+    absent = named - {"", *(own.label for own in rows)}
     undrawn = absent & {
         listing.candidates[position].label
         for position, own in seen.skipped.items()

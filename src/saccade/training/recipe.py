@@ -25,7 +25,7 @@ class Recipe:
     task: str = "auto"
     "auto, binary, multiclass, multilabel or regression."
     exclude: tuple[str, ...] = ()
-    "Classes to leave out."
+    "Classes to leave out; of several labels a picture, all pictures that have one of these."
     corrections: str = ""
     "Table of labels put right (columns file, label; - leaves a picture out), such as suspects.csv."
     limit: int = 0
