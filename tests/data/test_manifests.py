@@ -400,15 +400,22 @@ def test_numbers_of_species_are_classes_as_those_of_labels_are(photos: Photos, c
     assert choose_task(catalog).kind == "multiclass"
 
 
-@pytest.mark.parametrize("named", ["", "phase"])
-def test_parts_are_not_learned_as_classes(photos: Photos, named: str) -> None:
+def test_parts_are_not_learned_as_classes_unless_their_column_is_named(photos: Photos) -> None:
     path = table(photos({".": 3}), "file,phase\n0.png,train\n1.png,Test\n2.png,\n")
-    assert message(path, label_column=named) == (
+    assert message(path) == (
         "All 2 classes are called like parts of a split, not like what pictures show: Test, "
         "train.\n"
         f"  where: {path}, column 'phase'\n"
-        "  fix:   name the column of labels with --label-column, and this one with --split-column"
+        "  fix:   name the column of labels with --label-column, this one too if it holds them; "
+        "name a column of parts with --split-column"
     )
+    assert scan(path, label_column="phase").classes() == ["", "Test", "train"]
+
+
+def test_a_column_that_is_named_for_the_labels_gives_no_parts(photos: Photos) -> None:
+    path = table(photos({".": 2}), "file,split\n0.png,train\n1.png,test\n")
+    catalog = scan(path, label_column="split")
+    assert (catalog.labels, catalog.parts) == (("train", "test"), ("", ""))
 
 
 def test_a_column_called_subset_that_holds_other_things_is_no_column_of_parts(

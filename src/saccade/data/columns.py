@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.catalog import PICTURE_SUFFIXES
-from saccade.data.folders import PART_SPELLINGS
+from saccade.data.folders import PART_SPELLINGS, refuse_parts_as_classes
 from saccade.data.labels import LABEL_NAMES, is_label_like
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed, nearest
@@ -64,23 +64,20 @@ def find_columns(
 
     Raises:
         DataError: the first line is no header (E313), a named column is not there (E307), no
-            picture (E308) or label column (E309) can be told, or the labels are all called like
-            parts (E318).
+            picture (E308) or label column (E309) can be told, or the labels of a column that was
+            not named are all called like parts (E318).
     """
     _check_header(table)
     for name in (image_column, split_column, group_column):
         if name:
             _check_there(table, name)
     image = image_column or _image_column(table, base)
-    split = split_column or _split_column(table)
-    taken = {image, split, group_column}
-    labels: tuple[str, ...] = ()
-    if labelled and label_column:
-        labels = _named_labels(table, label_column)
-    elif labelled:
+    labels = _named_labels(table, label_column) if labelled and label_column else ()
+    split = split_column or _split_column(table, besides=labels)
+    if labelled and not labels:
+        taken = {image, split, group_column}
         labels = _label_columns(table, [name for name in table.cells if name not in taken])
-    if len(labels) == 1:
-        _check_no_parts(table, labels[0])
+        _refuse_parts(table, labels)
     return Columns(image=image, labels=labels, split=split, group=group_column)
 
 
@@ -97,16 +94,14 @@ def _are_marks(cells: Sequence[str]) -> bool:
     return set(cells) <= {"0", "1"}
 
 
-def _check_no_parts(table: Table, name: str) -> None:
-    """Refuse labels that are all called like parts: how parts differ is no answer to learn."""
-    values = {cell.strip() for cell in table.cells.get(name, ())} - {""}
-    if len(values) > 1 and all(value.casefold() in PART_SPELLINGS for value in values):
-        raise DataError(
-            f"All {len(values)} classes are called like parts of a split, not like what pictures "
-            f"show: {listed(sorted(values))}.",
-            code="318",
-            where=f"{encode_name(table.place)}, column '{encode_name(name)}'",
-            fix="name the column of labels with --label-column, and this one with --split-column",
+def _refuse_parts(table: Table, labels: Sequence[str]) -> None:
+    """Refuse a column that was found for the labels and holds names of parts (E318)."""
+    if len(labels) == 1:
+        refuse_parts_as_classes(
+            {cell.strip() for cell in table.cells[labels[0]]} - {""},
+            where=f"{encode_name(table.place)}, column '{encode_name(labels[0])}'",
+            fix="name the column of labels with --label-column, this one too if it holds them; "
+            "name a column of parts with --split-column",
         )
 
 
@@ -182,9 +177,9 @@ def _is_file(base: Path, cell: str) -> bool:
         return False
 
 
-def _split_column(table: Table) -> str:
+def _split_column(table: Table, *, besides: Sequence[str]) -> str:
     for name in table.cells:
-        if name.casefold() not in SPLIT_NAMES:
+        if name.casefold() not in SPLIT_NAMES or name in besides:
             continue
         values = {cell.strip().casefold() for cell in table.cells[name]} - {""}
         known = values & PART_SPELLINGS.keys()

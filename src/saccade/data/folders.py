@@ -199,9 +199,6 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     Folders named train, val and test (and their other spellings) are taken for parts when they
     hold folders themselves (see `part_folders`); the class is then the first folder below them.
 
-    Classes that are all called like parts are an error and no finding: what would be learned is
-    how the parts differ, and a score of that looks like one of the pictures' content.
-
     Raises:
         DataError: the folder is empty (E302), has no class folders (E303), or its classes are
             all called like parts (E318).
@@ -222,8 +219,12 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     if not candidates:
         raise _no_classes(place, found)
     labels = {candidate.label for candidate in candidates}
-    if len(labels) > 1 and all(label.casefold() in PART_SPELLINGS for label in labels):
-        raise _classes_like_parts(place, labels)
+    refuse_parts_as_classes(
+        labels,
+        where=encode_name(place),
+        fix="put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
+        "folders if they are classes",
+    )
     with_labels = {candidate.path.split("/", 1)[0] for candidate in candidates} & parts.keys()
     return Listing(
         place=place,
@@ -236,6 +237,22 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
             *_links_passed_over(found.outside, parts),
         ),
     )
+
+
+def refuse_parts_as_classes(labels: set[str], *, where: str, fix: str) -> None:
+    """Raise a DataError (E318) where classes, two or more, are all called like parts.
+
+    It is an error and no finding: what would be learned is how the parts differ, and a score of
+    that looks like one of the pictures' content.
+    """
+    if len(labels) > 1 and all(label.casefold() in PART_SPELLINGS for label in labels):
+        raise DataError(
+            f"All {len(labels)} classes are called like parts of a split, not like what pictures "
+            f"show: {listed(map(encode_name, sorted(labels)))}.",
+            code="318",
+            where=where,
+            fix=fix,
+        )
 
 
 def part_folders(found: Walk) -> dict[str, str]:
@@ -352,17 +369,6 @@ def no_files(place: str, found: Walk) -> DataError:
         fix="--follow-links reads what the links lead to"
         if found.outside
         else "put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
-    )
-
-
-def _classes_like_parts(place: str, labels: set[str]) -> DataError:
-    return DataError(
-        f"All {len(labels)} classes are called like parts of a split, not like what pictures "
-        f"show: {listed(map(encode_name, sorted(labels)))}.",
-        code="318",
-        where=encode_name(place),
-        fix="put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
-        "folders if they are classes",
     )
 
 

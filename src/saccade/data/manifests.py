@@ -52,7 +52,7 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
         source = FolderSource(place=str(path.parent))
     rows = _candidates(table, columns, keys)
     candidates, skipped = _once_each(rows, columns)
-    missing = _missing(table, columns.image, keys)
+    missing = _missing(table, columns.image, keys, above=PurePath())
     absent = iter(missing)
     order = sorted(range(len(candidates)), key=lambda row: candidates[row].path)
     place_in = {row: new for new, row in enumerate(order)}
@@ -212,7 +212,7 @@ def _file_keys(table: Table, column: str, base: Path) -> list[str | None]:
 
 
 def _missing(
-    table: Table, column: str, keys: Sequence[str | None], *, above: PurePath = PurePath()
+    table: Table, column: str, keys: Sequence[str | None], *, above: PurePath
 ) -> list[Skipped]:
     """Return the rows whose file is not there, as left out: what cannot be used is listed.
 
