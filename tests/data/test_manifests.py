@@ -347,6 +347,13 @@ def test_a_column_that_may_name_patients_is_pointed_at_and_not_used(photos: Phot
     assert finding.action == "--group-column patient_id"
 
 
+NO_GROUPS = (
+    "age_group", "AgeGroup", "blood_group_id", "lesion", "lesion_type", "lesion_name",
+    "patient_sex", "inpatient", "personality", "num_persons", "video_quality", "subject_label",
+    "case",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("header", "label", "group"),
     [
@@ -356,6 +363,15 @@ def test_a_column_that_may_name_patients_is_pointed_at_and_not_used(photos: Phot
         ("file_name,video,class_id", "class_id", "video"),
         ("file_name,key,user_id,fine_category", "fine_category", ""),
         ("file_name,breed_id", "breed_id", ""),
+        ("file_name,subject,breed", "breed", "subject"),
+        ("file_name,patientid,breed", "breed", "patientid"),
+        ("file_name,StudyInstanceUID,breed", "breed", "StudyInstanceUID"),
+        ("file_name,anon_patient_id,breed", "breed", "anon_patient_id"),
+        ("file_name,slide_id,lesion_type", "lesion_type", "slide_id"),
+        ("file_name,Group,breed", "breed", "Group"),
+        ("file_name,label,lesion_number", "label", "lesion_number"),
+        *((f"file_name,{name}", name, "") for name in NO_GROUPS),
+        *((f"file_name,label,{name}", "label", "") for name in NO_GROUPS),
     ],
 )
 def test_what_names_a_patient_is_no_label_and_is_pointed_at(

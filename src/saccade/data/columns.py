@@ -1,5 +1,6 @@
 """Which column of a table is the picture, the label, the part and the group."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,16 @@ IMAGE_NAMES = (
     "file_path", "img", "image_file", "image_name", "picture", "photo",
 )  # fmt: skip
 SPLIT_NAMES = ("split", "part", "partition", "subset", "set", "dataset")
-GROUP_WORDS = (
-    "patient", "subject", "person", "participant", "lesion", "study", "video", "burst", "session",
-    "group",
-)  # fmt: skip
+GROUP_WORDS = "patient|subject|person|participant|individual|study|session|video|burst"
+NUMBER_WORDS = "id|uid|uuid|no|nr|number|key"
+GROUP_NAMES = re.compile(  # of a column, its words in small letters
+    rf"({GROUP_WORDS}|group)"
+    rf"|(.* )?({GROUP_WORDS})( instance)?( ?({NUMBER_WORDS}|name|code))+"
+    # without a number these are as likely what a picture shows
+    rf"|(.* )?(lesion|case|slide)( ?({NUMBER_WORDS}))+"
+    rf"|group( ?({NUMBER_WORDS}))+"
+)
+WORD_ENDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 NUMBERING_NAMES = ("", "index", "id", "row", "unnamed: 0", "image_id", "key")
 SAMPLE = 100  # rows whose content is looked at
 
@@ -84,10 +91,12 @@ def find_columns(
 def may_name_groups(table: Table, name: str) -> bool:
     """Say whether a column may say what belongs together: a patient, a video, a burst.
 
-    Its name does, and it holds more than 0 and 1: marks of persons say what a picture shows.
+    Its name is that of such a thing, or of its number: `subject`, `PatientID`, `video_name`. What
+    is said of the thing names no groups: `patient_sex`, `lesion_type`, `age_group`. And the column
+    holds more than 0 and 1: marks of persons say what a picture shows.
     """
-    has_word = any(word in name.casefold() for word in GROUP_WORDS)
-    return has_word and not is_label_like(name) and not _are_marks(table.cells[name])
+    words = " ".join(WORD_ENDS.sub(" ", name).casefold().split())
+    return bool(GROUP_NAMES.fullmatch(words)) and not _are_marks(table.cells[name])
 
 
 def _are_marks(cells: Sequence[str]) -> bool:
