@@ -15,9 +15,10 @@ import pytest
 from saccade.data import folders
 from saccade.data.audit import look
 from saccade.data.catalog import Listing
-from saccade.data.folders import PART_SPELLINGS, FolderSource, list_folder, walk
+from saccade.data.folders import PART_SPELLINGS, FolderSource, list_folder
 from saccade.data.scan import scan
 from saccade.data.task import choose_task
+from saccade.data.walk import walk
 from saccade.runtime.errors import DataError
 from saccade.runtime.store import decode_name, encode_name
 

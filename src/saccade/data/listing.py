@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Listing, Skipped
-from saccade.data.folders import FolderSource, list_folder, no_files, no_such_place, walk
+from saccade.data.folders import FolderSource, list_folder, no_files, no_such_place
 from saccade.data.labels import reader
 from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
 from saccade.data.tables import is_table
+from saccade.data.walk import walk
 from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.store import encode_name
 

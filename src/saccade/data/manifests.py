@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
 from saccade.data.columns import Columns, find_columns, may_name_groups
-from saccade.data.folders import PART_SPELLINGS, FolderSource, Walk
+from saccade.data.folders import PART_SPELLINGS, FolderSource
 from saccade.data.rows import (
     candidates_of,
     file_keys,
@@ -17,6 +17,7 @@ from saccade.data.rows import (
     unused_labels,
 )
 from saccade.data.tables import ParquetSource, Table, read_table
+from saccade.data.walk import Walk
 from saccade.runtime.errors import DataError, command, listed
 from saccade.runtime.store import encode_name
 
