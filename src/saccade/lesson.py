@@ -26,6 +26,7 @@ from saccade.data.split import PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.data.unpacking import fill
 from saccade.insight.evidence import Evidence
+from saccade.runtime.machine import give_back_pages
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
@@ -115,6 +116,7 @@ def look(
         scanned = proposals.grouped(scanned, looks, by_class=by_class, threads=recipe.threads)
         catalog = scanned if catalog.given is None else _with_groups_of(catalog, scanned)
     twins = find_twins(scanned, looks, threads=recipe.threads)
+    give_back_pages()
     progress.close()
     split = make_split(
         catalog,

@@ -281,3 +281,24 @@ def test_one_view_alone_needs_no_draws(prefix: Prefix) -> None:
     drawn = single.drawn(np.array(prefix.rows), draws=draws)
     assert torch.equal(drawn, single.plain(prefix.rows))
     assert draws.bit_generator.state == before
+
+
+@pytest.mark.usefixtures("on_disk")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's count of mapped memory")
+def test_what_lies_in_a_file_is_let_go_and_read_again(tmp_path: Path) -> None:
+    values = activations._room(2_000, (10_000,), np.float32, tmp_path)  # 80 MB
+    memory = np.ones(3)
+    seen_otherwise = values.reshape(2_000, 100, 100)
+    values[:] = 1.5
+
+    def mapped_mb() -> int:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        own = dict(line.split(":", 1) for line in status.splitlines())
+        return sum(int(own[name].split()[0]) for name in ("RssFile", "RssShmem")) // 1024
+
+    before = mapped_mb()
+    activations.let_go(seen_otherwise)
+    activations.let_go(memory)
+    assert mapped_mb() < before - 50
+    np.testing.assert_array_equal(values[::500], 1.5)
+    np.testing.assert_array_equal(memory, 1)

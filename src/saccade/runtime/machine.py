@@ -23,6 +23,15 @@ def keep_pages() -> bool:
     return bool(libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES[0])) and kept
 
 
+def give_back_pages() -> None:
+    """Return what malloc has kept of a piece of work that is over (`keep_pages`).
+
+    A search for copies among 100,000 pictures leaves hundreds of megabytes that nobody uses.
+    """
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def num_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

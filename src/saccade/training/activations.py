@@ -1,6 +1,7 @@
 """What a frozen prefix says about each picture, computed once and kept for every epoch."""
 
 import math
+import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +20,9 @@ from saccade.runtime.progress import Progress
 from saccade.runtime.store import disk_error
 from saccade.training.augment import Augmenter
 
-IN_MEMORY_BYTES = 2**30
+IN_MEMORY_BYTES = 400_000_000
 """Activations beyond this lie in a file that the system pages in and out."""
+_BYTES_AT_HAND = 64_000_000  # of such a file while it is filled; what is mapped counts as ours
 
 _LARGEST_HALF = 6e4  # float16 ends at 65504
 
@@ -77,7 +79,7 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
     kind = np.float32 if view == 0 else np.float16
     stores = [_room(len(rows), cut.shape, kind, folder) for cut in cuts]
     largest, wrong = np.zeros(len(cuts)), np.zeros(len(cuts))
-    done = 0
+    done = fresh = 0
     in_order = len(rows) == num_rows  # of the catalogue: then its row is also the place
     for piece, canvases in _read_ahead(pixels, rows, engine.batch, view, augmenter):
         answers = engine(canvases)
@@ -92,6 +94,11 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
                 wrong[number] = max(wrong[number], _largest(values - kept.astype(np.float32)))
             places = piece if in_order else slice(done, done + len(piece))
             stores[number][places] = kept.reshape(len(piece), *cut.shape)
+            fresh += kept.nbytes
+        if fresh > _BYTES_AT_HAND:
+            fresh = 0
+            for store in stores:
+                let_go(store)
         done += len(piece)
         progress.advance(len(piece))
         if asked_to_stop():
@@ -150,6 +157,15 @@ def _room(num: int, shape: tuple[int, ...], kind: type, folder: Path | None) -> 
             return np.memmap(file, kind, "w+", shape=(num, *shape))
     except OSError as error:
         raise disk_error(error, folder) from error
+
+
+def let_go(values: np.ndarray) -> None:
+    """Unmap values that lie in a file, until they are next asked for; others stay as they are."""
+    base: object = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def num_bytes(num: int, shape: Iterable[int], kind: type = np.float32) -> int:

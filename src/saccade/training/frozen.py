@@ -11,7 +11,7 @@ from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
 from saccade.models.network import Network
 from saccade.runtime.store import free_bytes
-from saccade.training.activations import Activations, as_tensor, num_bytes
+from saccade.training.activations import Activations, as_tensor, let_go, num_bytes
 from saccade.training.augment import augment_of
 from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
@@ -129,8 +129,11 @@ class FrozenStages:
         return SECONDS_TO_CONVERT + FP32 * self._passes[0].seconds_a_picture * len(self.rows)
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
-        """Return what the classifier is given, float32 (B, D)."""
-        return _flat_of(self._passes[0].views[0][0], rows)
+        """Return what the classifier is given, float32 (B, D), copied."""
+        plain = self._passes[0].views[0][0]
+        found = _flat_of(plain, rows)
+        let_go(plain.values)
+        return found
 
     def view_features(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
         """Return for each augmented view so far what gives the features of training rows.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from saccade.models.network import Network
+from saccade.runtime.machine import give_back_pages
 from saccade.training.checkpoint import Checkpoint
 from saccade.training.epochs import fit_in_time
 from saccade.training.fit import Fitted, Surroundings
@@ -206,6 +207,7 @@ def _solve_head(
         overwrite_features=True,
     )
     set_head(network, head)
+    give_back_pages()
     rows = material.validation_rows
     judgement = judge(frozen.logits(0, rows), material.targets[rows], task=material.task)
     surroundings.history.add(
