@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
-from saccade.evaluation.intervals import METHODS
+from saccade.evaluation.intervals import INTERVALS_VERSION
 from saccade.evaluation.scores import as_json, evaluate, from_json, headline
 from saccade.evaluation.usual import beside_usual
 from saccade.papers import Failed, NotChecked, Papers
@@ -56,7 +56,7 @@ def metrics_follow_from_the_table(papers: Papers) -> str:
 def _of_other_methods(papers: Papers) -> bool:
     """Whether another version made the run, which may compute intervals in another way."""
     made_by = papers.facts.get("saccade"), papers.facts.get("methods")
-    return made_by != (metadata.version("saccade"), METHODS)
+    return made_by != (metadata.version("saccade"), INTERVALS_VERSION)
 
 
 def _differences(

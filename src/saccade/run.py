@@ -13,7 +13,7 @@ from typing import Any
 
 from saccade.data import leases
 from saccade.data.task import Task
-from saccade.evaluation.intervals import METHODS, Estimate
+from saccade.evaluation.intervals import INTERVALS_VERSION, Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run, read_split
@@ -247,7 +247,7 @@ class Ledger:
             "format_version": FORMAT_VERSION,
             "state": "running",
             "saccade": metadata.version("saccade"),
-            "methods": METHODS,
+            "methods": INTERVALS_VERSION,
             "versions": versions(),
             "machine": machine.describe(),
             "seconds": {},

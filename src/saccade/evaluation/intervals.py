@@ -19,7 +19,7 @@ TAIL = 0.035
 is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
 100 pictures. Summed up from the binomial distribution beside every end (docs/intervals.md).
 """
-METHODS = 1
+INTERVALS_VERSION = 1
 """Raise it when any interval of the same table changes: a run notes it, and `verify` then knows
 that another version computed its intervals."""
 
@@ -205,6 +205,18 @@ class Grouping:
     def suffix(self) -> str:
         """What the method of an interval adds to say that groups were kept together."""
         return f" of {self.count} groups" if self.named else ""
+
+    @property
+    def half_apart(self) -> float:
+        """Variance that half a picture (group) adds, on which one of two answers is right alone.
+
+        It belongs to a difference of shares by Student's t: without it, answers that are right on
+        the same pictures would seem to be surely alike on all others. As much as is left of the
+        variance there where half a picture is added to each cell of the table of both answers.
+
+        Source: A. Agresti, Y. Min (2005), Stat. Med. 24: 729-740.
+        """
+        return 1 / (self.count + 2) ** 2
 
     @property
     def sizes(self) -> np.ndarray:

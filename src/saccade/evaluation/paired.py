@@ -16,9 +16,9 @@ from saccade.evaluation.shares import Share, share_of
 from saccade.evaluation.significance import (
     ALL_EQUAL,
     ROUNDING,
+    difference_of_shares,
     mcnemar,
     mcnemar_mid_p,
-    tango,
     two_sided,
 )
 from saccade.runtime.seeds import generator
@@ -109,24 +109,25 @@ def _of_shares(first: Share, second: Share, kept: Grouping) -> Difference:
     only_second = int((second.hits & ~first.hits & among).sum())
     more = only_second - only_first
     own = kept.among(among) if kept.named else kept
+    if own.named and own.count < 2:
+        return dataclasses.replace(_too_few(own, n=n), value=more / n, more=more)
+    found = difference_of_shares(first.hits[among] * 1.0, second.hits[among] * 1.0, own)
     if own.named:
-        apart = second.hits[among].astype(np.float64) - first.hits[among]
-        # as much as half a picture of either would add, so that two which never differ in these
-        # groups are not thought to be equal in all others
-        variance = own.variance((apart - more / n) / n) + 1 / (own.count + 2) ** 2
-        found = _by_t(more / n, variance, own, n=n, method="t")
-        return dataclasses.replace(found, more=more)
-    low, high = tango(only_first, only_second, n)
+        freedom = own.count - 1.0
+        error = (found.high - found.value) / quantile(freedom)
+        p = mid_p = two_sided(found.value, error, freedom=freedom)
+    else:
+        p, mid_p = mcnemar(only_first, only_second), mcnemar_mid_p(only_first, only_second)
     return Difference(
         metric="",
         names=("", ""),
-        value=more / n,
-        low=float(low),
-        high=float(high),
+        value=found.value,
+        low=found.low,
+        high=found.high,
         n=n,
-        p=mcnemar(only_first, only_second),
-        mid_p=mcnemar_mid_p(only_first, only_second),
-        method="McNemar exact",
+        p=p,
+        mid_p=mid_p,
+        method=found.method if own.named else "McNemar exact",
         more=more,
     )
 
@@ -215,8 +216,7 @@ def _by_t(value: float, variance: float, kept: Grouping, *, n: int, method: str)
     """Return a difference with an interval by Student's t, symmetric around the value."""
     nan = math.nan
     if kept.count < 2 or math.isnan(variance):
-        what = "one group" if kept.named else "one picture"
-        return dataclasses.replace(_undefined(f"no interval: {what}", n=n), value=value)
+        return dataclasses.replace(_too_few(kept, n=n), value=value)
     freedom = kept.count - 1.0
     error = math.sqrt(variance)
     reach = quantile(freedom) * error
@@ -233,6 +233,10 @@ def _by_t(value: float, variance: float, kept: Grouping, *, n: int, method: str)
         method=method + kept.suffix,
         p_corrected=nan,
     )
+
+
+def _too_few(kept: Grouping, *, n: int) -> Difference:
+    return _undefined(f"no interval: one {'group' if kept.named else 'picture'}", n=n)
 
 
 def _undefined(why: str, *, n: int) -> Difference:

@@ -7,7 +7,7 @@ from scipy.special import stdtr
 from scipy.stats import binom
 
 from saccade.evaluation.intervals import Estimate, Grouping, quantile, undefined
-from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, tango
+from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, difference_of_shares
 
 FEWEST = 8  # pictures; as in `comparison.paired_gain`
 
@@ -16,9 +16,8 @@ def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
     """Return the mean of first - second losses of the same pictures, with its 95 % t interval.
 
     Above 0 the second is better. With groups the variance is that between groups. Losses of 0 and 1
-    are compared as in `tally.difference`: by Tango's interval, and with groups as much is added as
-    half a group that differs. With fewer than eight pictures or groups there is no interval, and
-    nothing can be claimed.
+    are compared by `difference_of_shares`. With fewer than eight pictures or groups there is no
+    interval, and nothing can be claimed.
 
     Args:
         first_N: a loss a picture.
@@ -34,28 +33,14 @@ def mean_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
     value = float(apart.mean())
     if grouping.count < FEWEST:
         return Estimate(value=value, low=math.nan, high=math.nan, n=n, method="no interval: few")
-    if not grouping.named and _counted(first_N, second_N):
-        low, high = map(float, tango(int((apart < 0).sum()), int((apart > 0).sum()), n))
-        return Estimate(value=value, low=low, high=high, n=n, method="tango")
-    variance = grouping.variance((apart - value) / n) + _half_apart(grouping, first_N, second_N)
+    if _counted(first_N, second_N):
+        return difference_of_shares(np.asarray(second_N), np.asarray(first_N), grouping)
+    variance = grouping.variance((apart - value) / n)
     if math.sqrt(variance) <= ROUNDING * abs(value):
         return Estimate(value=value, low=math.nan, high=math.nan, n=n, method=ALL_EQUAL)
     reach = quantile(grouping.count - 1) * math.sqrt(variance)
     method = f"paired t{grouping.suffix}"
     return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
-
-
-def _half_apart(grouping: Grouping, *losses: np.ndarray) -> float:
-    """Return the variance of a mean by half a picture (group) that one answer is right on alone.
-
-    Without it, answers that are right on the same pictures would seem to be surely alike. 0 for
-    losses that are not 0 or 1: of them there is no such step.
-
-    Args:
-        grouping: which pictures belong together.
-        losses: that are compared, (N,) each.
-    """
-    return 1 / (grouping.count + 2) ** 2 if _counted(*losses) else 0.0
 
 
 def _counted(*losses: np.ndarray) -> bool:
@@ -109,7 +94,8 @@ def recovered(
     whole_N = np.asarray(plain_N, np.float64) - full_N
     value = float(part_N.mean()) / whole.value
     variance = grouping.variance((part_N - value * whole_N) / n)
-    variance += _half_apart(grouping, plain_N, simple_N, full_N)
+    if _counted(plain_N, simple_N, full_N):
+        variance += grouping.half_apart
     reach = quantile(grouping.count - 1) * math.sqrt(variance) / whole.value
     return Estimate(
         value=value,

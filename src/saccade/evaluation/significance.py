@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import bdtr, stdtr
 
-from saccade.evaluation.intervals import Z
+from saccade.evaluation.intervals import Estimate, Grouping, Z, quantile
 
 SURE = 0.05
 """A corrected p below this is called beyond chance."""
@@ -97,6 +97,32 @@ def _tango_z(difference: np.ndarray, more: np.ndarray, fewer: np.ndarray, n: int
     z: np.ndarray = np.where(above == 0, 0.0, np.copysign(np.inf, above))
     np.divide(above, np.sqrt(np.maximum(variance, 0)), out=z, where=variance > 1e-12)
     return z
+
+
+def difference_of_shares(
+    first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping
+) -> Estimate:
+    """Return the share of the second that is right minus that of the first, same pictures, 95 %.
+
+    Of single pictures Tango's interval; where they come in groups Student's t on the variance
+    between these, with `Grouping.half_apart`.
+
+    Args:
+        first_N: 1 where the first is right and 0 where it is wrong; N is 1 or more.
+        second_N: of the second, in the same order.
+        grouping: which pictures belong together; two groups at least.
+
+    Source: W. G. Cochran (1977), Sampling Techniques, ch. 9, for groups.
+    """
+    apart_N = np.asarray(second_N, np.float64) - first_N
+    n, value = len(apart_N), float(apart_N.mean())
+    if not grouping.named:
+        low, high = map(float, tango(int((apart_N < 0).sum()), int((apart_N > 0).sum()), n))
+        return Estimate(value=value, low=low, high=high, n=n, method="tango")
+    variance = grouping.variance((apart_N - value) / n) + grouping.half_apart
+    reach = quantile(grouping.count - 1) * math.sqrt(variance)
+    method = f"t{grouping.suffix}"
+    return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
 
 
 def two_sided(value: float, error: float, *, freedom: float) -> float:

@@ -19,7 +19,7 @@ from saccade.evaluation.intervals import (
     undefined,
 )
 from saccade.evaluation.resampling import mean_interval
-from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, tango
+from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, difference_of_shares
 from saccade.runtime.seeds import generator
 
 
@@ -133,23 +133,16 @@ def mean_of(tallies: list[Tally]) -> Tally:
 def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
     """Return first minus second of the same pictures, with a paired 95 % interval.
 
-    What makes a picture hard is common to both and drops out. Right and wrong answers without
-    groups: Tango's interval. Else Student's t on the infinitesimal jackknife's variance; with
+    What makes a picture hard is common to both and drops out. Right and wrong answers:
+    `difference_of_shares`. Else Student's t on the infinitesimal jackknife's variance; with
     groups their number gives the degrees of freedom. Errors that all differ alike have no interval.
     """
     n, value = len(first), first.value - second.value
     if grouping.count < 2:
         return Estimate(value=value, low=np.nan, high=np.nan, n=n, method="no interval: one group")
-    if not grouping.named and all(_right_or_wrong(own) for own in (first, second)):
-        only_first, only_second = (
-            int((one.hits_N > other.hits_N).sum())
-            for one, other in ((first, second), (second, first))
-        )
-        low, high = map(float, tango(only_second, only_first, n))
-        return Estimate(value=value, low=low, high=high, n=n, method="tango")
-    # as much as half a picture or group would add that one of the two gets right and the other
-    # wrong: without it, answers that never differ would seem to be surely alike
-    extra = 1 / (grouping.count + 2) ** 2 if first.name != "mae" else 0.0
+    if all(_right_or_wrong(own) for own in (first, second)):
+        return difference_of_shares(second.hits_N, first.hits_N, grouping)
+    extra = 0.0 if lower_is_better(first.name) else grouping.half_apart
     spread = float(np.sqrt(grouping.variance(_influence(first) - _influence(second)) + extra))
     if spread <= ROUNDING * abs(value):
         return Estimate(value=value, low=np.nan, high=np.nan, n=n, method=ALL_EQUAL)
