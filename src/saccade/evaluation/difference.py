@@ -8,7 +8,29 @@ from dataclasses import dataclass
 from saccade.evaluation.significance import SURE, holm
 from saccade.runtime.store import encode_name
 
-LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
+_LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
+_NEGATIVE = "negative_"
+
+
+def lower_is_better(metric: str) -> bool:
+    """Return whether less of a metric is better, as it is shown: an error or a loss.
+
+    >>> lower_is_better("mae"), lower_is_better("accuracy"), lower_is_better("negative_rmse")
+    (True, False, True)
+    """
+    return metric.removeprefix(_NEGATIVE) in _LOWER_IS_BETTER
+
+
+def readable_score(value: float, name: str) -> float:
+    """Return a score as it is shown: an error that is recorded negative, as an error.
+
+    While a network learns, more of a score is always better; so files hold errors as negative
+    numbers, and their names say it.
+
+    >>> readable_score(-3.2, "negative_rmse"), readable_score(3.2, "mae")
+    (3.2, 3.2)
+    """
+    return -value if name.startswith(_NEGATIVE) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +68,7 @@ class Difference:
     @property
     def second_is_better(self) -> bool:
         """Whether the second has the better value, be it by chance."""
-        return self.value < 0 if self.metric in LOWER_IS_BETTER else self.value > 0
+        return self.value < 0 if lower_is_better(self.metric) else self.value > 0
 
     @property
     def sentence(self) -> str:

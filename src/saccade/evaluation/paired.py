@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saccade.data.task import Task
-from saccade.evaluation.difference import LOWER_IS_BETTER, Difference
+from saccade.evaluation.difference import Difference, lower_is_better
 from saccade.evaluation.influence import Linear, linear_of
 from saccade.evaluation.intervals import Grouping, grouping, quantile
 from saccade.evaluation.paired_counts import Pairs, class_pairs, label_pairs, paired_error, values
@@ -94,7 +94,7 @@ def compare_tables(
         found = _of_linear(linear, linear_of(second, metric, kept), kept)
     else:
         found = _of_counts(first, second, metric, kept, seed)
-    bounded = metric not in LOWER_IS_BETTER and metric != "r2"
+    bounded = not lower_is_better(metric) and metric != "r2"
     if bounded or metric == "hamming_loss":
         found = dataclasses.replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
     return dataclasses.replace(found, metric=metric, names=names)

@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.data.split import PARTS
 from saccade.data.task import Task
-from saccade.evaluation.difference import Difference, p_text
+from saccade.evaluation.difference import Difference, p_text, readable_score
 from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.part_scores import part_estimates
 from saccade.evaluation.predictions import Predictions
@@ -177,7 +177,7 @@ def _interval(one: Estimate, *, digits: str = ".3f") -> str:
 
 
 def score_told(name: str, score: float, *ends: float) -> str:
-    """Return a validation score in words; an error, recorded negative, as an error.
+    """Return a validation score in words, as `readable_score` has it.
 
     Args:
         name: as the history has it.
@@ -187,10 +187,9 @@ def score_told(name: str, score: float, *ends: float) -> str:
     >>> score_told("negative_rmse", -1.662), score_told("accuracy", 0.9, 0.8, 0.95)
     ('RMSE 1.662', 'accuracy 0.900 [0.800, 0.950]')
     """
-    if name.startswith("negative_"):
-        score, ends = -score, tuple(-end for end in reversed(ends))
-    between = f" [{', '.join(f'{end:.3f}' for end in ends)}]" if ends else ""
-    return f"{SCORE_NAMES.get(name, name)} {score:.3f}{between}"
+    shown = sorted(readable_score(end, name) for end in ends)
+    between = f" [{', '.join(f'{end:.3f}' for end in shown)}]" if ends else ""
+    return f"{SCORE_NAMES.get(name, name)} {readable_score(score, name):.3f}{between}"
 
 
 def as_json(metrics: Metrics) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from saccade.data.task import Task
+from saccade.evaluation.difference import lower_is_better
 from saccade.evaluation.intervals import (
     Estimate,
     Grouping,
@@ -68,15 +69,6 @@ class Tally:
         if _right_or_wrong(self):
             return grouped_ratio(self.hits_N, self.trials_N, grouping)
         return _ratio(self, grouping)
-
-
-def lower_is_better(name: str) -> bool:
-    """Return whether a tally's score is an error.
-
-    >>> lower_is_better("mae"), lower_is_better("accuracy")
-    (True, False)
-    """
-    return name == "mae"
 
 
 def answers_of(logits_NK: np.ndarray, task: Task) -> np.ndarray:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from saccade.evaluation.difference import lower_is_better
 from saccade.evaluation.learning_curve import FARTHEST, LearningCurve, fit_curve
-from saccade.evaluation.tally import Tally, lower_is_better, mean_of, tally
+from saccade.evaluation.tally import Tally, mean_of, tally
 from saccade.insight.evidence import Evidence
 from saccade.insight.pool import draw_pool, known_penalty
 from saccade.insight.subsets import Subsets, judge_subsets

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from saccade.evaluation.difference import lower_is_better
 from saccade.reporting.axes import Axis, around
 from saccade.reporting.charts import Series, dumbbells, line_chart
 from saccade.reporting.facts import Facts
 from saccade.reporting.figures import Figure
-from saccade.reporting.glossary import lower_is_better, score_words
+from saccade.reporting.glossary import score_words
 from saccade.reporting.learned import Epoch, GradientNorms, LearningFacts
 from saccade.reporting.svg import Svg
 from saccade.reporting.wording import cut, decimals, short

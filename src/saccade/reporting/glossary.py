@@ -95,20 +95,6 @@ def score_words(name: str) -> str:
     return SCORE_NAMES.get(name, name) or "score"
 
 
-def readable_score(value: float, name: str) -> float:
-    """Return a validation score as it is shown: an error, recorded negative, as an error.
-
-    >>> readable_score(-3.2, "negative_rmse")
-    3.2
-    """
-    return -value if lower_is_better(name) else value
-
-
-def lower_is_better(name: str) -> bool:
-    """Return whether a validation score is an error, recorded negative so that more is better."""
-    return name.startswith("negative_")
-
-
 def title(name: str) -> tuple[str, str]:
     """Return a metric's name and meaning in words; an average always names its kind.
 

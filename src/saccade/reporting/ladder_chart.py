@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from saccade.evaluation.difference import lower_is_better
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.axes import (
     LEFT,
@@ -16,7 +17,7 @@ from saccade.reporting.axes import (
     around,
     rows_of,
 )
-from saccade.reporting.glossary import lower_is_better, score_words
+from saccade.reporting.glossary import score_words
 from saccade.reporting.ladder import ladder_title
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.svg import Svg, drawing, element, line, words

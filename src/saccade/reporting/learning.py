@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saccade.evaluation.difference import readable_score
 from saccade.evaluation.intervals import Estimate, undefined, wilson
 from saccade.reporting.estimates import p_words, told_change
-from saccade.reporting.glossary import lower_is_better, readable_score
 from saccade.reporting.learned import (
     Candidate,
     Epoch,
@@ -167,8 +167,9 @@ def probe_score(one: Event) -> Estimate:
     n = int(one.get("n") or 0)
     if not math.isfinite(value):
         return undefined("not probed", n=n)
-    if lower_is_better(str(one.get("score_name") or "")):
-        value, low, high = -value, -high, -low
+    name = str(one.get("score_name") or "")
+    value, *ends = (readable_score(own, name) for own in (value, low, high))
+    low, high = sorted(ends)
     return Estimate(value=value, low=low, high=high, n=n, method="cross-validated")
 
 
