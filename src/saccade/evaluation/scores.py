@@ -9,6 +9,7 @@ import numpy as np
 from saccade.data.split import PARTS
 from saccade.data.task import Task
 from saccade.evaluation.difference import Difference, p_text, readable_score
+from saccade.evaluation.digits import decimals, is_share
 from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.part_scores import part_estimates
 from saccade.evaluation.predictions import Predictions
@@ -187,9 +188,10 @@ def score_told(name: str, score: float, *ends: float) -> str:
     >>> score_told("negative_rmse", -1.662), score_told("accuracy", 0.9, 0.8, 0.95)
     ('RMSE 1.662', 'accuracy 0.900 [0.800, 0.950]')
     """
-    shown = sorted(readable_score(end, name) for end in ends)
-    between = f" [{', '.join(f'{end:.3f}' for end in shown)}]" if ends else ""
-    return f"{SCORE_NAMES.get(name, name)} {readable_score(score, name):.3f}{between}"
+    shown = [readable_score(score, name), *sorted(readable_score(end, name) for end in ends)]
+    value, *told = (decimals(number, share=is_share(name)) for number in shown)
+    between = f" [{', '.join(told)}]" if told else ""
+    return f"{SCORE_NAMES.get(name, name)} {value}{between}"
 
 
 def as_json(metrics: Metrics) -> dict[str, Any]:

@@ -99,9 +99,7 @@ def _tango_z(difference: np.ndarray, more: np.ndarray, fewer: np.ndarray, n: int
     return z
 
 
-def difference_of_shares(
-    first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping
-) -> Estimate:
+def difference_of_shares(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> Estimate:
     """Return the share of the second that is right minus that of the first, same pictures, 95 %.
 
     Of single pictures Tango's interval; where they come in groups Student's t on the variance

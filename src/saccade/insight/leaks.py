@@ -24,6 +24,7 @@ from saccade.data.duplicates import (
     leaks,
     with_pairs,
 )
+from saccade.evaluation.digits import decimals, is_share
 from saccade.evaluation.intervals import grouping
 from saccade.evaluation.tally import tally
 from saccade.insight.evidence import Evidence
@@ -213,6 +214,8 @@ def summary(found: Mapping[str, Any] | None) -> str:
         return f"{text}: not one is new."
     if clean["value"] is None or not np.isfinite(clean["value"]):
         return f"{text}; the other {clean['n']} are too few to say anything."
-    ends = "" if clean["low"] is None else f" [{clean['low']:.3f}, {clean['high']:.3f}]"
-    score = f"{found['score_name']} {clean['value']:.3f}{ends}"
+    share = is_share(found["score_name"])
+    keys = ("value", "low", "high") if clean["low"] is not None else ("value",)
+    value, *ends = (decimals(clean[key], share=share) for key in keys)
+    score = f"{found['score_name']} {value}" + (f" [{', '.join(ends)}]" if ends else "")
     return f"{text}; on the other {clean['n']}: {score}."

@@ -6,6 +6,7 @@ from typing import Any
 
 from saccade.data.properties import CORNERS, FAMILIES
 from saccade.data.task import Task
+from saccade.evaluation.digits import decimals
 from saccade.runtime.errors import listed
 
 HALF = 0.5  # of what the model gains over always answering the same
@@ -44,10 +45,11 @@ def sentence(found: Mapping[str, Any], task: Task) -> str:
     usual = {"regression": "always the mean", "multilabel": "always the usual labels"}.get(
         task.kind, "majority"
     )
-    beside = f"{usual} {_short(found['majority'])}"
+    share = task.kind != "regression"
+    beside = f"{usual} {_short(found['majority'], share=share)}"
     if found["model"] is not None:
-        beside += f"; {found['model_name']} {_short(found['model'])}"
-    number, pictures = _full(found["trivial"]), f"the {n} {part} pictures"
+        beside += f"; {found['model_name']} {_short(found['model'], share=share)}"
+    number, pictures = _full(found["trivial"], share=share), f"the {n} {part} pictures"
     did = {
         "regression": f"are off by {number} on average on {pictures}",
         "multilabel": f"get {number} of the labels right on {pictures}",
@@ -83,19 +85,15 @@ def _asked(families: Sequence[Mapping[str, Any]]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _digits(value: float) -> str:
-    """Return three decimals of a share, three figures of a larger number."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+def _short(one: Mapping[str, Any], *, share: bool = True) -> str:
+    return "–" if one["value"] is None else decimals(one["value"], share=share)
 
 
-def _short(one: Mapping[str, Any]) -> str:
-    return "–" if one["value"] is None else _digits(one["value"])
-
-
-def _full(one: Mapping[str, Any]) -> str:
+def _full(one: Mapping[str, Any], *, share: bool = True) -> str:
     if one["low"] is None:
-        return _short(one)
-    return f"{_digits(one['value'])} [{_digits(one['low'])}, {_digits(one['high'])}]"
+        return _short(one, share=share)
+    value, low, high = (decimals(one[key], share=share) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _percent(share: Mapping[str, Any]) -> str:
@@ -243,7 +241,7 @@ def _named(one: Mapping[str, Any]) -> str:
     """Return a clue in words, with the property that tells most where it is several together."""
     if one["property"] == one["single"] or not one["single"]:
         return str(one["property"])
-    return f"{one['property']} (most of all the {one['single']}: {one['single_area']:.3f})"
+    return f"{one['property']} (most of all the {one['single']}: {decimals(one['single_area'])})"
 
 
 def _finding(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.properties import properties_of
+from saccade.evaluation.digits import decimals
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.slices import (
     ALPHA,
@@ -237,12 +238,12 @@ def sentence(
             "corrected for all of them). Slices of few pictures can hide a weakness."
         )
     worst = shown[0]
-    score = score_of(task)
+    score, share = score_of(task), task != "regression"
     return (
         f"Of {asked} {tested.num_weak} {'is' if tested.num_weak == 1 else 'are'} worse than the "
         f"other pictures beyond chance. The surest: {worst['name']}, {score} "
-        f"{worst['inside']['value']:.3f} on {worst['n']} pictures against "
-        f"{worst['outside']['value']:.3f} on the others."
+        f"{decimals(worst['inside']['value'], share=share)} on {worst['n']} pictures against "
+        f"{decimals(worst['outside']['value'], share=share)} on the others."
     )
 
 

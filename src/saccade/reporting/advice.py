@@ -7,6 +7,7 @@ from saccade.evaluation.intervals import apart
 from saccade.reporting.checks import FEW_IN_TEST, WIDE_INTERVAL
 from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
+from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.wording import decimals, duration, joined_words, percent, plural
 
@@ -126,15 +127,15 @@ def _about_confusion(results: ResultFacts) -> Iterator[Advice]:
 
 
 def _about_curves(learning: LearningFacts) -> Iterator[Advice]:
-    epochs = learning.kept_epochs
+    epochs, name = learning.kept_epochs, learning.score_name
     if any(epoch.rung is not None for epoch in learning.epochs):
         yield from _about_ladder(learning)
     elif len(epochs) >= 3 and epochs[-1].best:
         yield Advice(
             sentence="Train for longer: the last epoch was still the best.",
-            evidence=f"Validation {learning.score_name or 'score'} "
-            f"{decimals(epochs[-1].validation_score)} in epoch {epochs[-1].number} "
-            f"of {len(epochs)}.",
+            evidence=f"Validation {score_words(name)} "
+            f"{decimals(epochs[-1].validation_score, share=is_share(name))} in epoch "
+            f"{epochs[-1].number} of {len(epochs)}.",
         )
 
 

@@ -10,7 +10,7 @@ from saccade.reporting.axes import Axis, around
 from saccade.reporting.charts import Series, dumbbells, line_chart
 from saccade.reporting.facts import Facts
 from saccade.reporting.figures import Figure
-from saccade.reporting.glossary import score_words
+from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import Epoch, GradientNorms, LearningFacts
 from saccade.reporting.svg import Svg
 from saccade.reporting.wording import cut, decimals, short
@@ -137,7 +137,8 @@ def _scores(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:
         mark=_best(learning),
     )
     lower = lower_is_better(learning.score_name)
-    best = f"{'Lowest' if lower else 'Highest'}: {decimals((min if lower else max)(values))}."
+    end = decimals((min if lower else max)(values), share=is_share(learning.score_name))
+    best = f"{'Lowest' if lower else 'Highest'}: {end}."
     kept = "The last epoch of a rung counts." if _on_ladder(learning) else _KEPT
     return Figure(
         title=f"Validation {name} per epoch",

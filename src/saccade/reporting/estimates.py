@@ -4,9 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from saccade.evaluation.digits import decimals, figures, is_share
 from saccade.evaluation.intervals import Estimate
-from saccade.reporting.glossary import is_share
-from saccade.reporting.wording import decimals, figures
 
 SCORE_WORDS = {
     "f1_micro": "F1 (micro)",

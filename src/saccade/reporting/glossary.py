@@ -1,5 +1,6 @@
 """What each metric is called and means, in words for people who do not compute it themselves."""
 
+from saccade.evaluation.digits import is_share as is_share
 from saccade.evaluation.scores import SCORE_NAMES
 
 AVERAGES = {
@@ -72,9 +73,6 @@ BASELINES = {
     "mae": "mean_baseline_mae",
     "rmse": "mean_baseline_rmse",
 }
-NOT_SHARES = ("log_loss", "mae", "rmse", "r2", "hamming_loss")
-"Metrics that are no share between 0 and 1 with 1 best: they get no bar and no percent sign."
-
 METHODS = {
     "wilson-bootstrap": "Wilson, width by bootstrap",
     "wilson-jackknife": "Wilson, width by jackknife",
@@ -117,11 +115,6 @@ def family_title(name: str) -> str:
     """
     known = {"f1": "F1", "roc_auc": "ROC AUC"}
     return known.get(name) or name.replace("_", " ").capitalize()
-
-
-def is_share(name: str) -> bool:
-    """Return whether a metric lies between 0 and 1 with 1 best."""
-    return not any(mark in name for mark in NOT_SHARES)
 
 
 def is_baseline(name: str) -> bool:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from saccade.evaluation.intervals import Estimate
-from saccade.reporting.glossary import score_words
+from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts, Rung
 from saccade.reporting.wording import decimals, duration, joined_words, plural
 
@@ -141,7 +141,7 @@ def _who_learned(num_stages: int, num_learned: int) -> str:
 
 
 def _outcome(learning: LearningFacts) -> str:
-    name = score_words(learning.score_name)
+    name = learning.score_name
     kept = [_brought(rung, name) for rung in learning.rungs if rung.taken]
     undone = [_brought(rung, name) for rung in learning.rungs if not rung.taken]
     sentences = []
@@ -157,7 +157,7 @@ def _outcome(learning: LearningFacts) -> str:
 def _brought(rung: Rung, name: str) -> str:
     told = [f"gain {_signed(rung.gain)}"] if math.isfinite(rung.low) else []
     if rung.taken and math.isfinite(rung.score.value):
-        told.append(f"{name} {decimals(rung.score.value)}")
+        told.append(f"{score_words(name)} {decimals(rung.score.value, share=is_share(name))}")
     return f"{rung.name} ({', '.join([*told, duration(rung.seconds)])})"
 
 

@@ -17,7 +17,7 @@ from saccade.reporting.axes import (
     around,
     rows_of,
 )
-from saccade.reporting.glossary import score_words
+from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.ladder import ladder_title
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.svg import Svg, drawing, element, line, words
@@ -61,7 +61,7 @@ def ladder_chart(learning: LearningFacts, *, total_seconds: float) -> Svg:
     plot = Plot(x=x, y=y, height=HEIGHT + extra, top=TOP + 8 + extra)
     parts = [*plot.frame(), *_legend(), *_steps(marks, plot)]
     for mark, row in zip(marks, rows, strict=True):
-        parts.append(_drawn(mark, plot, row=row, name=name))
+        parts.append(_drawn(mark, plot, row=row, name=learning.score_name))
     return drawing(WIDTH, plot.height, *parts, label=ladder_title(learning))
 
 
@@ -109,14 +109,15 @@ def _drawn(mark: Milestone, plot: Plot, *, row: int, name: str) -> Svg:
     bounds = (mark.score.low, mark.score.high)
     known = all(map(math.isfinite, bounds))
     low, high = (plot.up(bound) for bound in bounds) if known else (y, y)
-    told = f" ({interval(mark.score)}, n = {mark.score.n:,})" if known else ""
+    share = is_share(name)
+    told = f" ({interval(mark.score, share=share)}, n = {mark.score.n:,})" if known else ""
     state = "kept" if mark.kept else "undone"
     parts = [
         element(
             "title",
             {},
-            f"{mark.name}: {name} {decimals(mark.score.value)}{told} after "
-            f"{duration(mark.at_seconds)}, {state}",
+            f"{mark.name}: {score_words(name)} {decimals(mark.score.value, share=share)}{told} "
+            f"after {duration(mark.at_seconds)}, {state}",
         ),
         line(at, top + 4, at, high - 5, kind="mark"),
         words(at, top, mark.name, kind=f"tick {state}"),

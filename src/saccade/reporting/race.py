@@ -1,6 +1,6 @@
 """The race of backbones in words."""
 
-from saccade.reporting.glossary import score_words
+from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import Race
 from saccade.reporting.wording import decimals, plural
 
@@ -25,5 +25,5 @@ def race_words(race: Race | None) -> str:
     why = f" ({chosen.why.rstrip('.')})" if chosen.why else ""
     return (
         f"{how} {chosen.name} was chosen{why}, with a probe {score_words(race.score_name)} of "
-        f"{decimals(chosen.score.value)}."
+        f"{decimals(chosen.score.value, share=is_share(race.score_name))}."
     )

@@ -44,7 +44,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
     return {
         "sentences": sentences(study),
         "metric": score_words(study["metric"]),
-        "lower_is_better": study["metric"] == "mae",
+        "is_share": is_share(study["metric"]),
         "n": study["n"],
         "rows": [_row(own, study) for own in study["rungs"]],
         "left_out": [f"{TITLES[name]}: {reason}" for name, reason in study["left_out"].items()],

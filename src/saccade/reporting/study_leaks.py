@@ -5,6 +5,7 @@ from typing import Any
 
 from saccade.reporting.axes import Axis, Plot
 from saccade.reporting.estimates import estimate_of, score_words, told
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import count, decimals, joined_words, plural, short
@@ -28,7 +29,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "is_severe": study["leaks"]["test"]["num"] > 0,
         "scores": _scores(study),
         "score": score_words(study["score_name"]),
-        "is_share": study["score_name"] != "mae",
+        "is_share": is_share(study["score_name"]),
         "pairs": [_pair(own, album) for own in study["pairs"]],
         "kept": [_pair(own, album) for own in study["kept_together"]["pairs"]],
         "scenes": [_pair(own, album) for own in study["scenes"]["pairs"]],

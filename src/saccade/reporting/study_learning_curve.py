@@ -7,6 +7,7 @@ from typing import Any
 from saccade.evaluation.intervals import apart
 from saccade.reporting.axes import Axis, Plot, around
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import cut, decimals, interval, joined_words, plural, short
@@ -230,7 +231,7 @@ def curve_chart(study: Study) -> Svg:
     )
     parts = [*plot.frame(), _band(curve, plot), _line(curve, plot), *_now(study, plot)]
     for size, score in points:
-        parts.append(_point(size, score, plot, name))
+        parts.append(_point(size, score, plot, study["score_name"]))
     label = (
         f"{name} of new pictures against the pictures learned from: measured up to "
         f"{points[-1][0]:,}, continued to {curve[-1][0]:,.0f}"
@@ -259,9 +260,11 @@ def _now(study: Study, plot: Plot) -> list[Svg]:
     ]
 
 
-def _point(size: float, score: Any, plot: Plot, name: str) -> Svg:  # noqa: ANN401 - Estimate
+def _point(size: float, score: Any, plot: Plot, metric: str) -> Svg:  # noqa: ANN401 - Estimate
+    name, share = score_words(metric), is_share(metric)
     at, y = plot.across(size), plot.up(score.value)
-    told_text = f"{name} {decimals(score.value)} ({interval(score)}, n = {score.n:,})"
+    value, ends = decimals(score.value, share=share), interval(score, share=share)
+    told_text = f"{name} {value} ({ends}, n = {score.n:,})"
     parts = [element("title", {}, f"learned from {size:,.0f}: {told_text}")]
     if math.isfinite(score.low) and math.isfinite(score.high):
         parts.append(line(at, plot.up(score.low), at, plot.up(score.high), kind="range"))

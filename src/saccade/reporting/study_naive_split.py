@@ -15,7 +15,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     return {
         "sentence": sentence(study),
         "score": score_words(study["score_name"]),
-        "is_share": study["score_name"] != "mae",
+        "is_share": is_share(study["score_name"]),
         "n": study["n"],
         "naive": estimate_of(study["naive"]),
         "grouped": estimate_of(study["grouped"]),

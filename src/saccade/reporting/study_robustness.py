@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from saccade.data.decode import decode
+from saccade.evaluation.difference import lower_is_better
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.facts import Picture
@@ -36,8 +37,8 @@ LEFT, RIGHT, TOP, BOTTOM = 32.0, 6.0, 10.0, 24.0
 def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_robustness.html` is given."""
     shown = study["shown"]
-    lower = study["score_name"] == "mae"
-    top = _top(study) if lower else 1.0
+    share = is_share(study["score_name"])
+    top = 1.0 if share else _top(study)
     return {
         "sentences": sentences(study),
         "score": score_words(study["score_name"]),
@@ -46,7 +47,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
             for own in study["disturbances"]
         ],
         "rows": [row for own in study["disturbances"] for row in _rows(own, study)],
-        "with_changed": not lower,
+        "is_share": share,
         "compared": _compared(study),
         "num_views": study["num_views"],
         "path": encode_name(shown["path"]),
@@ -75,7 +76,7 @@ def _harm(study: Study) -> str:
         f"once more; as they are, their {score_words(study['score_name'])} is "
         f"{told(study['plain']['final'], study['score_name'])}."
     )
-    worse = 1 if study["score_name"] == "mae" else -1
+    worse = 1 if lower_is_better(study["score_name"]) else -1
     harms, unharmed, unknown, hidden = [], [], [], 0.0
     for own in study["disturbances"]:
         point = max(own["points"], key=lambda point: worse * point["final"]["change"]["value"])
@@ -259,7 +260,7 @@ def curve(own: Mapping[str, Any], study: Study, *, top: float) -> Svg:
     for place, (strength, score) in enumerate(points):
         x, said = across(place), _tick(own, strength)
         kind = "hollow" if strength == own["neutral"] else "point"
-        label = f"{said}: {told(score.as_dict())}, n = {score.n:,}"
+        label = f"{said}: {told(score.as_dict(), study['score_name'])}, n = {score.n:,}"
         known = math.isfinite(score.low) and math.isfinite(score.high)
         parts.append(
             element(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.study_slices import estimate_of, p_words
 from saccade.reporting.wording import decimals
@@ -21,6 +22,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     return {
         "sentence": study["sentence"],
         "score": study["score"],
+        "is_share": is_share(study["score"]),
         "part": study["part"],
         "n": study["n"],
         "rows": _rows(study),

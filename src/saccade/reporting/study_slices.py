@@ -5,6 +5,7 @@ from typing import Any
 
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.facts import Picture
+from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import decimals, plural
 from saccade.runtime.store import decode_name
@@ -15,6 +16,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     return {
         "sentence": study["sentence"],
         "score": study["score"],
+        "is_share": is_share(study["score"]),
         "rows": [_row(one, album, score=study["score"]) for one in study["slices"]],
         "num_more": study["num_weak"] - len(study["slices"]),
         "note": _note(study),
@@ -44,7 +46,6 @@ def _row(one: Mapping[str, Any], album: Album, *, score: str) -> dict[str, Any]:
     remark = ""
     if mostly is not None:
         remark = f"{mostly['count']} of its {plural(one['n'], 'picture')} are {mostly['class']}"
-    is_share = score == "accuracy"
     return {
         "name": one["name"],
         "n": one["n"],
@@ -54,8 +55,8 @@ def _row(one: Mapping[str, Any], album: Album, *, score: str) -> dict[str, Any]:
         "p": p_words(one["p_corrected"]),
         "remark": remark,
         "caption": f"{one['num_wrong']} of {plural(one['n'], 'picture')} wrong"
-        if is_share
-        else f"{score} {decimals(one['inside']['value'])}, n = {one['n']}",
+        if score == "accuracy"
+        else f"{score} {decimals(one['inside']['value'], share=is_share(score))}, n = {one['n']}",
         "pictures": [_picture(own, album) for own in one["pictures"]],
     }
 

@@ -1,0 +1,68 @@
+"""With how many digits a number is shown: three decimals of a share, three figures of an error."""
+
+import math
+
+_NOT_SHARES = ("log_loss", "mae", "rmse", "r2", "hamming_loss", "mean error")
+
+
+def is_share(name: str) -> bool:
+    """Return whether a metric lies between 0 and 1 with 1 best.
+
+    >>> is_share("f1_macro"), is_share("negative_rmse")
+    (True, False)
+    """
+    return not any(mark in name for mark in _NOT_SHARES)
+
+
+def decimals(number: float, *, share: bool = True) -> str:
+    """Return a number with three decimals, or more where it would be told as nothing.
+
+    Args:
+        number: what is not finite becomes a dash.
+        share: whether 1 is all there is: what is below is then not told as all. An error, in the
+            unit of the target, has at least three figures instead, however small it is.
+
+    >>> decimals(0.0123), decimals(0.00042), decimals(0.9996), decimals(0.0123, share=False)
+    ('0.012', '0.00042', '> 0.999', '0.0123')
+    """
+    if not math.isfinite(number):
+        return "–"
+    if share and 0.9995 <= number < 1:
+        return "> 0.999"
+    return f"{'−' if number < 0 else ''}{figures(abs(number), below=0.0005 if share else 0.1)}"
+
+
+def figures(size: float, *, below: float) -> str:
+    """Return a number of 0 or more with three decimals; with three figures if it lies `below`.
+
+    So have numbers of 100 and more. What is below 10⁻¹² is taken for 0, which sums often miss.
+
+    >>> figures(0.012345, below=0.1), figures(0.02, below=0.1), figures(0.000012, below=0.1)
+    ('0.0123', '0.020', '1.2e-5')
+    """
+    if size >= 100 or 1e-12 <= size < min(below, 1e-4):
+        return short(size)
+    if size >= below or size < 1e-12:
+        return f"{size:.3f}"
+    whole, _, after = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0").partition(".")
+    return f"{whole}.{after:0<3}"
+
+
+def short(number: float) -> str:
+    """Return a number with three or four figures, for axes and tables.
+
+    >>> short(0.00012345), short(1234567.0), short(0.25), short(-12.0)
+    ('1.23e-4', '1.23e+6', '0.25', '−12')
+    """
+    if not math.isfinite(number):
+        return "–"
+    if number <= 0:
+        return f"−{short(-number)}" if number else "0"
+    size = abs(number)
+    if size >= 1e5 or size < 1e-3:
+        mantissa, exponent = f"{number:.2e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0')}"
+    digits = max(0, 2 - math.floor(math.log10(size))) if size < 100 else 0
+    text = f"{number:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
