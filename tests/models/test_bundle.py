@@ -46,9 +46,12 @@ def saved(tmp_path: Path, build, task: Task) -> Path:
     return tmp_path / "model"
 
 
-def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def edit(folder: Path, change: Callable[[dict[str, Any]], object], *, sealed: bool = True) -> None:
+    """Change config.json; `sealed`, with its hash made anew, as one who means to deceive would."""
     config = json.loads((folder / "config.json").read_text())
     change(config)
+    if sealed and "sha256" in config.get("saccade", {}):
+        config["saccade"]["sha256"] = manifest.config_hash(config)
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -172,6 +175,7 @@ class TestRoundTrip:
             "num_parameters",
             "files",
             "provenance",
+            "sha256",
         }
         assert section["files"] == {
             "model.safetensors": store.sha256(tmp_path / "m" / "model.safetensors")
@@ -336,6 +340,34 @@ def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
 
 
 CONFIG = "config.json of this model is not right: "
+CHANGED = (
+    "config.json was changed after the model was saved: its `architecture`, or what stands under "
+    "`saccade` (classes, preprocessing, calibration)."
+)
+
+
+def swapped_by_hand(folder: Path) -> None:
+    """Exchange two classes wherever they are named, so that no part contradicts another."""
+
+    def change(config: dict[str, Any]) -> None:
+        for names in (config["label_names"], config["saccade"]["task"]["classes"]):
+            names[0], names[1] = names[1], names[0]
+
+    edit(folder, change, sealed=False)
+
+
+def renamed_by_hand(folder: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        for names in (config["label_names"], config["saccade"]["task"]["classes"]):
+            names[0] = "something else"
+
+    edit(folder, change, sealed=False)
+
+
+def normalised_by_hand(folder: Path) -> None:
+    edit(folder, lambda c: c["saccade"]["preprocess"].update(mean=[0.1, 0.2, 0.3]), sealed=False)
+
+
 WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no config": (
         lambda f: (f / "config.json").unlink(),
@@ -383,9 +415,9 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         CONFIG + "its format_version is '1'.",
     ),
     "newer version": (
-        edited(lambda c: c["saccade"].update(format_version=3)),
+        edited(lambda c: c["saccade"].update(format_version=4)),
         "514",
-        "This model is of format 3; this saccade reads up to 2.",
+        "This model is of format 4; this saccade reads up to 3.",
     ),
     "missing entry": (
         edited(lambda c: c["saccade"].pop("task")),
@@ -515,6 +547,14 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "torch.export and joblib write).",
     ),
     "truncated weights": (truncated, "502", ""),
+    "no hash of its own": (
+        edited(lambda c: c["saccade"].pop("sha256")),
+        "512",
+        CONFIG + "the section `saccade` has not the entries it should, missing: sha256.",
+    ),
+    "classes swapped": (swapped_by_hand, "513", CHANGED),
+    "another class's name": (renamed_by_hand, "513", CHANGED),
+    "another mean": (normalised_by_hand, "513", CHANGED),
     "changed weights": (flipped, "513", ""),
     "changed golden picture": (
         lambda f: (f / "golden" / "000.jpg").write_bytes(b"other"),
@@ -536,6 +576,26 @@ def outcome(folder: Path) -> str:
     else:
         return "loaded"
     return code if time.perf_counter() - begun < 1 else "slow"
+
+
+def test_what_is_timms_in_config_json_may_be_edited(saved: Path) -> None:
+    """As one does for the hub: a licence, a description, words for the labels."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["pretrained_cfg"].update(license="cc0-1.0", description="ants and bees")
+        config["label_descriptions"] = {"ant": "six legs"}
+
+    edit(saved, change, sealed=False)
+    assert bundle.load(saved).network.licence == "cc0-1.0"
+
+
+def test_a_model_that_does_not_know_the_hash_of_its_config_loads_as_before(saved: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        del config["saccade"]["sha256"]
+        config["saccade"]["format_version"] = 2
+
+    edit(saved, change)
+    assert outcome(saved) == "loaded"
 
 
 class TestRowD2:
@@ -564,6 +624,7 @@ class TestRowD2:
         "changed weights": (manifest, "check_files", lambda *_: None),
         "NaN weights": (tensors, "_is_finite", lambda _: True),
         "newer version": (manifest, "FORMAT_VERSION", 99),
+        "classes swapped": (manifest, "check_unchanged", lambda *_: None),
     }
 
     @pytest.mark.parametrize("wrong", GUARDS)

@@ -19,7 +19,7 @@ from saccade.evaluation import calibration
 from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.held import Held
 from saccade.evaluation.model_trust import ModelTrust, fit_trust
-from saccade.models import bundle, trust_section
+from saccade.models import bundle, manifest, trust_section
 from saccade.models import network as networks
 from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, SaccadeError
@@ -146,19 +146,26 @@ def test_a_model_saved_without_loads_as_before(tmp_path: Path) -> None:
 
 def test_a_model_of_the_first_format_loads_as_before(tmp_path: Path) -> None:
     folder = saved_with(draw(4).task, None, tmp_path / "m")
-    edit(folder, lambda c: c["saccade"].update(format_version=1))
+
+    def change(config: dict[str, Any]) -> None:
+        del config["saccade"]["sha256"]
+        config["saccade"]["format_version"] = 1
+
+    edit(folder, change)
     assert bundle.load(folder).trust is None
 
 
 def test_the_file_is_listed_with_its_hash(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
-    assert config["saccade"]["format_version"] == 2
+    assert config["saccade"]["format_version"] == 3
     assert config["saccade"]["files"][FILE] == store.sha256(saved / FILE)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     config = json.loads((folder / "config.json").read_text())
     change(config)
+    if "sha256" in config.get("saccade", {}):
+        config["saccade"]["sha256"] = manifest.config_hash(config)
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -200,7 +207,7 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda f: edit(f, lambda c: c["saccade"]["files"].pop(FILE)), "512", "or the other way",
     ),
     "section of the first format": (
-        lambda f: edit(f, lambda c: c["saccade"].update(format_version=1)), "512", "unknown: trust",
+        lambda f: edit(f, lambda c: c["saccade"].update(format_version=1)), "512", "unknown: sha256, trust",
     ),
     "a list": (lambda f: edit(f, lambda c: c["saccade"].update(trust=[])), "512", "not complete"),
     "missing entry": (edited(lambda t: t.pop("effect")), "512", SECTION + "is not complete."),

@@ -174,6 +174,7 @@ def load(folder: Path) -> Bundle:
     preprocess = manifest.preprocess_of(folder, section)
     manifest.check_agreement(folder, config, task=task, preprocess=preprocess)
     manifest.check_files(folder, section)
+    manifest.check_unchanged(folder, config)
     golden = _read_golden(folder, section, num_outputs=task.num_outputs)
     network = _network(folder, config, task=task, preprocess=preprocess)
     trust = trust_section.read(folder, section, task=task, num_features=network.num_features)

@@ -1,5 +1,6 @@
 """config.json of a model folder: in timm's hub layout, and checked before it is believed."""
 
+import hashlib
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from saccade.models.network import Network
 from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, listed
 
-FORMAT_VERSION = 2  # 1 had no section `trust`
+FORMAT_VERSION = 3  # 1 had no section `trust`, and 2 no hash of config.json itself
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TRUST = "trust.safetensors"
@@ -42,7 +43,8 @@ def describe(
     """Return the content of config.json.
 
     The top level is what timm's hub loader reads; all of ours is under `saccade`. Names and
-    hashes of the files beside it are in `files`; `trust` is what `trust_section` says.
+    hashes of the files beside it are in `files`, its own is in `sha256`; `trust` is what
+    `trust_section` says.
     """
     section: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -67,7 +69,24 @@ def describe(
     }
     if config["pretrained_cfg"].get("fixed_input_size"):
         config["model_args"] = {"img_size": preprocess.size_px}
-    return config
+    written: dict[str, Any] = json.loads(store.json_text(config))
+    written["saccade"]["sha256"] = config_hash(written)
+    return written
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what we believe in a config.json: architecture and section `saccade`.
+
+    What else stands there is timm's, and may be edited: a licence, a description. The hash shows
+    what was changed by hand or by accident. Who means to deceive can make it anew, as he can those
+    of the other files; that `verify` finds by the run's own papers.
+
+    Args:
+        config: as JSON has it, with a section `saccade`; its `sha256` is left out.
+    """
+    own = {key: value for key, value in config["saccade"].items() if key != "sha256"}
+    believed = {"architecture": config.get("architecture"), "saccade": own}
+    return hashlib.sha256(json.dumps(believed, sort_keys=True).encode()).hexdigest()
 
 
 def _pretrained_cfg(network: Network, preprocess: Preprocess) -> dict[str, Any]:
@@ -151,8 +170,9 @@ def section_of(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
             where=str(path),
             fix="install a newer saccade",
         )
-    missing = sorted(_SECTION - set(section))
-    unknown = sorted(set(section) - _SECTION - ({"spec", "trust"} if version > 1 else {"spec"}))
+    needed = _SECTION | ({"sha256"} if version > 2 else set())
+    missing = sorted(needed - set(section))
+    unknown = sorted(set(section) - needed - ({"spec", "trust"} if version > 1 else {"spec"}))
     if missing or unknown:
         parts = [f"{t}: {listed(k)}" for t, k in (("missing", missing), ("unknown", unknown)) if k]
         wrong(path, f"the section `saccade` has not the entries it should, {'; '.join(parts)}")
@@ -254,6 +274,22 @@ def check_files(folder: Path, section: Mapping[str, Any]) -> None:
         if name not in {WEIGHTS, TRUST} and not _GOLDEN_NAME.fullmatch(name):
             wrong(path, f"it names a file that may not be there, {name[:60]!r}")
         _check_file(folder, name, expected)
+
+
+def check_unchanged(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise where what we believe in config.json is not what was saved (E513).
+
+    Models of the formats 1 and 2 do not know their hash, and are believed.
+    """
+    expected = config["saccade"].get("sha256")
+    if config["saccade"]["format_version"] > 2 and config_hash(config) != expected:
+        raise ArtefactError(
+            f"{CONFIG} was changed after the model was saved: its `architecture`, or what stands "
+            "under `saccade` (classes, preprocessing, calibration).",
+            code="513",
+            where=str(folder / CONFIG),
+            fix=f"{_AGAIN}; classes that should have other names are renamed in the answers",
+        )
 
 
 def _check_file(folder: Path, name: str, expected: object) -> None:
