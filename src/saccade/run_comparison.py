@@ -12,7 +12,7 @@ from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import evaluate
-from saccade.evaluation.usual import METRICS
+from saccade.evaluation.usual import usual_metric
 from saccade.rivals import Rival, joined_groups, read_rivals
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
 from saccade.runtime.store import encode_name
@@ -101,7 +101,7 @@ def compare(
         )
     rivals = _aligned(read_rivals(runs, group=group, task=task))
     kind = rivals[0].table.task.kind
-    metric = metric or METRICS.get(kind, "accuracy")
+    metric = metric or usual_metric(kind)
     estimates = [_estimate(rival, metric) for rival in rivals]
     groups = joined_groups([rival.groups for rival in rivals])
     first = rivals[0]

@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from tests.evaluation.test_coverage import table
 
 from saccade.data.task import Task
-from saccade.evaluation.difference import LOWER_IS_BETTER, corrected
+from saccade.evaluation.difference import corrected, lower_is_better
 from saccade.evaluation.intervals import Z
 from saccade.evaluation.paired import compare_answers, compare_tables
 from saccade.evaluation.predictions import Predictions
@@ -109,7 +109,8 @@ def test_no_metric_is_left_without_an_answer_which_is_better() -> None:
         for name in evaluate(first)["test"]
         if not name.startswith(BASELINES)
     }
-    assert {name for name in names if "loss" in name or name in {"mae", "rmse"}} == LOWER_IS_BETTER
+    errors = {name for name in names if "loss" in name or name in {"mae", "rmse"}}
+    assert {name for name in names if lower_is_better(name)} == errors
 
 
 def test_accuracy_is_mcnemars_test() -> None:

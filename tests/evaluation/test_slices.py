@@ -36,9 +36,7 @@ def search(
     *,
     shares_right: bool = True,
 ) -> WeakSpots:
-    return weak_slices(
-        losses, slices, rng=np.random.default_rng(0), groups=groups, shares_right=shares_right
-    )
+    return weak_slices(losses, slices, seed=0, groups=groups, shares_right=shares_right)
 
 
 def planted(sizes: list[tuple[int, int]], about: str = "kind") -> tuple[np.ndarray, list[Slice]]:
@@ -158,7 +156,7 @@ def test_only_the_surest_are_described_and_all_are_counted() -> None:
     losses, slices = planted([(50, 45), (50, 30), (50, 40), (850, 20)])
     every = search(losses, slices)
     assert [one.places for one in every.weak] == [(0,), (2,), (1,)]
-    first = weak_slices(losses, slices, rng=np.random.default_rng(0), shares_right=True, most=2)
+    first = weak_slices(losses, slices, seed=0, shares_right=True, most=2)
     assert first.weak == every.weak[:2]
     assert first.num_weak == every.num_weak == 3
 

@@ -207,7 +207,9 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda f: edit(f, lambda c: c["saccade"]["files"].pop(FILE)), "512", "or the other way",
     ),
     "section of the first format": (
-        lambda f: edit(f, lambda c: c["saccade"].update(format_version=1)), "512", "unknown: sha256, trust",
+        lambda f: edit(f, lambda c: c["saccade"].update(format_version=1)),
+        "512",
+        "unknown: sha256, trust",
     ),
     "a list": (lambda f: edit(f, lambda c: c["saccade"].update(trust=[])), "512", "not complete"),
     "missing entry": (edited(lambda t: t.pop("effect")), "512", SECTION + "is not complete."),

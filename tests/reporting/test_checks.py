@@ -8,6 +8,9 @@ import pytest
 from scipy.stats import binomtest
 
 from saccade.data.task import Task
+from saccade.evaluation import usual
+from saccade.evaluation.difference import Difference
+from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import evaluate
 from saccade.reporting.checks import checks
@@ -239,6 +242,18 @@ def test_better_than_the_majority_is_asked_picture_by_picture() -> None:
         f"p = {p:.3f} (n = 100, the same pictures).",
     )
     assert of_baseline(coin(40, 31)).holds
+
+
+def test_only_the_part_that_is_shown_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counting(first: Predictions, *own: object, **named: object) -> Difference:
+        asked.append(len(first))
+        return compare_tables(first, *own, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(usual, "compare_tables", counting)
+    of_baseline(coin(31, 31))
+    assert asked == [100]  # and not the three of the training part
 
 
 def test_pictures_of_a_group_are_not_counted_one_by_one_beside_the_majority() -> None:

@@ -48,6 +48,7 @@ def pair(first: str, second: str, *apart: float, p: float, better: bool = True) 
 FOUND: dict[str, Any] = {
     "metric": "accuracy",
     "kind": "multiclass",
+    "small_px": 20,
     "n": 200,
     "rungs": [
         rung("majority", 0.2, 0.15, 0.261, seconds=0.0, num=0),
@@ -134,6 +135,15 @@ def test_a_ladder_of_errors_speaks_of_less() -> None:
     assert rows[0]["what"] == "always the mean of the training part"
     assert rows[0]["title"] == "mean"
     assert "the most frequent answer" not in " ".join(sentences(found))
+
+
+def test_the_side_of_the_small_pictures_is_that_which_was_used() -> None:
+    said = {row["title"]: row["what"] for row in view(FOUND, ALBUM)["rows"]}
+    assert said["fully connected"] == "from scratch, on pictures of 20 px, 9 epochs"
+    assert said["small CNN"] == "convolutions from scratch, on the same pictures of 20 px, 9 epochs"
+    earlier = {key: own for key, own in FOUND.items() if key != "small_px"}
+    said = {row["title"]: row["what"] for row in view(earlier, ALBUM)["rows"]}
+    assert said["fully connected"] == "from scratch, on small pictures, 9 epochs"
 
 
 def test_left_out_rungs_are_named_with_the_reason() -> None:

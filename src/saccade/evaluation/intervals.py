@@ -19,7 +19,7 @@ TAIL = 0.035
 is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
 100 pictures. Summed up from the binomial distribution beside every end (docs/intervals.md).
 """
-INTERVALS_VERSION = 1
+INTERVALS_VERSION = 2
 """Raise it when any interval of the same table changes: a run notes it, and `verify` then knows
 that another version computed its intervals."""
 
@@ -325,3 +325,31 @@ def effective_size(hits: np.ndarray, trials: np.ndarray, grouping: Grouping) -> 
     known, one = unlike / (unlike + 1), value * (1 - value)
     measured = grouping.variance((hits - value * trials) / total)
     return min(total, one / (known * measured + (1 - known) * one / alike))
+
+
+def mean_share(values: np.ndarray, grouping: Grouping) -> Estimate:
+    """Return the mean of numbers between 0 and 1 with its 95 % interval, NaN left out.
+
+    Wilson's at the effective size that the infinitesimal jackknife's variance has.
+
+    Args:
+        values: (N,), one a row.
+        grouping: which rows belong together.
+    """
+    known = ~np.isnan(values)
+    n = int(known.sum())
+    if not n:
+        return undefined("no row gives a value", n=0)
+    value, own = float(values[known].mean()), grouping.among(known)
+    shrunk = (own.count * value + 0.5) / (own.count + 1)
+    # half a pseudo-row, or pseudo-group, at 0 and at 1 keeps some variance where all agree
+    pseudo = (shrunk**2 + (1 - shrunk) ** 2) / 2 / own.count**2
+    variance = own.variance((values[known] - value) / n) + pseudo
+    remark = f"; mean of {n} of {len(values)} rows" if n < len(values) else ""
+    return proportion(
+        value,
+        effective=shrunk * (1 - shrunk) / variance,
+        n=n,
+        method=f"wilson-jackknife{own.suffix}{remark}",
+        freedom=own.freedom,
+    )

@@ -9,14 +9,16 @@ from saccade.evaluation.intervals import (
     Estimate,
     Grouping,
     grouped_ratio,
-    proportion,
+    mean_share,
     undefined,
 )
 from saccade.evaluation.metrics import in_top, log_losses, samplewise
 from saccade.evaluation.predictions import LABEL_SEPARATOR, Predictions
 from saccade.evaluation.regression import regression_estimates
 from saccade.evaluation.resampling import mean_interval
+from saccade.evaluation.tally import tally
 from saccade.evaluation.usual import usual_scores
+from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 _TOP = 5
@@ -27,7 +29,7 @@ def part_estimates(
     rows: Predictions,
     kept: Grouping,
     training_truth: np.ndarray | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str, Estimate]:
     """Return every metric of the rows by name; nothing where no labels or no rows are there.
 
@@ -35,18 +37,18 @@ def part_estimates(
         rows: the rows of one part.
         kept: which rows belong together.
         training_truth: for the baselines; None: taken from the rows themselves.
-        rng: the source of randomness of the bootstrap.
+        seed: of the bootstrap; the same numbers have the same interval wherever they stand.
     """
     truth = rows.truth
     if truth is None or not len(rows):
         return {}
     if rows.task.kind == "regression":
         return regression_estimates(
-            truth, rows.predicted, training_truth=training_truth, grouping=kept, rng=rng
+            truth, rows.predicted, training_truth=training_truth, grouping=kept, seed=seed
         )
     if rows.task.kind == "multilabel":
-        return _label_part(rows, truth, kept, training_truth, rng)
-    return _class_part(rows, truth, kept, training_truth, rng)
+        return _label_part(rows, truth, kept, training_truth, seed)
+    return _class_part(rows, truth, kept, training_truth, seed)
 
 
 def _class_part(
@@ -54,9 +56,10 @@ def _class_part(
     truth: np.ndarray,
     kept: Grouping,
     training_truth: np.ndarray | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str, Estimate]:
     classes = rows.task.classes
+    rng = generator(seed, "intervals", rows.parts[0])
     counted = counting.exclusive_estimates(
         truth, rows.predicted, classes=classes, grouping=kept, rng=rng
     )
@@ -66,12 +69,12 @@ def _class_part(
         truth == majority, kept, f"'{encode_name(classes[majority])}'", training_truth
     )
     accuracy = counted.pop("accuracy")
-    ranked = _class_scores(rows, truth, kept, rng)
+    ranked = _class_scores(rows, truth, kept, seed)
     return {"accuracy": accuracy, "majority_accuracy": baseline, **counted, **ranked}
 
 
 def _class_scores(
-    rows: Predictions, truth: np.ndarray, kept: Grouping, rng: np.random.Generator
+    rows: Predictions, truth: np.ndarray, kept: Grouping, seed: int
 ) -> dict[str, Estimate]:
     """Return what needs scores and not only answers, for one class a row."""
     classes, n = rows.task.classes, len(rows)
@@ -83,7 +86,7 @@ def _class_scores(
         return {name: undefined(_NO_SCORES, n=n) for name in names}
     members = truth[:, None] == np.arange(len(classes))
     found = _ranking(rows, members, kept, area=area, area_of_each=not binary)
-    found["log_loss"] = mean_interval(log_losses(truth, rows.scores), grouping=kept, rng=rng)
+    found["log_loss"] = mean_interval(log_losses(truth, rows.scores), grouping=kept, seed=seed)
     if len(classes) > _TOP:
         hits = in_top(truth, rows.scores, k=_TOP).astype(np.float64)
         found["top_5_accuracy"] = grouped_ratio(hits, np.ones(n), kept)
@@ -139,7 +142,7 @@ def _label_part(
     truth: np.ndarray,
     kept: Grouping,
     training_truth: np.ndarray | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str, Estimate]:
     classes, n, predicted = rows.task.classes, len(rows), rows.predicted
     exact = (predicted == truth).all(axis=1).astype(np.float64)
@@ -154,14 +157,16 @@ def _label_part(
     }
     for name, values in samplewise(truth, predicted).items():
         key = name if name == "hamming_loss" else f"{name}_samples"
-        found[key] = _mean_of_rows(values, kept)
+        found[key] = mean_share(values, kept)
+    rng = generator(seed, "intervals", rows.parts[0])
     found |= counting.label_estimates(truth, predicted, classes=classes, grouping=kept, rng=rng)
+    found["f1_micro"] = tally(truth, predicted, rows.task).estimate(kept, seed=seed)
     if not rows.scored:
         missing = ("roc_auc_macro", "average_precision_macro", "log_loss_macro")
         return found | {name: undefined(_NO_SCORES, n=n) for name in missing}
     found |= _ranking(rows, truth == 1, kept, area="roc_auc_macro", area_of_each=True)
     losses = log_losses(truth, rows.scores)
-    return found | {"log_loss_macro": mean_interval(losses, grouping=kept, rng=rng)}
+    return found | {"log_loss_macro": mean_interval(losses, grouping=kept, seed=seed)}
 
 
 def _baseline(
@@ -176,25 +181,4 @@ def _baseline(
         high=estimate.high,
         n=estimate.n,
         method=f"{estimate.method}; always answering {answer}{place}",
-    )
-
-
-def _mean_of_rows(values: np.ndarray, kept: Grouping) -> Estimate:
-    """Return the mean of numbers between 0 and 1, one a row, NaN left out."""
-    known = ~np.isnan(values)
-    n = int(known.sum())
-    if not n:
-        return undefined("no row gives a value", n=0)
-    value, own = float(values[known].mean()), kept.among(known)
-    shrunk = (own.count * value + 0.5) / (own.count + 1)
-    # half a pseudo-row, or pseudo-group, at 0 and at 1 keeps some variance where all agree
-    pseudo = (shrunk**2 + (1 - shrunk) ** 2) / 2 / own.count**2
-    variance = own.variance((values[known] - value) / n) + pseudo
-    remark = f"; mean of {n} of {len(values)} rows" if n < len(values) else ""
-    return proportion(
-        value,
-        effective=shrunk * (1 - shrunk) / variance,
-        n=n,
-        method=f"wilson-jackknife{own.suffix}{remark}",
-        freedom=own.freedom,
     )

@@ -14,7 +14,7 @@ def regression_estimates(
     *,
     training_truth: np.ndarray | None,
     grouping: Grouping,
-    rng: np.random.Generator,
+    seed: int,
 ) -> dict[str, Estimate]:
     """Return mae, rmse, r2 and the mean's mae and rmse; truth and predicted (N,), N ≥ 1."""
     source = truth if training_truth is None else training_truth
@@ -24,8 +24,8 @@ def regression_estimates(
     error, usual = predicted - truth, mean - truth
 
     def pair(residual: np.ndarray, suffix: str = "") -> tuple[Estimate, Estimate]:
-        absolute = mean_interval(np.abs(residual), grouping=grouping, rng=rng)
-        squared = mean_interval(residual**2, grouping=grouping, rng=rng)
+        absolute = mean_interval(np.abs(residual), grouping=grouping, seed=seed)
+        squared = mean_interval(residual**2, grouping=grouping, seed=seed)
         return _renamed(absolute, suffix), _renamed(_root(squared), suffix)
 
     mae, rmse = pair(error)
@@ -33,22 +33,20 @@ def regression_estimates(
     return {
         "mae": mae,
         "rmse": rmse,
-        "r2": _r2(truth, error, grouping, rng),
+        "r2": _r2(truth, error, grouping, seed),
         "mean_baseline_mae": mean_mae,
         "mean_baseline_rmse": mean_rmse,
     }
 
 
-def _r2(
-    truth: np.ndarray, error: np.ndarray, grouping: Grouping, rng: np.random.Generator
-) -> Estimate:
+def _r2(truth: np.ndarray, error: np.ndarray, grouping: Grouping, seed: int) -> Estimate:
     """Return 1 - (sum of squared errors) / (sum of squares around the mean of this part)."""
     n = len(truth)
     if n < 2:
         return undefined("one picture has no variance", n=n)
     if np.ptp(truth) == 0:
         return undefined("all true values are equal", n=n)
-    return log_ratio_interval(error, truth, grouping=grouping, rng=rng)
+    return log_ratio_interval(error, truth, grouping=grouping, seed=seed)
 
 
 def _root(squared: Estimate) -> Estimate:

@@ -8,6 +8,7 @@ import numpy as np
 
 from saccade.evaluation.intervals import LEVEL, Estimate, Grouping, quantile
 from saccade.evaluation.metrics import Counts
+from saccade.runtime.seeds import generator
 
 RESAMPLES = 2_000
 PSEUDO_COUNT = 0.5  # a class; measured in docs/intervals.md
@@ -115,8 +116,10 @@ def _pseudo_pictures(present: np.ndarray, *, exclusive: bool, rng: np.random.Gen
     )
 
 
-def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Generator) -> Estimate:
+def mean_interval(values: np.ndarray, *, grouping: Grouping, seed: int) -> Estimate:
     """Return a mean of numbers at or above 0 with its 95 % studentised bootstrap interval.
+
+    The same values and seed give the same interval, whoever asks for it.
 
     Losses and errors are skewed; the studentised bootstrap ("bootstrap-t") follows the skew
     where mean ± t·se and percentiles cover too rarely. With more than 5,000 units its quantiles
@@ -125,7 +128,7 @@ def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Gene
     Args:
         values: (N,), one a row, at least one row.
         grouping: which rows belong together.
-        rng: the source of randomness.
+        seed: of the bootstrap.
 
     Source: B. Efron, R. Tibshirani (1993), An Introduction to the Bootstrap, ch. 12.5.
     """
@@ -144,6 +147,7 @@ def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Gene
         reach = doubt * quantile(units - 1)
         low, high, method = value - reach * error, value + reach * error, "t"
     else:
+        rng = generator(seed, "mean interval")
         low_t, high_t = _studentised(sums, sizes, value, doubt, rng)
         low, high, method = value - high_t * error, value - low_t * error, "bootstrap-t"
     return Estimate(
@@ -156,7 +160,7 @@ def mean_interval(values: np.ndarray, *, grouping: Grouping, rng: np.random.Gene
 
 
 def log_ratio_interval(
-    error: np.ndarray, truth: np.ndarray, *, grouping: Grouping, rng: np.random.Generator
+    error: np.ndarray, truth: np.ndarray, *, grouping: Grouping, seed: int
 ) -> Estimate:
     """Return R² = 1 - Σ error² / Σ (truth - mean)² with its 95 % studentised bootstrap interval.
 
@@ -167,7 +171,7 @@ def log_ratio_interval(
         error: (N,), answer minus truth.
         truth: (N,), not all equal.
         grouping: which rows belong together.
-        rng: the source of randomness.
+        seed: of the bootstrap.
 
     Source: as `mean_interval`; the jackknife's standard error is worked out here by hand.
     """
@@ -188,7 +192,7 @@ def log_ratio_interval(
         reach, method = doubt * quantile(units - 1), "t"
         low_t, high_t = -reach, reach
     else:
-        ratios = np.empty(RESAMPLES)
+        ratios, rng = np.empty(RESAMPLES), generator(seed, "log ratio interval")
         for chunk in _chunks(RESAMPLES, units * 4):
             drawn = rng.integers(units, size=(chunk.stop - chunk.start, units))
             logs, errors = _log_ratios(sums[drawn])

@@ -15,7 +15,6 @@ from saccade.evaluation.part_scores import part_estimates
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.usual import is_better, taught_truth
 from saccade.runtime.errors import ArtefactError
-from saccade.runtime.seeds import generator
 
 Metrics = dict[str, dict[str, Estimate]]
 SCORE_NAMES = {"negative_rmse": "RMSE", "f1_micro": "F1 (micro)"}
@@ -71,7 +70,7 @@ def evaluate(
             predictions.take(rows),
             grouping(own_groups, num_rows=len(rows)),
             training_truth,
-            generator(seed, "intervals", part),
+            seed,
         )
     return metrics
 

@@ -59,7 +59,7 @@ def weak_slices(
     losses_N: np.ndarray,
     slices: Sequence[Slice],
     *,
-    rng: np.random.Generator,
+    seed: int,
     shares_right: bool,
     groups: Sequence[str] | None = None,
     most: int | None = None,
@@ -82,7 +82,7 @@ def weak_slices(
     Args:
         losses_N: one a picture; larger is worse.
         slices: which to test; those with fewer than FEWEST inside or outside are passed over.
-        rng: for the intervals of means.
+        seed: for the intervals of means.
         shares_right: whether to describe by shares of right answers (the losses are 0 and 1),
             or else by mean losses.
         groups: a name a picture; pictures of one name are not independent. "" = alone.
@@ -105,7 +105,7 @@ def weak_slices(
         found += claimed
     found.sort(key=lambda claim: claim[:0:-1])  # by p corrected, then p
     weak = tuple(
-        _described(losses, tested, claim, kept, rng, binary=binary, shares_right=shares_right)
+        _described(losses, tested, claim, kept, seed, binary=binary, shares_right=shares_right)
         for claim in found[:most]
     )
     return WeakSpots(
@@ -253,7 +253,7 @@ def _described(
     slices: Sequence[Slice],
     claim: _Claim,
     kept: Grouping,
-    rng: np.random.Generator,
+    seed: int,
     *,
     binary: bool,
     shares_right: bool,
@@ -266,7 +266,7 @@ def _described(
             hits = 1 - losses if shares_right else losses
             ends.append(grouped_ratio(hits * own, own.astype(np.float64), kept))
         else:
-            ends.append(mean_interval(losses[own], grouping=kept.among(own), rng=rng))
+            ends.append(mean_interval(losses[own], grouping=kept.among(own), seed=seed))
     inside, outside = ends
     return WeakSlice(
         places=places,

@@ -15,13 +15,13 @@ from saccade.evaluation.intervals import (
     Grouping,
     effective_size,
     grouped_ratio,
+    mapped,
     proportion,
     quantile,
     undefined,
 )
 from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, difference_of_shares
-from saccade.runtime.seeds import generator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +55,20 @@ class Tally:
     def estimate(self, grouping: Grouping, *, seed: int) -> Estimate:
         """Return the score with its 95 % interval, groups kept together.
 
-        Right and wrong answers: Wilson's interval. Several labels, and answers that are partly
-        right because several networks gave them: Wilson's at the effective size of the
-        infinitesimal jackknife, never more than the trials; with groups at `effective_size`.
-        Errors: the studentised bootstrap.
+        It is the one that `evaluate` gives to this score. Right and wrong answers: Wilson's
+        interval. Answers that are partly right because several networks gave them: Wilson's at
+        the effective size of the infinitesimal jackknife, never more than the trials; with groups
+        at `effective_size`. Several labels: as that of a class's F1. Errors: the studentised
+        bootstrap.
         """
         n = len(self)
         if not n or not self.trials_N.any():
             return undefined("no pictures", n=n)
         if lower_is_better(self.name):
-            rng = generator(seed, "intervals", self.name)
-            return mean_interval(self.hits_N, grouping=grouping, rng=rng)
+            return mean_interval(self.hits_N, grouping=grouping, seed=seed)
         if _right_or_wrong(self):
             return grouped_ratio(self.hits_N, self.trials_N, grouping)
-        return _ratio(self, grouping)
+        return _f1(self, grouping) if self.name == "f1_micro" else _mean(self, grouping)
 
 
 def answers_of(logits_NK: np.ndarray, task: Task) -> np.ndarray:
@@ -157,7 +157,29 @@ def _influence(own: Tally) -> np.ndarray:
     return np.asarray((own.hits_N - own.value * own.trials_N) / own.trials_N.sum())
 
 
-def _ratio(own: Tally, grouping: Grouping) -> Estimate:
+def _f1(own: Tally, grouping: Grouping) -> Estimate:
+    """Return F1 = 2·J / (1 + J) of the Jaccard index J = labels found / labels said or true.
+
+    J is a share of labels, of which those of one picture may be alike, as pictures of one group
+    may; its interval is carried over. Of 30 pictures with rare labels a bare jackknife's held the
+    truth in 77 % of samples, this one in 99 % (docs/intervals.md).
+    """
+    found_N = own.hits_N / 2
+    either_N = own.trials_N - found_N
+    some = either_N > 0
+    kept = grouping.among(some)
+    index = proportion(
+        float(found_N.sum() / either_N.sum()),
+        effective=max(effective_size(found_N[some], either_N[some], kept), 1.0),
+        n=len(own),
+        method=f"wilson-jackknife{kept.suffix}",
+        freedom=kept.freedom,
+        counted=True,
+    )
+    return mapped(index, numerator=(0, 2), denominator=(1, 1))
+
+
+def _mean(own: Tally, grouping: Grouping) -> Estimate:
     value, total, kept = own.value, float(own.trials_N.sum()), grouping
     if grouping.named:
         some = own.trials_N > 0
@@ -172,5 +194,5 @@ def _ratio(own: Tally, grouping: Grouping) -> Estimate:
         n=len(own),
         method=f"wilson-jackknife{kept.suffix}",
         freedom=kept.freedom,
-        counted=own.name == "accuracy",  # as one network's is, of whose answers it is the mean
+        counted=True,  # as one network's is, of whose answers it is the mean
     )

@@ -10,8 +10,14 @@ from saccade.evaluation.difference import Difference
 from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
 
-METRICS = {"multilabel": "accuracy_subset", "regression": "mae"}
-"""What the two are compared by; the other kinds of task by their accuracy."""
+
+def usual_metric(kind: str) -> str:
+    """Return what a model and the most frequent answer are compared by.
+
+    >>> usual_metric("binary"), usual_metric("multilabel"), usual_metric("regression")
+    ('accuracy', 'accuracy_subset', 'mae')
+    """
+    return {"multilabel": "accuracy_subset", "regression": "mae"}.get(kind, "accuracy")
 
 
 def usual_scores(taught: np.ndarray, task: Task) -> np.ndarray:
@@ -79,7 +85,7 @@ def beside_usual(
         found[part] = compare_tables(
             replace(ours, scores=np.tile(scores_K, (len(rows), 1))),
             ours,
-            metric=METRICS.get(predictions.task.kind, "accuracy"),
+            metric=usual_metric(predictions.task.kind),
             groups=None if groups is None else [groups[row] for row in rows],
             names=("always the same answer", "the model"),
         )

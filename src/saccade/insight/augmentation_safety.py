@@ -32,6 +32,7 @@ from saccade.training.safety import (
     FAMILIES,
     FEWEST,
     NUM_SAMPLE,
+    SIDE_PX,
     active_families,
     at_full,
     judge_augmentation,
@@ -75,6 +76,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         )
     return {
         "n": now["n"],
+        "side_px": SIDE_PX,
         "skill": now["skill"],
         "why": now["why"],
         "who": network["who"],

@@ -21,6 +21,7 @@ from saccade.insight.rungs import (
     majority_rung,
     properties_rung,
 )
+from saccade.insight.small_networks import SIDE_PX
 from saccade.runtime.errors import SaccadeError
 
 FEWEST = 20  # test pictures; with fewer hardly any comparison could show anything
@@ -62,6 +63,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "metric": metric,
         "kind": table.task.kind,
         "n": len(test),
+        "small_px": SIDE_PX,
         "rungs": [_rung_as_dict(own, metric, groups, evidence=evidence) for own in rungs],
         "comparisons": [_difference_as_dict(own) for own in compared],
         "left_out": left_out,

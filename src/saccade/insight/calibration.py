@@ -11,7 +11,6 @@ from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.reliability import Reliability, reliability
 from saccade.evaluation.resampling import mean_interval
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.runtime.seeds import generator
 
 JUDGE = "test"
 
@@ -67,8 +66,7 @@ def judged(evidence: Evidence) -> Held:
 
 def _log_loss(held: Held, scores: Any, seed: int) -> Estimate:  # noqa: ANN401 - a method
     losses_N = log_losses(held.targets, scores(held.logits_NK, task=held.task))
-    rng = generator(seed, "calibration", "log loss")
-    return mean_interval(losses_N, grouping=held.grouping, rng=rng)
+    return mean_interval(losses_N, grouping=held.grouping, seed=seed)
 
 
 def _as_dict(found: Reliability, log_loss: Estimate) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from saccade.data.properties import CORNERS, FAMILIES, Properties, properties_of
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
-from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
+from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping, mean_share
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
 from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import holm
@@ -207,12 +207,9 @@ def _score(losses_N: np.ndarray, evidence: Evidence, kept: Grouping) -> Estimate
     """Return the accuracy, the share of labels that are right, or the mean error."""
     if evidence.task.kind in {"binary", "multiclass"}:
         return grouped_ratio(1 - losses_N, np.ones(len(losses_N)), kept)
-    rng = generator(evidence.recipe.seed, "shortcuts")
-    loss = mean_interval(losses_N, grouping=kept, rng=rng)
-    if evidence.task.kind == "regression":
-        return loss
-    low = max(0.0, 1 - loss.high) if np.isfinite(loss.high) else loss.high  # a share
-    return replace(loss, value=1 - loss.value, low=low, high=1 - loss.low)
+    if evidence.task.kind == "multilabel":
+        return mean_share(1 - losses_N, kept)
+    return mean_interval(losses_N, grouping=kept, seed=evidence.recipe.seed)
 
 
 def _families(

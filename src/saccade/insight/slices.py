@@ -19,7 +19,6 @@ from saccade.evaluation.slices import (
 )
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.trivial import losses_of
-from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 MOST_SHOWN = 8
@@ -56,11 +55,10 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     losses_N = losses_of(own.scores, evidence.targets[rows], own.task)
     groups = [evidence.split.groups[row] for row in rows]
     slices = list(slices_of(evidence, own, rows))
-    rng = generator(evidence.recipe.seed, "slices")
     tested = weak_slices(
         losses_N,
         slices,
-        rng=rng,
+        seed=evidence.recipe.seed,
         shares_right=own.task.kind in ("binary", "multiclass"),
         groups=groups if any(groups) else None,
         most=MOST_SHOWN,

@@ -8,22 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from saccade.data.duplicates import COPIES
 from saccade.data.task import Task
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.usual import beside_usual, is_better
+from saccade.evaluation.usual import beside_usual, is_better, taught_truth, usual_metric
 from saccade.reporting.estimates import p_words, told, told_change
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
-from saccade.reporting.glossary import BASELINES, is_share
+from saccade.reporting.glossary import BASELINES, is_share, title
 from saccade.reporting.wording import decimals, joined_words, percent, plural
 
 FEW_IN_TEST = 30
 "Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
 WIDE_INTERVAL = 0.10
 ONE_ANSWER = {
-    "multiclass": ("accuracy", "naming the most frequent class", "accuracy"),
-    "multilabel": ("accuracy_subset", "naming the most frequent labels", "subset accuracy"),
-    "regression": ("mae", "answering the mean", "mean absolute error"),
+    "multilabel": "naming the most frequent labels",
+    "regression": "answering the mean",
 }
-"""By kind of task: the metric that one and the same answer is compared by, and both in words."""
+"""One and the same answer in words; of the other kinds of task it is the most frequent class."""
 
 
 def checks(
@@ -222,11 +221,13 @@ def _baseline(
     """Yield whether the answers are better than one and the same, on the same pictures."""
     if predictions is None or predictions.truth is None:
         return
-    metric, one_answer, score = ONE_ANSWER.get(predictions.task.kind, ONE_ANSWER["multiclass"])
+    part, kind = results.part, predictions.task.kind
+    metric, judged = usual_metric(kind), predictions.rows(part)
     own, base = results.judged.get(metric), results.judged.get(BASELINES[metric])
     group_of = {row.path: row.group for row in rows}
-    groups = [group_of.get(path, "") for path in predictions.paths]
-    apart = beside_usual(predictions, groups=groups).get(results.part)
+    groups = [group_of.get(path, "") for path in judged.paths]
+    taught = taught_truth(predictions)
+    apart = beside_usual(judged, groups=groups, training_truth=taught).get(part)
     if own is None or base is None or apart is None or not math.isfinite(apart.low + base.value):
         return
     better, usual = is_better(apart), decimals(base.value, share=is_share(metric))
@@ -234,7 +235,8 @@ def _baseline(
     yield Check(
         holds=better,
         sentence=f"It is {'better' if better else 'not shown to be better'} than always "
-        f"{one_answer}: {score} {told(own.as_dict(), metric)} against {usual}, apart by "
+        f"{ONE_ANSWER.get(kind, 'naming the most frequent class')}: "
+        f"{title(metric)[0].lower()} {told(own.as_dict(), metric)} against {usual}, apart by "
         f"{told_change(found, metric)}, {p_words(apart.p)} (n = {own.n:,}, the same pictures).",
     )
 

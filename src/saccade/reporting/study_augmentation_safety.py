@@ -31,6 +31,7 @@ FORMS = {
     "contrast": "contrast ±{:g} %",
     "noise": "up to {:g} % of the range",
 }
+TOO_FEW = "too few groups of pictures"
 WEAK = 0.05
 """Share of right answers that views turn from which a network is called weak, if surely so many."""
 
@@ -51,15 +52,15 @@ def view(study: Study, album: Album) -> dict[str, Any]:
 def sentences(study: Study) -> tuple[str, ...]:
     """Return in plain words what was left out, what does harm, and what is worth learning from."""
     families = study["families"]
-    if study["why"] and not any(own["verdict"] for own in families):
-        return (
-            f"Whether an augmentation spoils what is to be learned could not be told: "
-            f"{study['why']} (n = {study['n']:,}). All stay as the recipe says.",
-        )
     unsafe = [own for own in families if _unsafe(own)]
     found = [_said(own) for own in unsafe]
     judged = [own for own in families if own["verdict"] and _is_known(own)]
-    if judged and not unsafe:
+    if not judged and not unsafe:
+        found.append(
+            "Whether an augmentation spoils what is to be learned could not be told: "
+            f"{study['why'] or TOO_FEW} (n = {study['n']:,}). All stay as the recipe says."
+        )
+    elif not unsafe:
         found.append(
             f"None of {plural(len(judged), 'augmentation')} is seen to spoil what is to be learned "
             f"here: what small pictures tell about the classes is not lost where their views are "
@@ -126,7 +127,7 @@ def _verdict(own: Family, study: Study) -> str:
             ", and the recipe asks for it" if own["used"] else "; off"
         )
     if own["verdict"]["lost"]["low"] is None:
-        return "cannot be told: too few groups of pictures"
+        return f"cannot be told: {TOO_FEW}"
     helps = estimate_of(own["verdict"]["lost"]).high < 0
     said = "safe, and it helps even small pictures" if helps else "safe"
     if _weak(own):
@@ -192,9 +193,11 @@ def _example(own: Family, album: Album) -> dict[str, Any]:
 
 
 def _note(study: Study) -> str:
+    px = study.get("side_px")  # not known of earlier runs
+    seen = f"{px} × {px} pixels" if px else "small pictures"
     text = (
-        f"Lost: a probe that sees {16} × {16} pixels learned once without the views and once with "
-        "them, and was judged on pictures it had not learned from, as they are; the share of what "
+        f"Lost: a probe that sees {seen} learned once without the views and once with them, "
+        "and was judged on pictures it had not learned from, as they are; the share of what "
         "it explains that is lost, below 0 where the views help. Spoils: p < 0.001 and more than "
         "1 %. It speaks of pictures like these, and a view that never occurs can do harm without "
         "changing any label."

@@ -22,8 +22,8 @@ TITLES = {
 WHAT = {
     "majority": "always the most frequent answer of the training part",
     "properties": "a head on size, brightness, sharpness, border and the like",
-    "mlp": "from scratch, on pictures of 24 px",
-    "cnn": "convolutions from scratch, on the same pictures of 24 px",
+    "mlp": "from scratch, on {small}",
+    "cnn": "convolutions from scratch, on the same {small}",
     "frozen": "the pretrained network as it came, with a solved head",
     "final": "the network that ships",
 }
@@ -160,7 +160,8 @@ def _row(own: Mapping[str, Any], study: Study) -> dict[str, Any]:
         (c for c in study["comparisons"][: len(study["rungs"]) - 1] if c["second"] == own["name"]),
         None,
     )
-    what = WHAT[own["name"]]
+    px = study.get("small_px")  # not known of earlier runs
+    what = WHAT[own["name"]].format(small=f"pictures of {px} px" if px else "small pictures")
     if own["name"] == "majority" and study["kind"] == "regression":
         what = ALWAYS_THE_MEAN
     if own["epochs"]:

@@ -59,7 +59,7 @@ LEAST_LOST = 0.01
 P_KNOWS = 1e-3  # that a probe which knows nothing about the classes would do as well
 
 _WORK_PX = 32  # side at which views are drawn
-_SIDE_PX = 16  # side that the probe sees
+SIDE_PX = 16  # side that the probe sees, or less where pictures are smaller
 _WIDTH = 2.0  # the kernel is exp(-d² / (this × the median d²))
 _PENALTIES = tuple(float(p) for p in 10.0 ** np.arange(-3, 1.01, 0.5))
 _STEP = math.sqrt(10)
@@ -181,7 +181,7 @@ class _Small:
             weaker = dataclasses.replace(augment, noise=augment.noise * self.shrunk)
             augmenter = Augmenter(weaker, self.preprocess, seed=self.seed, device="cpu")
             pixels = augmenter(self.canvases, self.rows, epoch=1)
-        side = min(_SIDE_PX, self.preprocess.size_px)
+        side = min(SIDE_PX, self.preprocess.size_px)
         pooled = F.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2), side)
         return np.asarray(pooled.flatten(1).double().numpy() / 255)
 
