@@ -3,11 +3,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest
 from tests.reporting import ladders
 
 from saccade.evaluation.intervals import TAIL
+from saccade.reporting.collect import collect
 from saccade.reporting.ladder import ladder_rows, ladder_words, stages_sentence
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.learning import learning_of
@@ -44,6 +46,20 @@ def test_an_accuracy_has_its_wilson_interval() -> None:
     low = binomtest(108, 120).proportion_ci(method="wilson").low  # scipy
     high = binomtest(108, 120).proportion_ci(1 - 2 * TAIL, method="exact").high  # ends later
     assert (row.score.low, row.score.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(("group", "known"), [("", True), ("patient 7", False)])
+def test_an_accuracy_of_groups_has_none_for_who_was_right_is_not_recorded(
+    run_of: RunOf, group: str, *, known: bool
+) -> None:
+    """The validation accuracy in the table of metrics counts groups; so it would be another."""
+    run = run_of(ladder="+")
+    text = (run / "split.csv").read_text()
+    (run / "split.csv").write_text(text.replace(",validation,,", f",validation,{group},"))
+    facts = collect(run, picture=lambda _path: np.zeros((8, 8, 3), np.uint8))
+    (rung,) = facts.learning.rungs
+    assert math.isfinite(rung.score.value)
+    assert math.isfinite(rung.score.low) == known
 
 
 def test_another_score_has_no_interval_and_an_error_is_shown_as_one() -> None:

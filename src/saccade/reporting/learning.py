@@ -21,8 +21,13 @@ from saccade.reporting.sections import number, section
 Event = Mapping[str, Any]
 
 
-def learning_of(events: Sequence[Event]) -> LearningFacts:
-    """Return what the events of history.jsonl say about how the weights were found."""
+def learning_of(events: Sequence[Event], *, grouped: bool = False) -> LearningFacts:
+    """Return what the events of history.jsonl say about how the weights were found.
+
+    Args:
+        events: in their order.
+        grouped: whether validation pictures come in groups; no interval follows from a count then.
+    """
 
     def of(kind: str) -> list[Event]:
         return [event for event in events if event.get("event") == kind]
@@ -33,26 +38,28 @@ def learning_of(events: Sequence[Event]) -> LearningFacts:
     return LearningFacts(
         score_name=next((str(name) for name in named if name), ""),
         epochs=tuple(map(_epoch, of("epoch"))),
-        head=_head(heads[-1], times[0]) if heads else None,
+        head=_head(heads[-1], times[0], grouped=grouped) if heads else None,
         gradients=_gradients(events),
         notes=tuple(str(event.get("sentence", "")) for event in of("note")),
         rungs=tuple(
-            _rung(event, at) for event, at in zip(of("rung"), times[len(heads[-1:]) :], strict=True)
+            _rung(event, at, grouped=grouped)
+            for event, at in zip(of("rung"), times[len(heads[-1:]) :], strict=True)
         ),
         race=_race(races[-1]) if races else None,
     )
 
 
-def validation_score(score: object, name: str, num: object) -> Estimate:
+def validation_score(score: object, name: str, num: object, *, grouped: bool) -> Estimate:
     """Return a validation score with its interval, where one follows from score and count.
 
-    That is so for an accuracy, which is a count of right answers (Wilson).
+    That is so for an accuracy, which is a count of right answers (Wilson). Where pictures come in
+    groups it would be too narrow, for it is not recorded which of them were right.
     """
     value = number(score)
     n = int(num) if isinstance(num, int) else 0
     if not math.isfinite(value):
         return undefined("not recorded", n=n)
-    if name == "accuracy" and n:
+    if name == "accuracy" and n and not grouped:
         return wilson(round(value * n), n)
     return Estimate(
         value=readable_score(value, name), low=math.nan, high=math.nan, n=n, method="no interval"
@@ -78,7 +85,7 @@ def _place(event: Event) -> int | None:
     return place if isinstance(place, int) else None
 
 
-def _head(event: Event, at_seconds: float) -> HeadSearch:
+def _head(event: Event, at_seconds: float, *, grouped: bool) -> HeadSearch:
     found = [one for one in event.get("candidates", ()) if isinstance(one, Mapping)]
     measured = "loss" if any("loss" in one for one in found) else "score"
     candidates = sorted((number(one.get("penalty")), number(one.get(measured))) for one in found)
@@ -86,19 +93,20 @@ def _head(event: Event, at_seconds: float) -> HeadSearch:
         penalty=number(event.get("penalty")),
         candidates=tuple(candidates),
         measured=measured,
-        score=_score(event),
+        score=_score(event, grouped=grouped),
         seconds=number(event.get("seconds")),
         at_seconds=at_seconds,
         engine=str(event.get("engine") or ""),
     )
 
 
-def _score(event: Event) -> Estimate:
+def _score(event: Event, *, grouped: bool) -> Estimate:
     name = str(event.get("score_name", ""))
-    return validation_score(event.get("validation_score"), name, event.get("num_validation"))
+    score, num = event.get("validation_score"), event.get("num_validation")
+    return validation_score(score, name, num, grouped=grouped)
 
 
-def _rung(event: Event, at_seconds: float) -> Rung:
+def _rung(event: Event, at_seconds: float, *, grouped: bool) -> Rung:
     low, high = number(event.get("gain_low")), number(event.get("gain_high"))
     return Rung(
         name=str(event.get("name", "")),
@@ -106,7 +114,7 @@ def _rung(event: Event, at_seconds: float) -> Rung:
         epochs=int(event.get("epochs", 0)),
         views=int(event.get("views", 0)),
         cached=bool(event.get("cached")),
-        score=_score(event),
+        score=_score(event, grouped=grouped),
         gain=number(event.get("gain")),
         low=low if math.isfinite(low) else -math.inf,
         high=high if math.isfinite(high) else math.inf,
