@@ -7,6 +7,8 @@ from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
 
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, Z, grouping, wilson
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import evaluate
 from saccade.evaluation.significance import tango
 from saccade.evaluation.tally import (
     Tally,
@@ -91,6 +93,30 @@ def test_one_mistake_in_one_group_shows_little_of_the_others(task: Task, most: f
     assert own.estimate(kept, seed=0).low < most  # once 0.991
     right = tally(truth, truth, task)
     assert mean_of([right, right]).estimate(kept, seed=0).low < most
+
+
+@pytest.mark.parametrize("groups", [None, [str(row // 3) for row in range(90)]])
+@pytest.mark.parametrize("task", [THREE, LABELS, NUMBERS], ids=lambda task: task.kind)
+def test_the_interval_is_that_of_the_same_score_among_all_metrics(
+    task: Task, groups: list[str] | None
+) -> None:
+    rng, nothing = np.random.default_rng(3), ("",) * 90
+    truth = {
+        "multiclass": rng.integers(3, size=90),
+        "multilabel": rng.integers(2, size=(90, 3)).astype(np.uint8),
+        "regression": rng.normal(size=90),
+    }[task.kind]
+    rows = Predictions(
+        task=task,
+        paths=nothing,
+        hashes=nothing,
+        parts=("test",) * 90,
+        truth=truth,
+        scores=rng.random((90, max(len(task.classes), 1))),
+    )
+    own = tally(truth, rows.predicted, task)
+    found = evaluate(rows, seed=5, groups=groups)["test"][own.name]
+    assert own.estimate(grouping(groups, num_rows=90), seed=5) == found
 
 
 def test_few_pictures_with_rare_labels_are_covered() -> None:
