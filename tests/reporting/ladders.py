@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from saccade.evaluation.intervals import wilson
+
 NAMES = {1: "last stage", 9: "all"}
 
 
@@ -9,9 +11,18 @@ def name_of(stages: int) -> str:
     return NAMES.get(stages, f"last {stages} stages")
 
 
+def ends(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with the interval that a run records of an accuracy."""
+    score, low, high = event["validation_score"], None, None
+    if event["score_name"] == "accuracy" and score is not None:
+        own = wilson(round(score * event["num_validation"]), event["num_validation"])
+        low, high = own.low, own.high
+    return {"validation_low": low, "validation_high": high, **event}
+
+
 def head(**fields: Any) -> dict[str, Any]:
     candidates = [{"penalty": 10.0**k, "loss": 0.3 + 0.02 * (k + 1) ** 2} for k in range(-5, 3)]
-    return {
+    event = {
         "event": "head",
         "penalty": 0.1,
         "candidates": candidates,
@@ -23,10 +34,11 @@ def head(**fields: Any) -> dict[str, Any]:
         "at_seconds": 12.5,
         **fields,
     }
+    return ends(event)
 
 
 def rung(stages: int, *, taken: bool, **fields: Any) -> dict[str, Any]:
-    return {
+    event = {
         "event": "rung",
         "stages": stages,
         "name": name_of(stages),
@@ -47,6 +59,7 @@ def rung(stages: int, *, taken: bool, **fields: Any) -> dict[str, Any]:
         "at_seconds": 33.0,
         **fields,
     }
+    return ends(event)
 
 
 def epochs(place: int, num: int, **fields: Any) -> list[dict[str, Any]]:

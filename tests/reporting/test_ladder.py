@@ -3,13 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from scipy.stats import binomtest
 from tests.reporting import ladders
 
 from saccade.evaluation.intervals import TAIL
-from saccade.reporting.collect import collect
 from saccade.reporting.ladder import ladder_rows, ladder_words, stages_sentence
 from saccade.reporting.learned import LearningFacts
 from saccade.reporting.learning import learning_of
@@ -48,21 +46,14 @@ def test_an_accuracy_has_its_wilson_interval() -> None:
     assert (row.score.low, row.score.high) == pytest.approx((low, high))
 
 
-@pytest.mark.parametrize(("group", "known"), [("", True), ("patient 7", False)])
-def test_an_accuracy_of_groups_has_none_for_who_was_right_is_not_recorded(
-    run_of: RunOf, group: str, *, known: bool
-) -> None:
-    """The validation accuracy in the table of metrics counts groups; so it would be another."""
-    run = run_of(ladder="+")
-    text = (run / "split.csv").read_text()
-    (run / "split.csv").write_text(text.replace(",validation,,", f",validation,{group},"))
-    facts = collect(run, picture=lambda _path: np.zeros((8, 8, 3), np.uint8))
-    (rung,) = facts.learning.rungs
-    assert math.isfinite(rung.score.value)
-    assert math.isfinite(rung.score.low) == known
+def test_an_error_is_shown_with_the_ends_of_its_interval_the_right_way_round() -> None:
+    told = {"score_name": "negative_rmse", "validation_score": -3.4}
+    (_, row) = ladder_rows(of("+", validation_low=-4.1, validation_high=-2.9, **told), 9)
+    assert row.score is not None
+    assert (row.score.value, row.score.low, row.score.high) == (3.4, 2.9, 4.1)
 
 
-def test_another_score_has_no_interval_and_an_error_is_shown_as_one() -> None:
+def test_a_score_without_a_recorded_interval_has_none() -> None:
     (_, row) = ladder_rows(of("+", score_name="negative_rmse", validation_score=-3.4), 9)
     assert row.score is not None
     assert row.score.value == 3.4

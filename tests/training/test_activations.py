@@ -18,6 +18,7 @@ from saccade.models.engine import Engine
 from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
+from saccade.runtime.machine import let_go
 from saccade.runtime.progress import Progress
 from saccade.training import activations
 from saccade.training.activations import Activations, ViewsOfPictures, compute
@@ -297,8 +298,8 @@ def test_what_lies_in_a_file_is_let_go_and_read_again(tmp_path: Path) -> None:
         return sum(int(own[name].split()[0]) for name in ("RssFile", "RssShmem")) // 1024
 
     before = mapped_mb()
-    activations.let_go(seen_otherwise)
-    activations.let_go(memory)
+    let_go(seen_otherwise)
+    let_go(memory)
     assert mapped_mb() < before - 50
     np.testing.assert_array_equal(values[::500], 1.5)
     np.testing.assert_array_equal(memory, 1)

@@ -14,6 +14,7 @@ from tests.training.climbs import (
 )
 
 from saccade.evaluation.comparison import PairedGain, paired_gain
+from saccade.evaluation.intervals import wilson
 from saccade.models.inference import predict_logits
 from saccade.runtime.errors import UsageError
 from saccade.training import fit as fit_module
@@ -46,12 +47,14 @@ def test_a_rung_is_noted_with_all_that_was_measured(climbed: Climbed) -> None:
     first, second, _ = climbed.rungs
     assert set(second) == {
         "event", "stages", "name", "epochs", "views", "cached", "validation_score",
-        "validation_loss", "score_name", "num_validation", "gain", "gain_low", "gain_high", "p",
-        "taken", "why", "seconds", "at_seconds",
+        "validation_low", "validation_high", "validation_loss", "score_name", "num_validation",
+        "gain", "gain_low", "gain_high", "p", "taken", "why", "seconds", "at_seconds",
     }  # fmt: skip
     assert (second["stages"], second["epochs"], second["views"]) == (2, 2, 4)
     assert second["score_name"] == "accuracy"
     assert second["num_validation"] == 54  # 0.3 of six times 30
+    right = wilson(round(second["validation_score"] * 54), 54)
+    assert (second["validation_low"], second["validation_high"]) == (right.low, right.high)
     assert second["gain_low"] < second["gain"] < second["gain_high"]
     assert (first["gain_low"] > 0, second["gain_low"] > 0) == (False, True)
     assert (first["p"] < 0.1, second["p"] < 0.1) == (False, True)

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from saccade.data.task import Task
+from saccade.evaluation.intervals import wilson
 from saccade.training.objective import (
     Judgement,
     batch_targets,
     class_weights_of,
+    interval_of,
     judge,
     loss_of_knowing_nothing,
     picture_losses,
@@ -181,3 +183,34 @@ def test_who_knows_nothing_of_a_number_says_its_mean() -> None:
     targets = np.array([8.0, 12.0])  # mean 10, standard deviation 2, as in the task
     found = judge(np.zeros((2, 1), np.float32), targets, task=NUMBER)
     assert found.loss == pytest.approx(loss_of_knowing_nothing(NUMBER))
+
+
+def test_the_interval_of_a_validation_score_counts_groups() -> None:
+    task = Task(kind="binary", classes=("a", "b"))
+    wanted = np.array([0, 1] * 40)
+    logits = (
+        np.where(np.arange(80) < 60, 1, -1)[:, None] * np.where(wanted == 1, 3.0, -3.0)[:, None]
+    )
+    alone = interval_of(logits, wanted, None, task=task)
+    right = wilson(60, 80)
+    assert (alone["validation_low"], alone["validation_high"]) == (right.low, right.high)
+    frames = interval_of(logits, wanted, [f"video {k // 10}" for k in range(80)], task=task)
+    assert frames["validation_low"] is not None
+    assert frames["validation_low"] < right.low - 0.05
+
+
+def test_numbers_that_are_not_finite_have_no_interval() -> None:
+    task = Task(kind="regression", classes=())
+    found = interval_of(np.full((4, 1), np.nan), np.ones(4), None, task=task)
+    assert found == {"validation_low": None, "validation_high": None}
+
+
+def test_the_interval_of_an_error_lies_around_the_score_that_is_recorded_negative() -> None:
+    task = Task(kind="regression", classes=())
+    rng = np.random.default_rng(0)
+    wanted = rng.standard_normal(60)
+    logits = (wanted + rng.standard_normal(60))[:, None]
+    found = interval_of(logits, wanted, None, task=task)
+    assert (
+        found["validation_low"] < judge(logits, wanted, task=task).score < found["validation_high"]
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from saccade.data.catalog import Finding
 from saccade.insight.evidence import NO_FEATURES, Evidence, NotPossible
+from saccade.runtime.machine import give_back_pages, let_go
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_json
 
@@ -99,6 +100,9 @@ def examine(
             what = f"{type(fault).__name__}: {str(fault)[:200]}"
             trust.left_out[study.name] = f"{study.what}: {FAULT} ({what})"
         trust.seconds[study.name] = round(time.perf_counter() - begun, 3)
+        if evidence.features_ND is not None:
+            let_go(evidence.features_ND)
+        give_back_pages()
     progress.close()
     return trust
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data.task import Task
-from saccade.evaluation.intervals import grouping
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
 from saccade.reporting import pictures
@@ -64,9 +63,7 @@ def collect(
     """
     run = read_run(run_folder)
     recipe, rows, trust = read_recipe(run_folder), read_split(run_folder), read_trust(run_folder)
-    groups = [row.group for row in rows if row.part == "validation"]
-    grouped = grouping(groups, num_rows=len(groups)).named
-    learning, broken = _learning(run_folder, grouped=grouped)
+    learning, broken = _learning(run_folder)
     with parsing(run_folder / "run.json"):
         known_task = task_of(section(run, "data"))
         data = data_of(section(run, "data"))
@@ -123,11 +120,11 @@ def _of_run(run: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
     }
 
 
-def _learning(run_folder: Path, *, grouped: bool) -> tuple[LearningFacts, str]:
+def _learning(run_folder: Path) -> tuple[LearningFacts, str]:
     """Return how the weights were found, and what is wrong with the history, if anything."""
     events, broken = read_history(run_folder)
     with parsing(run_folder / "history.jsonl"):
-        return learning_of(events, grouped=grouped), broken
+        return learning_of(events), broken
 
 
 def _answers(run_folder: Path, task: Task | None) -> tuple[Predictions | None, Task]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.difference import readable_score
-from saccade.evaluation.intervals import Estimate, undefined, wilson
+from saccade.evaluation.intervals import Estimate, undefined
 from saccade.reporting.estimates import p_words, told_change
 from saccade.reporting.learned import (
     Candidate,
@@ -21,12 +21,11 @@ from saccade.reporting.sections import number, section
 Event = Mapping[str, Any]
 
 
-def learning_of(events: Sequence[Event], *, grouped: bool = False) -> LearningFacts:
+def learning_of(events: Sequence[Event]) -> LearningFacts:
     """Return what the events of history.jsonl say about how the weights were found.
 
     Args:
         events: in their order.
-        grouped: whether validation pictures come in groups; no interval follows from a count then.
     """
 
     def of(kind: str) -> list[Event]:
@@ -38,31 +37,13 @@ def learning_of(events: Sequence[Event], *, grouped: bool = False) -> LearningFa
     return LearningFacts(
         score_name=next((str(name) for name in named if name), ""),
         epochs=tuple(map(_epoch, of("epoch"))),
-        head=_head(heads[-1], times[0], grouped=grouped) if heads else None,
+        head=_head(heads[-1], times[0]) if heads else None,
         gradients=_gradients(events),
         notes=tuple(str(event.get("sentence", "")) for event in of("note")),
         rungs=tuple(
-            _rung(event, at, grouped=grouped)
-            for event, at in zip(of("rung"), times[len(heads[-1:]) :], strict=True)
+            _rung(event, at) for event, at in zip(of("rung"), times[len(heads[-1:]) :], strict=True)
         ),
         race=_race(races[-1]) if races else None,
-    )
-
-
-def validation_score(score: object, name: str, num: object, *, grouped: bool) -> Estimate:
-    """Return a validation score with its interval, where one follows from score and count.
-
-    That is so for an accuracy, which is a count of right answers (Wilson). Where pictures come in
-    groups it would be too narrow, for it is not recorded which of them were right.
-    """
-    value = number(score)
-    n = int(num) if isinstance(num, int) else 0
-    if not math.isfinite(value):
-        return undefined("not recorded", n=n)
-    if name == "accuracy" and n and not grouped:
-        return wilson(round(value * n), n)
-    return Estimate(
-        value=readable_score(value, name), low=math.nan, high=math.nan, n=n, method="no interval"
     )
 
 
@@ -85,7 +66,7 @@ def _place(event: Event) -> int | None:
     return place if isinstance(place, int) else None
 
 
-def _head(event: Event, at_seconds: float, *, grouped: bool) -> HeadSearch:
+def _head(event: Event, at_seconds: float) -> HeadSearch:
     found = [one for one in event.get("candidates", ()) if isinstance(one, Mapping)]
     measured = "loss" if any("loss" in one for one in found) else "score"
     candidates = sorted((number(one.get("penalty")), number(one.get(measured))) for one in found)
@@ -93,20 +74,29 @@ def _head(event: Event, at_seconds: float, *, grouped: bool) -> HeadSearch:
         penalty=number(event.get("penalty")),
         candidates=tuple(candidates),
         measured=measured,
-        score=_score(event, grouped=grouped),
+        score=_score(event),
         seconds=number(event.get("seconds")),
         at_seconds=at_seconds,
         engine=str(event.get("engine") or ""),
     )
 
 
-def _score(event: Event, *, grouped: bool) -> Estimate:
-    name = str(event.get("score_name", ""))
-    score, num = event.get("validation_score"), event.get("num_validation")
-    return validation_score(score, name, num, grouped=grouped)
+def _score(event: Event) -> Estimate:
+    """Return a validation score, with its interval where the run recorded one."""
+    name, num = str(event.get("score_name", "")), event.get("num_validation")
+    value, *ends = (
+        readable_score(number(event.get(key)), name)
+        for key in ("validation_score", "validation_low", "validation_high")
+    )
+    n = num if isinstance(num, int) else 0
+    if not math.isfinite(value):
+        return undefined("not recorded", n=n)
+    low, high = sorted(ends) if all(map(math.isfinite, ends)) else (math.nan, math.nan)
+    method = "as the metrics'" if math.isfinite(low) else "no interval"
+    return Estimate(value=value, low=low, high=high, n=n, method=method)
 
 
-def _rung(event: Event, at_seconds: float, *, grouped: bool) -> Rung:
+def _rung(event: Event, at_seconds: float) -> Rung:
     low, high = number(event.get("gain_low")), number(event.get("gain_high"))
     return Rung(
         name=str(event.get("name", "")),
@@ -114,7 +104,7 @@ def _rung(event: Event, at_seconds: float, *, grouped: bool) -> Rung:
         epochs=int(event.get("epochs", 0)),
         views=int(event.get("views", 0)),
         cached=bool(event.get("cached")),
-        score=_score(event, grouped=grouped),
+        score=_score(event),
         gain=number(event.get("gain")),
         low=low if math.isfinite(low) else -math.inf,
         high=high if math.isfinite(high) else math.inf,

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from saccade.reporting.estimates import estimate_of
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
-from saccade.reporting.study_slices import estimate_of, p_words
+from saccade.reporting.study_slices import p_words
 from saccade.reporting.wording import decimals
 from saccade.runtime.store import decode_name
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.evaluation.intervals import Estimate
+from saccade.reporting.estimates import estimate_of
 from saccade.reporting.facts import Picture
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
@@ -21,15 +21,6 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "num_more": study["num_weak"] - len(study["slices"]),
         "note": _note(study),
     }
-
-
-def estimate_of(found: Mapping[str, Any]) -> Estimate:
-    """Return an estimate that was written as JSON; what is missing is NaN."""
-    numbers = {
-        key: float("nan") if found[key] is None else float(found[key])
-        for key in ("value", "low", "high")
-    }
-    return Estimate(**numbers, n=int(found["n"]), method=str(found["method"]))
 
 
 def p_words(p: float) -> str:

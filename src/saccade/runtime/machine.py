@@ -1,9 +1,12 @@
 """The machine: its cores, what to call it, and a malloc that keeps its pages."""
 
 import ctypes
+import mmap
 import os
 import platform
 import sys
+
+import numpy as np
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_BYTES = (2**31 - 1, 2**25)  # glibc before 2.35 takes no more than 32 MB
@@ -30,6 +33,15 @@ def give_back_pages() -> None:
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def let_go(values: np.ndarray) -> None:
+    """Unmap values that lie in a file, until they are next asked for; others stay as they are."""
+    base: object = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def num_cores() -> int:

@@ -1,7 +1,6 @@
 """What a frozen prefix says about each picture, computed once and kept for every epoch."""
 
 import math
-import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from saccade.data.batches import batches
 from saccade.data.cache import PixelCache
 from saccade.models.cuts import Cut
 from saccade.models.engine import Engine
+from saccade.runtime.machine import let_go
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import disk_error
 from saccade.training.augment import Augmenter
@@ -157,15 +157,6 @@ def _room(num: int, shape: tuple[int, ...], kind: type, folder: Path | None) -> 
             return np.memmap(file, kind, "w+", shape=(num, *shape))
     except OSError as error:
         raise disk_error(error, folder) from error
-
-
-def let_go(values: np.ndarray) -> None:
-    """Unmap values that lie in a file, until they are next asked for; others stay as they are."""
-    base: object = values
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
 
 
 def num_bytes(num: int, shape: Iterable[int], kind: type = np.float32) -> int:

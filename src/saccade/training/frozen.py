@@ -1,5 +1,6 @@
 """The frozen part of a network, asked about every picture once and not again in every epoch."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ import numpy as np
 from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
 from saccade.models.network import Network
+from saccade.runtime.machine import let_go
 from saccade.runtime.store import free_bytes
-from saccade.training.activations import Activations, as_tensor, let_go, num_bytes
+from saccade.training.activations import Activations, as_tensor, num_bytes
 from saccade.training.augment import augment_of
 from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
@@ -20,6 +22,7 @@ from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
+_ROWS_AT_ONCE = 20_000
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
 FP32 = 2.0  # how much longer than bf16 it takes
@@ -131,8 +134,11 @@ class FrozenStages:
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D), copied."""
         plain = self._passes[0].views[0][0]
-        found = _flat_of(plain, rows)
-        let_go(plain.values)
+        found = np.empty((len(rows), math.prod(plain.cut.shape)), np.float32)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):  # of many, few lie in memory twice
+            piece = slice(start, start + _ROWS_AT_ONCE)
+            found[piece] = _flat_of(plain, rows[piece])
+            let_go(plain.values)
         return found
 
     def view_features(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
@@ -172,6 +178,7 @@ class FrozenStages:
         every = range(len(self.material.targets))
         if depth == 0:  # a million features are gigabytes: those that are there already will do
             logits_NK = self.logits(0, every)
+            let_go(self.all_features())
             return Asked(logits_NK=logits_NK, features_ND=self.all_features())
         features_ND, logits_NK = self._plain(depth).features_and_logits(self.network, every)
         return Asked(logits_NK=logits_NK, features_ND=features_ND)

@@ -15,7 +15,12 @@ from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, Surroundings, fit
 from saccade.training.frozen import FrozenStages
 from saccade.training.inputs import Inputs
 from saccade.training.material import Material
-from saccade.training.objective import Judgement, loss_of_knowing_nothing, picture_losses
+from saccade.training.objective import (
+    Judgement,
+    interval_of,
+    loss_of_knowing_nothing,
+    picture_losses,
+)
 from saccade.training.plan import (
     HARM,
     HOPED,
@@ -224,14 +229,15 @@ class _Climber:
         if inputs is None:
             standing.interrupted = True
             return False
-        before = self._losses(inputs)
+        before = self._losses(self._logits(inputs))
         fitted = self._fit(planned, inputs, start, standing, resume, before)
         if fitted.interrupted:
             self.network.load_state_dict(start)
             standing.interrupted = True
             return False
+        after_VK = self._logits(inputs)
         groups = self.material.groups_of(self.material.validation_rows)
-        gain = paired_gain(before, self._losses(inputs), groups=groups)
+        gain = paired_gain(before, self._losses(after_VK), groups=groups)
         taken = gain.helps and gain.value > self.recipe.tolerance and not fitted.failed
         if not taken:
             self.network.load_state_dict(start)
@@ -239,7 +245,7 @@ class _Climber:
         standing.hope = _hope(gain, before) if taken else math.inf
         standing.harmed = gain.value <= 0
         standing.number += 1
-        self._note(planned, fitted, inputs, gain, taken=taken)
+        self._note(planned, fitted, inputs, gain, after_VK, taken=taken)
         if fitted.failed == OUT_OF_TIME:  # undone, so the plan is the same without it
             standing.planned = standing.planned[:-1]
             return False
@@ -312,7 +318,9 @@ class _Climber:
                 return f"validation loss {judged.loss:.3g}: it forgot what it knew"
             if epoch != half_time(planned.epochs):
                 return ""
-            raised = float(self._losses(inputs).mean() / max(before.mean(), 1e-30)) - 1
+            raised = (
+                float(self._losses(self._logits(inputs)).mean() / max(before.mean(), 1e-30)) - 1
+            )
             return f"at half time it had raised the loss by {raised:.0%}" if raised > HARM else ""
 
         self.around.progress.say(f"rung: {self._name}, {planned.epochs} epochs")
@@ -332,12 +340,15 @@ class _Climber:
             seconds=self.around.budget.left - self.reserve,
         )
 
-    def _losses(self, inputs: Inputs) -> np.ndarray:
-        rows = self.material.validation_rows
-        logits = inputs.logits(self.network, rows)
-        if not np.isfinite(logits).all():
-            return np.full(len(rows), np.inf)
-        return picture_losses(logits, self.material.targets[rows], task=self.material.task)
+    def _logits(self, inputs: Inputs) -> np.ndarray:
+        """Return what the network as it is now says of the validation pictures, (V, K)."""
+        return inputs.logits(self.network, self.material.validation_rows)
+
+    def _losses(self, logits_VK: np.ndarray) -> np.ndarray:
+        if not np.isfinite(logits_VK).all():
+            return np.full(len(logits_VK), np.inf)
+        wanted_V = self.material.targets[self.material.validation_rows]
+        return picture_losses(logits_VK, wanted_V, task=self.material.task)
 
     def _note(
         self,
@@ -345,10 +356,12 @@ class _Climber:
         fitted: Fitted,
         inputs: Inputs,
         gain: PairedGain,
+        logits_VK: np.ndarray,
         *,
         taken: bool,
     ) -> None:
-        judged = fitted.judgement
+        judged, rows = fitted.judgement, self.material.validation_rows
+        groups, wanted_V = self.material.groups_of(rows), self.material.targets[rows]
         verdict = "taken" if taken else f"undone ({fitted.failed or 'no sure gain'})"
         self.around.history.add(
             "rung",
@@ -358,6 +371,7 @@ class _Climber:
             views=planned.views,
             cached=type(inputs).__name__ == "FrozenAnswers",
             validation_score=judged.score if judged else None,
+            **interval_of(logits_VK, wanted_V, groups, task=self.material.task),
             validation_loss=judged.loss if judged else None,
             score_name=judged.name if judged else "",
             num_validation=gain.n,

@@ -18,7 +18,7 @@ from saccade.training.head import Head, fit_head
 from saccade.training.inputs import Pictures
 from saccade.training.ladder import climb
 from saccade.training.material import Material
-from saccade.training.objective import class_weights_of, judge
+from saccade.training.objective import class_weights_of, interval_of, judge
 from saccade.training.plan import PlannedRung, first_depths
 from saccade.training.probe import group_folds
 from saccade.training.recipe import Recipe
@@ -209,13 +209,15 @@ def _solve_head(
     set_head(network, head)
     give_back_pages()
     rows = material.validation_rows
-    judgement = judge(frozen.logits(0, rows), material.targets[rows], task=material.task)
+    logits_VK, wanted_V = frozen.logits(0, rows), material.targets[rows]
+    judgement = judge(logits_VK, wanted_V, task=material.task)
     surroundings.history.add(
         "head",
         penalty=head.penalty,
         share=head.share,
         candidates=_candidates(head.candidates),
         validation_score=judgement.score,
+        **interval_of(logits_VK, wanted_V, material.groups_of(rows), task=material.task),
         validation_loss=judgement.loss,
         score_name=judgement.name,
         num_validation=len(rows),

@@ -1,6 +1,7 @@
 """What training makes small, and what validation judges by."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 
 from saccade.data.task import Task
-from saccade.evaluation.scores import score_told
+from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.scores import evaluate, score_told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,45 @@ def judge(logits_NK: np.ndarray, targets: np.ndarray, *, task: Task) -> Judgemen
     else:
         score = float((task.scores(logits_NK).argmax(axis=1) == targets).mean())
     return Judgement(loss=loss, score=score, name=score_name(task))
+
+
+def estimated(
+    logits_NK: np.ndarray, targets_N: np.ndarray, groups: Sequence[str] | None, *, task: Task
+) -> Estimate:
+    """Return the score of `judge`, with the interval that a run's metrics would have.
+
+    Args:
+        logits_NK: what was said of some pictures.
+        targets_N: of the same pictures.
+        groups: of them; "" or None = alone.
+        task: the kind of answer.
+    """
+    num = len(targets_N)
+    table = Predictions(
+        task=task,
+        paths=tuple(map(str, range(num))),
+        hashes=("",) * num,
+        parts=("validation",) * num,
+        truth=targets_N,
+        scores=task.scores(logits_NK),
+    )
+    own = tuple(groups) if groups is not None and any(groups) else None
+    found = evaluate(table, groups=own)["validation"]
+    if task.kind != "regression":
+        return found[score_name(task)]
+    rmse = found["rmse"]
+    return Estimate(value=-rmse.value, low=-rmse.high, high=-rmse.low, n=rmse.n, method=rmse.method)
+
+
+def interval_of(
+    logits_NK: np.ndarray, targets_N: np.ndarray, groups: Sequence[str] | None, *, task: Task
+) -> dict[str, float | None]:
+    """Return the interval of a validation score as history holds it; None where there is none."""
+    if not (len(targets_N) and np.isfinite(logits_NK).all()):
+        return {"validation_low": None, "validation_high": None}
+    own = estimated(logits_NK, targets_N, groups, task=task)
+    ends = {"validation_low": own.low, "validation_high": own.high}
+    return {name: end if math.isfinite(end) else None for name, end in ends.items()}
 
 
 def score_name(task: Task) -> str:

@@ -13,14 +13,12 @@ from saccade.data.sealed import Answers
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
-from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import evaluate
 from saccade.models.engine import Engine
 from saccade.models.inference import answers
 from saccade.runtime.progress import Progress
 from saccade.runtime.seeds import generator
 from saccade.training import head
-from saccade.training.objective import class_weights_of, picture_losses, score_name
+from saccade.training.objective import class_weights_of, estimated, picture_losses, score_name
 
 NUM_SAMPLE = 500
 """Pictures of a probe: the interval of an accuracy of 0.9 is then ± 0.027, and much of what two
@@ -219,28 +217,9 @@ def probe(
         penalties=PENALTIES,
     )
     return Probe(
-        score=_score(logits_NK, sample, task),
+        score=estimated(logits_NK, sample.targets_N, sample.groups, task=task),
         score_name=score_name(task),
         losses_N=picture_losses(logits_NK, sample.targets_N, task=task),
         # the first piece is slower, for it is the first
         images_per_second=1 / statistics.median(seconds[1:] or seconds),
     )
-
-
-def _score(logits_NK: np.ndarray, sample: Sample, task: Task) -> Estimate:
-    """Return the score of `objective.judge`, with the interval that a run's metrics would have."""
-    num = len(sample.rows)
-    table = Predictions(
-        task=task,
-        paths=tuple(map(str, sample.rows)),
-        hashes=("",) * num,
-        parts=("train",) * num,
-        truth=sample.targets_N,
-        scores=task.scores(logits_NK),
-    )
-    groups = sample.groups if any(sample.groups) else None
-    found = evaluate(table, groups=groups)["train"]
-    if task.kind != "regression":
-        return found[score_name(task)]
-    rmse = found["rmse"]
-    return Estimate(value=-rmse.value, low=-rmse.high, high=-rmse.low, n=rmse.n, method=rmse.method)
