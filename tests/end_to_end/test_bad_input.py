@@ -1,12 +1,14 @@
 """What goes wrong gets one clear message, the right exit code, and leaves nothing half-written."""
 
 import contextlib
+import errno
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from saccade import workflow
 from saccade.cli import app
+from saccade.models import tensors
 from saccade.run import Run
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1", "--quiet"]
@@ -231,7 +234,7 @@ def test_a_second_run_gets_a_number(image_folder: ImageFolder) -> None:
     folder = image_folder(2, 8)
     with contextlib.chdir(folder.parent):
         for _ in range(2):
-            done = CliRunner().invoke(app, ["train", str(folder), *QUICK])
+            done = CliRunner().invoke(app, ["train", str(folder), *QUICK, "--no-trust"])
             assert done.exit_code == 0, done.stderr
     assert {entry.name for entry in (folder.parent / "runs").iterdir()} == {
         "pictures",
@@ -256,9 +259,29 @@ def can_unshare() -> bool:
     return False
 
 
+def test_no_space_left_for_the_model(
+    image_folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, honest = image_folder(2, 8), tensors.write
+
+    def no_space(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(*args: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", no_space)
+            honest(*args)
+
+    monkeypatch.setattr(tensors, "write", write)
+    code, told = refused("train", folder, *QUICK, "--no-trust", cwd=folder.parent)
+    assert code == 4
+    assert "E401: A file could not be written: there is no space left on the disk." in told
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not can_unshare(), reason="needs user namespaces")
-@pytest.mark.parametrize("full", [pytest.param("cache", marks=pytest.mark.slow), "output"])
-def test_no_space_left(image_folder: ImageFolder, tmp_path: Path, full: str) -> None:
+@pytest.mark.parametrize("full", ["cache", "output"])
+def test_no_space_left_on_a_real_disk(image_folder: ImageFolder, tmp_path: Path, full: str) -> None:
     folder = image_folder(2, 12, side=64)
     saccade = f"{sys.executable} -m saccade train {folder} --model cnn --epochs 1"
     if full == "cache":
@@ -286,24 +309,23 @@ def test_help_is_quick_and_loads_no_torch() -> None:
     assert done.stdout == "0 []\n"
 
 
-@pytest.mark.parametrize("words", [["check"], ["report"], ["eval"]])
-def test_looking_and_counting_load_no_torch(image_folder: ImageFolder, words: list[str]) -> None:
+def test_looking_and_counting_load_no_torch(image_folder: ImageFolder) -> None:
     folder = image_folder(2, 6)
     table = folder.parent / "p.csv"
     table.write_text("file,hash,part,truth,prediction\na.png,,test,x,x\nb.png,,test,y,x\n")
-    target = {"check": folder, "report": folder.parent / "run", "eval": table}[words[0]]
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from saccade.cli import app\n"
-        "CliRunner().invoke(app, sys.argv[1:])\n"
-        "print(sorted({'torch', 'timm'} & set(sys.modules)))\n"
+        "for words in zip(('eval', 'report', 'check'), sys.argv[1:]):\n"
+        "    done = CliRunner().invoke(app, words)\n"
+        "    print(words[0], done.exit_code, sorted({'torch', 'timm'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, str(target)],
+        [sys.executable, "-c", code, table, folder.parent / "run", folder],
         capture_output=True, text=True, check=True, cwd=folder.parent,
     )  # fmt: skip
-    assert done.stdout == "[]\n"
+    assert done.stdout.splitlines() == ["eval 0 []", "report 5 []", "check 0 []"]
 
 
 @pytest.mark.parametrize("verb", ["train", "check"])

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -82,7 +82,10 @@ BOTH = "test_efficientnet,test_resnet"  # the ignorant one first
 
 
 def asked(weights: Path, **choices: Any) -> Recipe:
-    defaults = {"model": BOTH, "img_size": PX, "unfreeze": "0", "augment": False}
+    """Return the recipe of a race; what comes after learning is tested elsewhere."""
+    defaults = {
+        "model": BOTH, "img_size": PX, "unfreeze": "0", "augment": False, "trust": False,
+    }  # fmt: skip
     return Recipe(weights=str(weights), **{**defaults, **choices})
 
 
@@ -107,19 +110,33 @@ def race_of(folder: Path) -> dict[str, Any]:
     return first
 
 
+class Raced(NamedTuple):
+    """A run with a race, what was told meanwhile, and the pictures that runners were given."""
+
+    folder: Path
+    told: list[str]
+    asked_about: set[str]
+
+
 @pytest.fixture(scope="module")
-def raced(
-    tmp_path_factory: pytest.TempPathFactory, pictures: Path, weights: Path
-) -> tuple[Path, list[str]]:
-    folder, told = tmp_path_factory.mktemp("raced") / "run", Told()
+def raced(tmp_path_factory: pytest.TempPathFactory, pictures: Path, weights: Path) -> Raced:
+    folder, told, seen = tmp_path_factory.mktemp("raced") / "run", Told(), set()
+    original = runner.part_of
+
+    def watched(catalog, rows):
+        part = original(catalog, rows)
+        seen.update(part.paths)
+        return part
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SACCADE_CACHE", str(folder.parent / "cache"))
+        patch.setattr(runner, "part_of", watched)
         saccade.train(pictures, asked(weights), output=folder, progress=told)
-    return folder, told.sentences
+    return Raced(folder, told.sentences, seen)
 
 
-def test_the_network_that_suits_the_pictures_is_taken(raced: tuple[Path, list[str]]) -> None:
-    event = race_of(raced[0])
+def test_the_network_that_suits_the_pictures_is_taken(raced: Raced) -> None:
+    event = race_of(raced.folder)
     bad, good = event["candidates"]
     assert (bad["name"], good["name"]) == ("test_efficientnet", "test_resnet")
     assert (bad["chosen"], good["chosen"]) == (False, True)
@@ -130,16 +147,16 @@ def test_the_network_that_suits_the_pictures_is_taken(raced: tuple[Path, list[st
     assert (good["num_parameters"], good["score_name"]) == (372_979, "accuracy")
     assert good["seconds"] > 0
     assert good["images_per_second"] > 0
-    run = saccade.open_run(raced[0])
+    run = saccade.open_run(raced.folder)
     assert run.facts["model"]["name"] == "test_resnet"
     assert run.facts["model"]["weights"]["source"] == "file test_resnet.safetensors"
     assert run.metrics["test"]["accuracy"].value > 0.9
 
 
 def test_what_happened_is_told_with_the_counts_of_the_sample(
-    raced: tuple[Path, list[str]],
+    raced: Raced,
 ) -> None:
-    told = [sentence for sentence in raced[1] if sentence.startswith("race: ")]
+    told = [sentence for sentence in raced.told if sentence.startswith("race: ")]
     assert told[0] == (
         "race: 2 networks are asked about 84 of 84 training pictures "
         "(28 class0, 28 class1, 28 class2)"
@@ -150,54 +167,44 @@ def test_what_happened_is_told_with_the_counts_of_the_sample(
     assert len(told) == 4
 
 
-def test_the_report_shows_the_race(raced: tuple[Path, list[str]]) -> None:
-    page = (raced[0] / "report.html").read_text()
+def test_the_report_shows_the_race(raced: Raced) -> None:
+    page = (raced.folder / "report.html").read_text()
     assert "Choice of the backbone" in page
     assert "surely worse than test_resnet" in page
 
 
 @pytest.mark.slow
 def test_the_recipe_trains_the_same_network_again_without_a_race(
-    raced: tuple[Path, list[str]], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raced: Raced, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = read_recipe(raced[0] / "recipe.toml")
+    recipe = read_recipe(raced.folder / "recipe.toml")
     assert recipe.model == "test_resnet"
     monkeypatch.setattr(preparing, "race", lambda *_, **__: pytest.fail("a race"))
     saccade.train(pictures, recipe, output=tmp_path / "again")
     assert "race" not in {event["event"] for event in events(tmp_path / "again")}
-    first, second = ((f / "predictions.csv").read_bytes() for f in (raced[0], tmp_path / "again"))
+    first, second = (
+        (f / "predictions.csv").read_bytes() for f in (raced.folder, tmp_path / "again")
+    )
     assert first == second  # the canvases are the winner's, which differ from those of the scan
 
 
 @pytest.mark.slow
 def test_the_same_seed_makes_the_same_choice_by_the_same_scores(
-    raced: tuple[Path, list[str]], pictures: Path, weights: Path, tmp_path: Path
+    raced: Raced, pictures: Path, weights: Path, tmp_path: Path
 ) -> None:
     saccade.train(pictures, asked(weights), output=tmp_path / "again")
     kept = ("name", "score", "low", "high", "n", "chosen", "num_parameters")
     first, second = (
         [{key: one[key] for key in kept} for one in race_of(folder)["candidates"]]
-        for folder in (raced[0], tmp_path / "again")
+        for folder in (raced.folder, tmp_path / "again")
     )
     assert first == second
 
 
-def test_only_training_pictures_are_asked_about(
-    pictures: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: set[str] = set()
-    original = runner.part_of
-
-    def watched(catalog, rows):
-        part = original(catalog, rows)
-        seen.update(part.paths)
-        return part
-
-    monkeypatch.setattr(runner, "part_of", watched)
-    saccade.train(pictures, asked(weights), output=tmp_path / "run")
-    lines = (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]
+def test_only_training_pictures_are_asked_about(raced: Raced) -> None:
+    lines = (raced.folder / "split.csv").read_text().splitlines()[1:]
     parts = {line.split(",")[0]: line.split(",")[2] for line in lines}
-    assert {parts[path] for path in seen} == {"train"}
+    assert {parts[path] for path in raced.asked_about} == {"train"}
 
 
 # --- auto -----------------------------------------------------------------------------------------
@@ -289,7 +296,7 @@ def stop(*_: object, **__: object) -> None:
 
 
 def test_after_the_race_a_stopped_run_goes_on_without_a_second_one(
-    raced: tuple[Path, list[str]],
+    raced: Raced,
     pictures: Path,
     weights: Path,
     tmp_path: Path,
@@ -305,7 +312,7 @@ def test_after_the_race_a_stopped_run_goes_on_without_a_second_one(
     monkeypatch.setattr(preparing, "race", lambda *_, **__: pytest.fail("a second race"))
     resume(folder)
     assert race_of(folder) == before
-    first, second = ((f / "predictions.csv").read_bytes() for f in (raced[0], folder))
+    first, second = ((f / "predictions.csv").read_bytes() for f in (raced.folder, folder))
     assert first == second
 
 

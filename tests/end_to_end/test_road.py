@@ -26,6 +26,8 @@ from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.scores import as_json, evaluate
 from saccade.insight.trust import FAULT
 from saccade.runtime.errors import InterruptedRun
+from saccade.runtime.interrupts import Interrupts
+from saccade.training.history import History
 from saccade.training.learn import Learned
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "2", "--hflip", "0"]
@@ -360,7 +362,7 @@ def test_a_signal_keeps_the_best_model_and_resume_ends_as_if_nothing_had_happene
     image_folder: Callable[..., Path], number: signal.Signals
 ) -> None:
     folder = image_folder(3, 14)
-    long = [*QUICK[:-3], "40", "--patience", "40", "--hflip", "0"]
+    long = [*QUICK[:-3], "40", "--patience", "40", "--hflip", "0", "--no-trust"]
     whole = cli("train", folder, *long, "--output", "whole", cwd=folder.parent)
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen(
@@ -426,24 +428,23 @@ def wait_for(what: Callable[[], bool], *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_without_the_guard_a_signal_leaves_no_model_negative_control(
-    image_folder: Callable[..., Path],
+@pytest.mark.parametrize("guarded", [True, False], ids=["guard", "negative control"])
+def test_a_signal_between_epochs_leaves_a_model_only_where_it_is_heard(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    folder = image_folder(3, 14)
-    code = (
-        "import signal, sys\n"
-        "from saccade.runtime.interrupts import Interrupts\n"
-        "Interrupts.__enter__ = lambda self: self\n"
-        "from saccade.cli import app\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
-        "app(sys.argv[1:])\n"
-    )
-    words = ["train", str(folder), *QUICK[:-3], "400", "--patience", "400", "--output", "stopped"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *words], cwd=folder.parent, stderr=subprocess.DEVNULL
-    )
-    history = folder.parent / "stopped" / "history.jsonl"
-    wait_for(lambda: history.exists() and history.read_text().count('"epoch"') > 2)
-    process.terminate()
-    assert process.wait(60) == -signal.SIGTERM
-    assert not (folder.parent / "stopped" / "model").exists()
+    folder, epochs = image_folder(3, 14), []
+    honest = History.add
+
+    def add(self: History, event: str, **facts: object) -> None:
+        honest(self, event, **facts)
+        if event == "epoch":
+            epochs.append(event)
+            arrive(signal.SIGINT)
+
+    monkeypatch.setattr(History, "add", add)
+    if not guarded:
+        monkeypatch.setattr(Interrupts, "__enter__", lambda self: self)
+    done = cli("train", folder, *QUICK, "--output", "stopped", cwd=folder.parent)
+    assert (done.returncode, len(epochs)) == (6, 1)
+    assert ("the best model so far is kept" in done.stderr) is guarded
+    assert (folder.parent / "stopped" / "model").exists() is guarded

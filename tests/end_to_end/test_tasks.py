@@ -93,7 +93,7 @@ def test_a_catalogue_that_was_scanned_gives_the_run_of_its_folder(
     image_folder, tmp_path: Path
 ) -> None:
     folder = image_folder(3, 8)
-    recipe = QUICK.replace(epochs=2)
+    recipe = QUICK.replace(epochs=2, trust=False)
     first = saccade.train(saccade.scan(folder), recipe, output=tmp_path / "first")
     second = saccade.train(folder, recipe, output=tmp_path / "second")
     assert (first.folder / "predictions.csv").read_bytes() == (
@@ -117,7 +117,9 @@ def test_the_recipe_of_a_catalogue_says_how_it_was_scanned(tmp_path: Path) -> No
         limit=Limit(num=28),
         follow_links=True,
     )
-    asked = QUICK.replace(epochs=1, label_column="label", limit=7)  # which the scan knew nothing of
+    asked = QUICK.replace(
+        epochs=1, trust=False, label_column="label", limit=7
+    )  # which the scan knew nothing of
     run = saccade.train(catalog, asked, output=tmp_path / "run")
     recipe = read_recipe(run.folder / "recipe.toml")
     assert (recipe.label_column, recipe.group_column) == ("dx", "patient")
@@ -137,7 +139,9 @@ def test_a_group_of_the_recipe_and_the_column_of_a_catalogue_agree_or_are_told_a
     ]
     table = write_csv(tmp_path / "t.csv", ["file", "label", "patient"], rows)
     catalog = saccade.scan(table, group_column="patient")
-    recipe = QUICK.replace(epochs=1, group=group, image_column="", label_column="label")
+    recipe = QUICK.replace(
+        epochs=1, trust=False, group=group, image_column="", label_column="label"
+    )
     if group != "patient":
         with pytest.raises(UsageError, match="Groups were asked for twice"):
             saccade.train(catalog, recipe, output=tmp_path / "run")
@@ -157,7 +161,7 @@ def test_a_sample_that_another_seed_drew_is_said_to_be_no_part_of_the_recipe(
             said.append(sentence)
 
     catalog = saccade.scan(image_folder(2, 12), limit=Limit(num=16, seed=5))
-    recipe = QUICK.replace(epochs=1)
+    recipe = QUICK.replace(epochs=1, trust=False)
     saccade.train(catalog, recipe, output=tmp_path / "run", progress=Told())
     assert said[0] == (
         "The catalogue's pictures were drawn with seed 5, and the recipe has seed 0: it would draw "
@@ -192,7 +196,12 @@ def test_a_timm_network_solves_its_head_and_learns_as_many_stages_as_asked(
     before = timm.create_model("test_resnet").state_dict()
     save_file(before, weights)
     recipe = saccade.Recipe(
-        model="test_resnet", weights=str(weights), img_size=64, unfreeze=unfreeze, epochs=1
+        model="test_resnet",
+        weights=str(weights),
+        img_size=64,
+        unfreeze=unfreeze,
+        epochs=1,
+        trust=unfreeze == "1",
     )
     run = saccade.train(image_folder(2, 12), recipe, output=tmp_path / "run")
     facts = run.facts["model"]
