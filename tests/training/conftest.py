@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.training.climbs import CLIMB, Climbed, Lessons, pixel_store, write_pictures
+from tests.training.climbs import (
+    CLIMB,
+    Climbed,
+    Lessons,
+    pixel_store,
+    remembering,
+    write_pictures,
+)
 
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
@@ -12,6 +19,7 @@ from saccade.models import network
 from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
+from saccade.training import learn
 from saccade.training.fit import Surroundings
 from saccade.training.history import History
 from saccade.training.material import Material
@@ -28,6 +36,7 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
     root = tmp_path_factory.mktemp("climb")
     with pytest.MonkeyPatch.context() as patch, one_thread():
         patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        patch.setattr(learn, "fit_head", remembering(learn.fit_head))
         with pixel_store() as pixels:
             yield Lessons(write_pictures(root / "pictures"), pixels)
 

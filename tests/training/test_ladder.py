@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.training.climbs import (
     CLIMB,
+    QUICK,
     TAKEN,
     Climbed,
     Lessons,
@@ -175,7 +176,7 @@ def test_rungs_that_were_named_are_all_tried(
     verdicts = [False, False, True, False]
     always(monkeypatch, verdicts)
     rungs = ("1:1:1", "2:1:1", "3:1:1", "3:1:1")
-    found = lessons.climb(CLIMB.replace(rungs=rungs))
+    found = lessons.climb(QUICK.replace(rungs=rungs))
     assert [rung["taken"] for rung in found.rungs] == verdicts
 
 
@@ -184,13 +185,13 @@ def test_a_rung_of_fewer_stages_than_have_learned_is_left_out_by_name(
 ) -> None:
     """What is frozen for it is not any more what it was; where two stages failed, it still is."""
     always(monkeypatch, [True, True])
-    found = lessons.climb(CLIMB.replace(rungs=("2:1:1", "1:1:1")))
+    found = lessons.climb(QUICK.replace(rungs=("2:1:1", "1:1:1")))
     assert [rung["stages"] for rung in found.rungs] == [2]
     assert "The rung last stage is left out: more stages than that have learned already." in (
         found.told
     )
     always(monkeypatch, [False, True])
-    found = lessons.climb(CLIMB.replace(rungs=("2:1:1", "1:1:1")))
+    found = lessons.climb(QUICK.replace(rungs=("2:1:1", "1:1:1")))
     assert [(rung["stages"], rung["taken"]) for rung in found.rungs] == [(2, False), (1, True)]
 
 
@@ -225,7 +226,7 @@ def test_the_climb_goes_on_for_as_long_as_there_is_something_to_hope_for(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch, said, tried: int
 ) -> None:
     gains(monkeypatch, *said)
-    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    found = lessons.climb(QUICK)
     assert len(found.rungs) == tried
 
 
@@ -233,7 +234,7 @@ def test_a_rung_that_is_not_worth_its_work_is_left_out_by_name(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gains(monkeypatch, (1e-3, 1e-4))
-    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    found = lessons.climb(QUICK)
     assert re.fullmatch(
         r"The rung last 2 stages is left out: after what the one before it brought, it may be "
         r"hoped to lower the loss by 0\.[0-9]%, and would compute [0-9.]+ times what was computed "
@@ -249,7 +250,7 @@ def test_where_two_stages_come_first_the_last_alone_is_tried_only_if_they_did_no
 ) -> None:
     monkeypatch.setattr(plan, "LONG", 3)
     gains(monkeypatch, said, UNSURE)
-    found = lessons.climb(CLIMB.replace(epochs=1, views=1))
+    found = lessons.climb(QUICK)
     assert [rung["stages"] for rung in found.rungs] == tried
 
 
@@ -263,7 +264,7 @@ def test_a_rung_that_has_raised_the_loss_by_a_quarter_at_half_time_is_not_traine
     lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses_at_half_time(monkeypatch, 0.3)
-    found = lessons.climb(CLIMB.replace(rungs=("2:6:1",)))
+    found = lessons.climb(QUICK.replace(rungs=("2:6:1",)))
     (rung,) = found.rungs
     assert rung["why"] == "at half time it had raised the loss by 30%"
     assert num_epochs(found) == 3
@@ -276,7 +277,7 @@ def test_a_little_harm_or_too_few_epochs_to_say_so_end_no_rung_negative_control(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch, rung: str, raised: float
 ) -> None:
     losses_at_half_time(monkeypatch, raised)
-    found = lessons.climb(CLIMB.replace(rungs=(rung,)))
+    found = lessons.climb(QUICK.replace(rungs=(rung,)))
     assert [own["why"] for own in found.rungs] == [""]
     assert num_epochs(found) == int(rung.split(":")[1])
 
@@ -292,7 +293,7 @@ def test_a_gain_too_small_to_matter_is_not_worth_a_rung(
     """Where nearly every answer is right losses are tiny, and so are gains however sure."""
     tiny = PairedGain(value=1e-5, low=0.9e-5, high=1.1e-5, p=1e-9, n=54)
     monkeypatch.setattr(ladder, "paired_gain", lambda *_, **__: tiny)
-    found = lessons.climb(CLIMB.replace(rungs=("2:1:1",)))
+    found = lessons.climb(QUICK.replace(rungs=("2:1:1",)))
     assert [rung["taken"] for rung in found.rungs] == [False]
     assert different(found.weights, head_only.weights) == []
 
@@ -307,7 +308,7 @@ def test_with_too_few_validation_pictures_only_the_head_is_trained_and_that_is_t
         "The validation part has 7 pictures, too few to judge a rung by; only the head is "
         "trained. Choose --unfreeze K to train more."
     )
-    assert lessons.climb(CLIMB.replace(rungs=("1:1:1",)), num_validation=8).rungs
+    assert lessons.climb(QUICK.replace(rungs=("1:1:1",)), num_validation=8).rungs
 
 
 def test_where_the_head_leaves_no_doubt_no_rung_is_tried_and_that_is_told(
@@ -322,7 +323,7 @@ def test_where_the_head_leaves_no_doubt_no_rung_is_tried_and_that_is_told(
         "is trained. Choose --unfreeze K to train more."
     )
     monkeypatch.setattr(ladder, "picture_losses", lambda *_, **__: np.full(54, 1e-3))
-    assert lessons.climb().rungs
+    assert lessons.climb(QUICK).rungs
 
 
 def test_rungs_that_climb_down_again_are_refused() -> None:

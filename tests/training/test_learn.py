@@ -12,11 +12,13 @@ import pytest
 import torch
 from tests.training.climbs import (
     CLIMB,
+    QUICK,
     TAKEN,
     Climbed,
     Lessons,
     different,
 )
+from tests.training.test_ladder import always
 
 from saccade.models.inference import predict_logits
 from saccade.training import fit as fit_module
@@ -116,6 +118,16 @@ def stopped_and_resumed(
     checkpoint = read_checkpoint(path) if path.exists() else None
     kept = History(notes, keep=checkpoint.counters["events"] if checkpoint else 0)
     return lessons.climb(recipe, resume=checkpoint, history=kept, **around)
+
+
+def stopped_after_an_epoch(lessons: Lessons, **around: Any) -> Climbed:
+    """Stop a run as soon as an epoch of its first rung is over."""
+    history = History()
+
+    def over() -> bool:
+        return any(event["event"] == "epoch" for event in history.events)
+
+    return lessons.climb(QUICK, asked_to_stop=over, history=history, **around)
 
 
 def as_json(events: list[dict[str, object]]) -> list[dict[str, object]]:
@@ -290,9 +302,7 @@ def test_killed_after_the_climb_it_climbs_no_further(
     lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdicts: list[bool]
 ) -> None:
     """As in the test of the model: the checkpoint of the last rung is all there is."""
-    from tests.training.test_ladder import always
-
-    recipe = CLIMB.replace(epochs=1, views=1)
+    recipe = QUICK
     path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
     always(monkeypatch, verdicts)
     expected = lessons.climb(recipe, checkpoint=path, history=History(notes))
@@ -317,28 +327,27 @@ def test_the_plan_is_told_when_all_is_climbed_and_gives_the_same_weights_again(
 
 
 def test_a_climb_that_stops_on_the_way_tells_no_plan_for_a_resume_would_take_it_for_the_users(
-    lessons: Lessons, whole: Whole, tmp_path: Path
+    lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in its first rung before any checkpoint, a run began anew with that rung alone."""
-    first = next(at for at, own in enumerate(whole.asked) if own.epochs)
     told: list[tuple[str, ...]] = []
     path = tmp_path / "checkpoint.safetensors"
-    stopped = lessons.climb(asked_to_stop=Stopper(first), checkpoint=path, on_plan=told.append)
+    stopped = stopped_after_an_epoch(lessons, checkpoint=path, on_plan=told.append)
     assert (stopped.learned.interrupted, told) == (True, [])
-    lessons.climb(resume=read_checkpoint(path), on_plan=told.append)
-    assert told == whole.plans
+    always(monkeypatch, [True, True, True])
+    lessons.climb(QUICK, resume=read_checkpoint(path), on_plan=told.append)
+    assert told == [("1:1:1", "2:1:1", "3:1:1")]
 
 
 def test_a_network_that_was_stopped_before_its_head_was_solved_is_said_to_know_nothing(
-    lessons: Lessons, whole: Whole, tmp_path: Path
+    lessons: Lessons, tmp_path: Path
 ) -> None:
     """Its last layer is random; one that goes on has not loaded what it knew by then either."""
-    first = next(at for at, own in enumerate(whole.asked) if own.epochs)
     path = tmp_path / "checkpoint.safetensors"
-    later = lessons.climb(asked_to_stop=Stopper(first), checkpoint=path)
+    later = stopped_after_an_epoch(lessons, checkpoint=path)
     assert later.learned.knows_something
     resume = read_checkpoint(path)
-    at_once = [lessons.climb(asked_to_stop=Stopper(0), resume=own) for own in (None, resume)]
+    at_once = [lessons.climb(QUICK, asked_to_stop=Stopper(0), resume=own) for own in (None, resume)]
     assert [own.learned.interrupted for own in at_once] == [True, True]
     assert not any(own.learned.knows_something for own in at_once)
 
@@ -376,10 +385,8 @@ def test_engines_for_other_pictures_say_what_is_known_of_the_same_ones(
 
 
 @pytest.mark.parametrize(("unfreeze", "stages"), [("2", 2), ("all", 3), ("9", 3)])
-def test_as_many_stages_learn_as_asked_for(
-    lessons: Lessons, whole: Whole, unfreeze: str, stages: int
-) -> None:
-    found = lessons.climb(CLIMB.replace(unfreeze=unfreeze, epochs=1))
+def test_as_many_stages_learn_as_asked_for(lessons: Lessons, unfreeze: str, stages: int) -> None:
+    found = lessons.climb(QUICK.replace(unfreeze=unfreeze))
     assert found.learned.num_stages == stages
     assert found.rungs == []
     first = lessons.network().state_dict()
@@ -395,7 +402,7 @@ def test_a_network_that_can_be_cut_nowhere_climbs_from_pictures_and_says_so(
 
     known = frozen.find_cut
     monkeypatch.setattr(frozen, "find_cut", lambda net, depth: None if depth else known(net, depth))
-    found = lessons.climb(CLIMB.replace(epochs=1))
+    found = lessons.climb(QUICK)
     assert [rung["cached"] for rung in found.rungs] == [False] * len(found.rungs)
     assert found.rungs
     assert found.told[0] == (
@@ -410,7 +417,7 @@ def test_stages_without_room_for_their_answers_learn_from_pictures(
     from saccade.training import frozen
 
     monkeypatch.setattr(frozen, "free_bytes", lambda _folder: 2_000_000)
-    found = lessons.climb(CLIMB.replace(epochs=1), cache_folder=Path("unused"))
+    found = lessons.climb(QUICK, cache_folder=Path("unused"))
     assert [rung["cached"] for rung in found.rungs][:2] == [True, False]
 
 
