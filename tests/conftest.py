@@ -1,13 +1,16 @@
 """Folders of small pictures that several rooms test with."""
 
+import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from saccade.reporting import page
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks a hub unless it brings its own
 
@@ -52,6 +55,14 @@ def image_folder(tmp_path: Path) -> ImageFolder:
         return write_shapes(tmp_path / name, num_classes, per_class, side=side)
 
     return make
+
+
+@pytest.fixture(autouse=True, scope="session")
+def templates_compiled_once() -> Iterator[None]:
+    """Compile the report's templates once a session: three quarters of a page's time, otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "_environment", functools.cache(page._environment))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -98,7 +98,7 @@ def hostile_facts(run_of: RunOf, listener: Listener) -> Facts:
 
 
 def without_escaping(monkeypatch: pytest.MonkeyPatch) -> None:
-    guarded = page._environment
+    guarded = page._environment.__wrapped__  # not the one that every page shares
 
     def open_environment() -> jinja2.Environment:
         environment = guarded()
