@@ -200,7 +200,9 @@ def _estimates(
 
 # With two equal classes and signal s a picture is named rightly with chance Φ(s / √2), which is
 # then every class's recall, precision and F1 too; the ROC AUC is Φ(s).
-@pytest.mark.parametrize(("signal", "n"), [(1.5, 30), (1.5, 100), (2.2, 30)])
+@pytest.mark.parametrize(
+    ("signal", "n"), [(1.5, 30), pytest.param(1.5, 100, marks=pytest.mark.slow), (2.2, 30)]
+)
 def test_intervals_of_small_parts_cover_the_truth(signal: float, n: int) -> None:
     right = float(norm.cdf(signal / np.sqrt(2)))
     shares = ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "f1_weighted")
