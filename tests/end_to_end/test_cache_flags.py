@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 from saccade.cli import app
 from saccade.data import decode
 
-QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "1", "--hflip", "0"]
+QUICK = [
+    "--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "1", "--hflip", "0",
+    "--no-trust",
+]  # fmt: skip
 
 
 def predictions(folder: Path, name: str, *flags: str) -> bytes:

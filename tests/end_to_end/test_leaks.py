@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 from tests.planted import KINDS, jpeg, plant, texture
 from typer.testing import CliRunner
 
+from saccade import road
 from saccade.cli import app
 from saccade.data import duplicates
 from saccade.data.audit import look as audit
@@ -18,7 +20,7 @@ from saccade.data.duplicates import clean_test_rows, leaks
 from saccade.data.near_duplicates import find_near_pairs, no_pairs
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
-from saccade.demo import write_digits
+from saccade.insight.studies import STUDIES
 from saccade.lesson import Lesson, look
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
@@ -179,7 +181,11 @@ def test_a_shortcut_that_tells_a_class_is_a_severe_finding_that_strict_refuses(
     assert not (bordered.parent / "runs").exists()
 
 
-def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(bordered: Path) -> None:
+def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(
+    bordered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = [study for study in STUDIES if study.name != "baselines"]  # which trains two networks
+    monkeypatch.setattr(road, "STUDIES", quick)
     words = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1"]
     code, out, told = run("train", bordered, *words, cwd=bordered.parent)
     assert code == 0
@@ -197,13 +203,23 @@ def test_a_shortcut_stands_among_the_findings_of_a_run_and_is_said(bordered: Pat
         assert own["action"][:20] in page
 
 
-def test_of_digits_as_they_are_strict_refuses_nothing_negative_control(tmp_path: Path) -> None:
+@pytest.mark.parametrize("per_class", [70, pytest.param(1000, marks=pytest.mark.slow)])
+def test_of_digits_as_they_are_strict_refuses_nothing_negative_control(
+    tmp_path: Path, per_class: int
+) -> None:
     """Their bytes nearly tell the 1 and their border the 4: by what they show, not by a fault."""
-    write_digits(tmp_path / "digits")
+    digits = load_digits()
+    for label in range(10):
+        (tmp_path / "digits" / str(label)).mkdir(parents=True)
+        for number, image in enumerate(digits.images[digits.target == label][:per_class]):
+            pixels = np.round(image * (255 / 16)).astype(np.uint8)
+            path = tmp_path / "digits" / str(label) / f"{number:03}.png"
+            Image.fromarray(pixels).convert("RGB").save(path)
     code, out, told = run("check", tmp_path / "digits", "--strict", "--json", cwd=tmp_path)
     assert (code, told) == (0, "")
-    found = {own["severity"] for own in json.loads(out)["findings"]}
-    assert ("warning" in found, "severe" in found) == (True, False)
+    found = {(own["severity"], own["kind"]) for own in json.loads(out)["findings"]}
+    assert ("warning", "shortcut-property") in found
+    assert "severe" not in {severity for severity, _ in found}
 
 
 def test_without_a_border_strict_has_nothing_to_refuse_negative_control(
