@@ -1,6 +1,7 @@
 """The rules of the house that no linter keeps: sizes, names, openings, errors, addresses."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manage
 CODE = re.compile(r'code="(\d{3})"')
 
 
+@functools.cache
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
