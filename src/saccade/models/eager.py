@@ -63,7 +63,7 @@ def batch_of(size_px: int) -> int:
     5.7 at 96 px, 2.4 and 1.1 at 32 px.
 
     >>> [batch_of(size_px) for size_px in (24, 96, 160, 224, 384)]
-    [64, 32, 16, 8, 8]
+    [64, 32, 8, 8, 8]
     """
     room = BATCH * BATCH_PX**2 // size_px**2
     return min(max(1 << max(room.bit_length() - 1, 0), BATCH), MOST_IN_BATCH)
