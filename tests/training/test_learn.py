@@ -22,7 +22,7 @@ from tests.training.test_ladder import always
 
 from saccade.models.inference import predict_logits
 from saccade.training import fit as fit_module
-from saccade.training import ladder, learn
+from saccade.training import ladder, learn, standing
 from saccade.training.checkpoint import read_checkpoint
 from saccade.training.head import Folds
 from saccade.training.history import History
@@ -220,11 +220,9 @@ def test_killed_after_a_rung_below_the_first_pass_it_ends_as_one_that_was_not(
 def test_a_checkpoint_that_knows_less_of_the_ladder_is_gone_on_with(
     lessons: Lessons, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from saccade.training import ladder
-
-    kept = tuple(name for name in ladder._KEPT if name != "harmed")
+    kept = tuple(name for name in standing._KEPT if name != "harmed")
     with monkeypatch.context() as patch:
-        patch.setattr(ladder, "_KEPT", kept)
+        patch.setattr(standing, "_KEPT", kept)
         at = question(whole.asked, lambda q: q.rungs == 1 and q.epochs == 1, which=3)
         path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
         lessons.climb(asked_to_stop=Stopper(at), checkpoint=path, history=History(notes))
@@ -258,9 +256,9 @@ def lose_the_number(patch: pytest.MonkeyPatch) -> None:
     known = ladder.climb_from
 
     def forgetful(checkpoint):
-        standing = known(checkpoint)
-        standing.number = 0
-        return standing
+        found = known(checkpoint)
+        found.number = 0
+        return found
 
     patch.setattr(ladder, "climb_from", forgetful)
 
