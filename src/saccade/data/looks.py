@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from saccade.data.ahead import in_order
+from saccade.runtime.machine import one_blas_thread
 from saccade.runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def look_at(cache: "PixelCache", *, progress: Progress | None = None, threads: i
         return *look_at_canvases(canvases), corners_of(canvases)
 
     progress.start("Comparing the looks of the pictures", num, "pictures")
-    with threadpool_limits(1, user_api="blas"):  # the threads here are enough
+    with one_blas_thread():  # the threads here are enough
         found = in_order(work, chunks, threads=threads)
         for rows, (own_BHW, values, corners_BCHW) in zip(chunks, found, strict=True):
             thumbs_NHW[rows.start : rows.stop] = own_BHW

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from saccade.data import alignment
 from saccade.data.ahead import in_order
 from saccade.data.linking import components
 from saccade.data.looks import THUMB_PX
+from saccade.runtime.machine import one_blas_thread
 
 Floats = np.ndarray  # float32
 Rows = NDArray[np.int64]
@@ -115,7 +115,7 @@ def find_near_pairs(
     """
     enough = alignment.detail_contrast(thumbs_NHW) >= MIN_DETAIL
     rows = np.flatnonzero(usable_N & enough)
-    with threadpool_limits(1, user_api="blas"):  # the threads here are enough
+    with one_blas_thread():  # the threads here are enough
         found = _candidates(thumbs_NHW[rows], threads=threads)
         place, fit, weight = _aligned_in_turn(thumbs_NHW, rows, found, threads=threads)
     threshold = separating(fit.similarity_P, weight)
@@ -151,7 +151,7 @@ def find_among(
     num = len(pairs_P2)
     both = np.concatenate([pairs_P2, pairs_P2])
     mirrored = np.arange(2 * num) >= num
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         fit = aligned(thumbs_NHW, both, mirrored, threads=threads)
     place = np.arange(num) + num * (fit.similarity_P[num:] > fit.similarity_P[:num])
     similarity_P = fit.similarity_P[place]

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from saccade.data.sealed import Answers
 from saccade.data.split import Split
@@ -14,6 +13,7 @@ from saccade.evaluation.conformal import Conformal, fit_conformal
 from saccade.evaluation.held import FITS, Held, NotPromised, hold
 from saccade.evaluation.selective import Promise, Selective, fit_selective, promise
 from saccade.evaluation.unknown import Unknown, drawn_reference, fit_reference, fit_unknown
+from saccade.runtime.machine import one_blas_thread
 
 ACCURACIES = (0.995, 0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
@@ -121,7 +121,7 @@ def _unknown(
     if not np.isfinite(features_ND.min()) or not np.isfinite(features_ND.max()):
         return None, "some features of the network are no finite numbers"
     # Small matrices: threads that wait for a busy core cost far more than they save (docs/log.md).
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         reference = fit_reference(features_ND[rows], rows=rows)
         try:
             return fit_unknown(reference, held, features_ND[list(held.rows)]), ""

@@ -1,8 +1,8 @@
 """Features as the few directions in which the pictures differ most."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from saccade.runtime.machine import one_blas_thread
 from saccade.runtime.seeds import generator
 
 NUM_AXES = 128
@@ -25,7 +25,7 @@ def principal(features_ND: np.ndarray, *, seed: int, num: int = NUM_AXES) -> np.
     Source: the randomised range finder, N. Halko, P. G. Martinsson, J. A. Tropp (2011), SIAM
     Review 53: 217-288, algorithm 4.4.
     """
-    with threadpool_limits(1, user_api="blas"):  # a second core that is busy costs more (log.md)
+    with one_blas_thread():  # a second core that is busy costs more (log.md)
         centred_ND = features_ND.astype(np.float32) - features_ND.mean(axis=0, dtype=np.float64)
         centred_ND = centred_ND.astype(np.float32)
         width = min(num + MORE_AXES, *centred_ND.shape)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from saccade.data.properties import CORNERS, FAMILIES, Properties, properties_of
 from saccade.data.stratify import strata, stratify
@@ -35,6 +34,7 @@ from saccade.insight.trivial import (
     ridge_answers,
     wanted_of,
 )
+from saccade.runtime.machine import one_blas_thread
 from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 from saccade.training.head import PENALTIES
@@ -84,7 +84,7 @@ def study(evidence: Evidence, _known: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         NotPossible: there are too few pictures.
     """
-    with threadpool_limits(1, user_api="blas"):  # many small problems: a second thread only waits
+    with one_blas_thread():  # many small problems: a second thread only waits
         return _studied(evidence)
 
 

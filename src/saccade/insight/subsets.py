@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from saccade.data.stratify import strata
 from saccade.data.task import Task
@@ -16,7 +15,7 @@ from saccade.evaluation.learning_curve import Answers, sizes_of, spread_order
 from saccade.evaluation.tally import Tally, answers_of, blank_answers
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.pool import KnownPenalty, units_of
-from saccade.runtime.machine import num_cores
+from saccade.runtime.machine import num_cores, one_blas_thread
 from saccade.runtime.seeds import generator
 from saccade.training.nested_heads import growing_heads, prepare
 from saccade.training.objective import class_weights_of
@@ -104,7 +103,7 @@ def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: KnownPenalty) 
         )
 
     jobs = list(itertools.product(range(used), range(REPEATS)))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(num_cores()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(num_cores()) as pool:
         answered = pool.map(lambda job: judged(*job), jobs)
         for (fold, repeat), found in zip(jobs, answered, strict=True):
             for place, logits_VK in enumerate(found):

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from saccade.data.task import Task
-from saccade.runtime.machine import num_cores
+from saccade.runtime.machine import num_cores, one_blas_thread
 from saccade.training.side_by_side import minimise
 
 MOST_DOUBLE = 4_000_000
@@ -254,7 +253,7 @@ class _Losses:
         bounds = np.linspace(0, len(self.x_NR), num + 1).astype(int).tolist()
         pieces = [slice(*pair) for pair in itertools.pairwise(bounds)]
         with (
-            threadpool_limits(1, user_api="blas"),
+            one_blas_thread(),
             ThreadPoolExecutor(min(num, num_cores())) as pool,
         ):
 

@@ -7,13 +7,15 @@ in seconds, with its penalty chosen by cross-validation inside the training part
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from saccade.data.stratify import strata
 from saccade.data.task import Task
+from saccade.runtime.machine import one_blas_thread
 from saccade.runtime.seeds import generator
 from saccade.training.convex import (
     Rotated,
@@ -99,8 +101,7 @@ def fit_head(
     """
     wanted_NK = wanted_outputs(targets, task)
     weights_N = row_weights(targets, class_weights)
-    threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
-    with threadpool_limits(threads, user_api="blas"):
+    with blas_for(features_ND.size * wanted_NK.shape[1]):
         rotated = rotate(features_ND, overwrite=overwrite_features)
         return _fit(rotated, targets, task, seed, wanted_NK, weights_N, penalties, folds)
 
@@ -129,8 +130,7 @@ def out_of_fold(
     """
     wanted_NK = wanted_outputs(targets, task)
     weights_N = row_weights(targets, class_weights)
-    threads = 1 if features_ND.size * wanted_NK.shape[1] < LARGE else None
-    with threadpool_limits(threads, user_api="blas"):
+    with blas_for(features_ND.size * wanted_NK.shape[1]):
         rotated = rotate(features_ND)
         order = sorted(penalties, reverse=True)
         light = rotated.lighter()
@@ -170,6 +170,11 @@ def _fit(
         candidates=tuple((one * share, loss) for one, loss in zip(tried, losses, strict=False)),
         share=share,
     )
+
+
+def blas_for(size: int) -> AbstractContextManager[Any]:
+    """Return a context in which NumPy has one thread, or as many as so many numbers are worth."""
+    return one_blas_thread() if size < LARGE else nullcontext()
 
 
 def wanted_outputs(targets: np.ndarray, task: Task) -> np.ndarray:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from saccade.data.task import Task
 from saccade.training.convex import Rotated, rotate, solve
-from saccade.training.head import LARGE, row_weights, wanted_outputs
+from saccade.training.head import blas_for, row_weights, wanted_outputs
 
 MOST_AXES = 512
 """Principal axes of the features that subsets are learned from. The others hold 2 % of the variance
@@ -59,7 +58,7 @@ def prepare(
         most_axes: principal axes that are kept, those with the most variance.
     """
     wanted_NK = wanted_outputs(targets, task)
-    with threadpool_limits(1 if features_ND.size < LARGE else None, user_api="blas"):
+    with blas_for(features_ND.size):
         rotated = _leading(rotate(features_ND), most_axes)
     return Ground(
         rotated=rotated,

@@ -22,14 +22,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.linalg import blas, lapack
-from threadpoolctl import threadpool_limits
 
 from saccade.data.cache import PixelCache
 from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.evaluation.comparison import paired_gain
 from saccade.evaluation.intervals import LEVEL, Estimate
-from saccade.runtime.machine import num_cores
+from saccade.runtime.machine import num_cores, one_blas_thread
 from saccade.training.augment import Augment, Augmenter
 from saccade.training.head import NUM_FOLDS
 from saccade.training.probe import Sample
@@ -129,7 +128,7 @@ def judge_augmentation(
         names: keys of `FAMILIES`.
         seed: of the views.
     """
-    with threadpool_limits(1, user_api="blas"):  # the same bits on any number of cores
+    with one_blas_thread():  # the same bits on any number of cores
         small = _Small(cache, sample.rows, seed=seed)
         probe = _Probe(
             small.seen(),
