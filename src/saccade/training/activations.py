@@ -76,29 +76,16 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
         progress: is advanced by a picture at a time.
         asked_to_stop: asked between batches.
     """
-    kind = np.float32 if view == 0 else np.float16
-    stores = [_room(len(rows), cut.shape, kind, folder) for cut in cuts]
-    largest, wrong = np.zeros(len(cuts)), np.zeros(len(cuts))
-    done = fresh = 0
+    stores = [_Store(cut, len(rows), exact=view == 0, folder=folder) for cut in cuts]
+    done = 0
     in_order = len(rows) == num_rows  # of the catalogue: then its row is also the place
     for piece, canvases in _read_ahead(pixels, rows, engine.batch, view, augmenter):
         answers = engine(canvases)
+        places = piece if in_order else slice(done, done + len(piece))
         start = 0
-        for number, cut in enumerate(cuts):
-            width = math.prod(cut.shape)
-            values = answers[:, start : start + width]
-            start += width
-            kept = _halved(values) if view else values
-            if view:
-                largest[number] = max(largest[number], _largest(values))
-                wrong[number] = max(wrong[number], _largest(values - kept.astype(np.float32)))
-            places = piece if in_order else slice(done, done + len(piece))
-            stores[number][places] = kept.reshape(len(piece), *cut.shape)
-            fresh += kept.nbytes
-        if fresh > _BYTES_AT_HAND:
-            fresh = 0
-            for store in stores:
-                let_go(store)
+        for store in stores:
+            store.put(places, answers[:, start : start + store.width])
+            start += store.width
         done += len(piece)
         progress.advance(len(piece))
         if asked_to_stop():
@@ -106,10 +93,35 @@ def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to k
     place_N = np.full(num_rows, -1, np.int64)
     held = np.asarray(rows, np.int64)
     place_N[held] = held if in_order else np.arange(len(rows))
-    return tuple(
-        Activations(cut=cut, values=store, place_N=place_N, error=float(w / max(top, 1e-30)))
-        for cut, store, w, top in zip(cuts, stores, wrong, largest, strict=True)
-    )
+    return tuple(store.filled(place_N) for store in stores)
+
+
+class _Store:
+    """The activations at one cut while they are filled in."""
+
+    def __init__(self, cut: Cut, num: int, *, exact: bool, folder: Path | None) -> None:
+        self._cut, self._exact = cut, exact
+        self.width = math.prod(cut.shape)
+        self._values = _room(num, cut.shape, np.float32 if exact else np.float16, folder)
+        self._largest = self._wrong = 0.0
+        self._fresh = 0  # bytes that were written since they were last let go
+
+    def put(self, places: np.ndarray | slice, answers_BX: np.ndarray) -> None:
+        """Keep the activations of some pictures, (B, width)."""
+        kept = answers_BX if self._exact else _halved(answers_BX)
+        if not self._exact:
+            self._largest = max(self._largest, _largest(answers_BX))
+            self._wrong = max(self._wrong, _largest(answers_BX - kept.astype(np.float32)))
+        self._values[places] = kept.reshape(len(kept), *self._cut.shape)
+        self._fresh += kept.nbytes
+        if self._fresh > _BYTES_AT_HAND:
+            self._fresh = 0
+            let_go(self._values)
+
+    def filled(self, place_N: np.ndarray) -> Activations:
+        """Return them all, now that each picture has its own."""
+        error = float(self._wrong / max(self._largest, 1e-30))
+        return Activations(cut=self._cut, values=self._values, place_N=place_N, error=error)
 
 
 def _halved(values: np.ndarray) -> np.ndarray:

@@ -235,9 +235,7 @@ def _cross_validate(
                 np.mean([own[0] for own in starts], axis=0),
                 np.mean([own[1] for own in starts], axis=0),
             )
-        if losses[-1] < NO_MORE_TO_GAIN:
-            break
-        if _rises(losses):
+        if losses[-1] < NO_MORE_TO_GAIN or _rises(losses):
             break
     return _CrossValidated(losses=losses, logits_NK=best_NK, solution=best)
 
@@ -248,9 +246,8 @@ def _rises(losses: Sequence[float]) -> bool:
     >>> _rises([0.9, 0.88, 0.89]), _rises([0.9, 0.88, 0.91]), _rises([0.88, 0.881, 0.882])
     (False, True, True)
     """
-    if len(losses) > 1 and losses[-1] > losses[-2] * CLEARLY:
-        return True
-    return len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]
+    clearly = len(losses) > 1 and losses[-1] > losses[-2] * CLEARLY
+    return clearly or (len(losses) > 2 and losses[-1] > losses[-2] > losses[-3])
 
 
 def _solve_folds(
