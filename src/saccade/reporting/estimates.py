@@ -67,6 +67,17 @@ def signed(number: float, *, share: bool = True) -> str:
     return f"{'+' if number > 0 else '−'}{text}"
 
 
+def p_figure(p: float) -> str:
+    """Return a p for a table.
+
+    >>> p_figure(0.0312), p_figure(0.00001), p_figure(math.nan)
+    ('0.031', '< 0.001', '–')
+    """
+    if not math.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def p_words(p: float | None) -> str:
     """Return a p for a sentence.
 

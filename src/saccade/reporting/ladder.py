@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from saccade.evaluation.intervals import Estimate
+from saccade.reporting.estimates import p_figure
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts, Rung
 from saccade.reporting.wording import decimals, duration, joined_words, plural
@@ -174,7 +175,7 @@ def _rung_row(learning: LearningFacts, place: int, num_stages: int | None) -> La
         score=_shown(rung.score),
         gain=_signed(rung.gain) if compared else "–",
         bounds=f"{_signed(rung.low)} to {_signed(rung.high)}" if compared else "",
-        p=_chance(rung.p) if compared else "–",
+        p=p_figure(rung.p) if compared else "–",
         seconds=rung.seconds,
         at_seconds=rung.at_seconds,
         verdict=_verdict(rung, is_last=place == learning.kept_rung),
@@ -208,9 +209,3 @@ def _signed(gain: float) -> str:
     ('+0.0412', '−0.2000')
     """
     return f"{gain:+.4f}".replace("-", "−")
-
-
-def _chance(p: float) -> str:
-    if not math.isfinite(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

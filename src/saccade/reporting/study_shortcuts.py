@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.reporting.estimates import estimate_of
+from saccade.reporting.estimates import estimate_of, p_figure
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
-from saccade.reporting.study_slices import p_words
 from saccade.reporting.wording import decimals
 from saccade.runtime.store import decode_name
 
@@ -66,7 +65,7 @@ def _row(
         "name": name,
         "score": estimate_of(score),
         "gain": estimate_of(gain) if gain is not None else None,
-        "p": p_words(p) if p is not None else "",
+        "p": p_figure(p) if p is not None else "",
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.reporting.estimates import estimate_of
+from saccade.reporting.estimates import estimate_of, p_figure
 from saccade.reporting.facts import Picture
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
@@ -23,15 +23,6 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     }
 
 
-def p_words(p: float) -> str:
-    """Return a probability for a table.
-
-    >>> p_words(0.0312), p_words(0.00001)
-    ('0.031', '< 0.001')
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def _row(one: Mapping[str, Any], album: Album, *, score: str) -> dict[str, Any]:
     mostly = one["mostly"]
     remark = ""
@@ -43,7 +34,7 @@ def _row(one: Mapping[str, Any], album: Album, *, score: str) -> dict[str, Any]:
         "inside": estimate_of(one["inside"]),
         "outside": estimate_of(one["outside"]),
         "difference": estimate_of(one["difference"]),
-        "p": p_words(one["p_corrected"]),
+        "p": p_figure(one["p_corrected"]),
         "remark": remark,
         "caption": f"{one['num_wrong']} of {plural(one['n'], 'picture')} wrong"
         if score == "accuracy"
