@@ -67,8 +67,9 @@ class Answerer:
         return None if frozen is None else frozen.frozen_engine(self.learned.num_stages)
 
     def views(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
-        """Return what gives the frozen features of each augmented view that was computed."""
-        return () if self.learned.frozen is None else self.learned.frozen.view_features()
+        """Return what gives the frozen features of each augmented view that studies may look at."""
+        frozen = self.learned.frozen
+        return () if frozen is None else frozen.view_features(self.learned.num_stages)
 
     def final_engine(self) -> Ask:
         """Return what the network says of other canvases: to logits (B, K), float32."""

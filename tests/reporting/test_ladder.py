@@ -38,6 +38,20 @@ def test_the_head_is_the_first_row_and_each_rung_one_more() -> None:
     assert [r.verdict for r in rows] == ["where the ladder begins", "kept", "undone: no better"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "views"),
+    [
+        ({"views": 2}, "2, kept"),
+        ({"views": 1, "crop": None}, "1, kept"),
+        ({"views": 1, "crop": 10}, "1, in crops"),
+        ({"views": 2, "cached": False}, "anew"),
+    ],
+)
+def test_what_a_rung_was_shown_stands_beside_it(fields: dict[str, object], views: str) -> None:
+    (_, row) = ladder_rows(of("+", **fields), 9)
+    assert row.views == views
+
+
 def test_an_accuracy_has_its_wilson_interval() -> None:
     (_, row) = ladder_rows(of("+", validation_score=0.9, num_validation=120), 9)
     assert row.score is not None

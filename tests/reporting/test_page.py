@@ -310,6 +310,7 @@ def test_a_mean_residual_is_told_with_its_interval_or_not_at_all(run_of: RunOf) 
 SOLVED = "The solved head saw every picture as it is."
 UNDONE = "The network that was kept saw every picture as it is."
 SHOWN = "What the network was shown instead of the same picture again and again"
+CROPPED = "The network that was kept learned from crops of what its frozen stages say"
 
 
 @pytest.mark.parametrize(
@@ -318,6 +319,8 @@ SHOWN = "What the network was shown instead of the same picture again and again"
         ([ladders.head()], SOLVED),
         (ladders.ladder("--"), UNDONE),
         (ladders.ladder("+", views=1), UNDONE),
+        (ladders.ladder("+", views=1, crop=10), CROPPED),
+        (ladders.ladder("-", views=1, crop=10), UNDONE),
         ([ladders.head(), *ladders.epochs(0, 2)], UNDONE),  # the rung was not finished
         ([ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)], UNDONE),
         ([ladders.head(), *ladders.epochs(0, 2, rung=None, best=True)], SHOWN),
@@ -332,7 +335,7 @@ def test_augmentation_is_claimed_only_of_the_network_that_was_kept(
     run = run_of()
     (run / "history.jsonl").write_text("".join(json.dumps(own) + "\n" for own in events))
     html = page_of(run)
-    assert [own for own in (SOLVED, UNDONE, SHOWN) if own in html] == [said]
+    assert [own for own in (SOLVED, UNDONE, SHOWN, CROPPED) if own in html] == [said]
 
 
 def test_judged_pictures_are_not_denied_where_their_answers_are_gone(run_of: RunOf) -> None:

@@ -13,13 +13,17 @@ from saccade.training.frozen import FrozenStages
 from saccade.training.history import History
 from saccade.training.inputs import FrozenAnswers, Pictures
 from saccade.training.plan import PlannedRung
+from saccade.training.recipe import Recipe
 
-PLAIN = PlannedRung(num_last=2, epochs=1, views=1)
+PLAIN = PlannedRung(num_last=2, epochs=2, views=1)
+CROPPED = CLIMB.replace(zoom=0.15)
 
 
-def stages(lessons: Lessons, *depths: int, told: Told | None = None) -> FrozenStages:
+def stages(
+    lessons: Lessons, *depths: int, told: Told | None = None, recipe: Recipe = CLIMB
+) -> FrozenStages:
     around = Surroundings(device="cpu", history=History(), progress=told or Told())
-    found = FrozenStages(lessons.network(), lessons.material, CLIMB, around, depths=depths)
+    found = FrozenStages(lessons.network(), lessons.material, recipe, around, depths=depths)
     assert found.look()
     return found
 
@@ -114,3 +118,56 @@ def test_a_deeper_cut_that_cannot_be_made_is_told_once(
 def test_activations_that_nobody_computed_are_not_answered_for(lessons: Lessons) -> None:
     with pytest.raises(LookupError, match="before the last 2 stages"):
         stages(lessons, 1).asked(2)
+
+
+def test_a_rung_may_learn_from_crops_and_whoever_asks_otherwise_from_whole_maps(
+    lessons: Lessons,
+) -> None:
+    found = stages(lessons, 1, 2, recipe=CROPPED)
+    assert [found.crop(depth) for depth in (0, 1, 2, 3)] == [None, None, 6, None]  # 4 is narrow
+    assert [found.share(depth) for depth in (1, 2, 3)] == [1, (6 / 8) ** 2, 1]
+    rows = np.array(lessons.material.train_rows[:5])
+    sides = {}
+    for crops in (False, True):
+        inputs = found.inputs(PLAIN, crops=crops)
+        assert inputs is not None
+        sides[crops] = inputs.batch(rows, epoch=1, step=0).shape[2:]
+    assert sides == {False: (8, 8), True: (6, 6)}
+
+
+def test_the_crop_of_a_cut_that_was_not_made_yet_is_that_of_the_cut(lessons: Lessons) -> None:
+    late = stages(lessons, 1, recipe=CROPPED)
+    assert late.crop(2) == 6
+    assert len(late._passes) == 1  # nothing was computed for it
+
+
+def test_where_crops_may_not_be_there_are_none(lessons: Lessons) -> None:
+    assert stages(lessons, 2, recipe=CLIMB).crop(2) is None  # it does not zoom
+
+
+def features_of_view(found: FrozenStages, rows: list[int], *, depth: int) -> list[np.ndarray]:
+    return [view(np.array(rows)) for view in found.view_features(depth)]
+
+
+def test_where_rungs_learned_in_crops_a_view_is_made_for_who_asks(lessons: Lessons) -> None:
+    """The same draw that would have been kept as the first view, but for its half precision."""
+    rows = lessons.material.train_rows[3:9]
+    kept = stages(lessons, 1, 2, recipe=CROPPED)
+    assert kept.view_features(0) == ()  # no rung has asked for anything
+    assert kept.inputs(dataclasses.replace(PLAIN, views=2)) is not None
+    made = stages(lessons, 1, 2, recipe=CROPPED)
+    assert made.crop(2) == 6
+    (expected,), (found,) = (features_of_view(own, rows, depth=0) for own in (kept, made))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3)
+    assert len(made._passes[0].views) == 1  # nothing is kept of it
+    plain = made.features(rows)
+    assert np.abs(found - plain).max() > 0.1 * np.abs(plain).max()  # negative control
+
+
+def test_no_view_is_made_by_an_engine_whose_weights_have_learned(lessons: Lessons) -> None:
+    found = stages(lessons, 1, 2, recipe=CROPPED)
+    assert found.crop(2) == 6
+    first = found._passes[0]
+    first._engine = dataclasses.replace(first.engine, shares_weights=True)
+    assert found.view_features(2) == ()
+    assert len(found.view_features(0)) == 1

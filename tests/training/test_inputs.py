@@ -9,6 +9,7 @@ from tests.training.test_activations import Prefix
 from saccade.data.batches import as_seen
 from saccade.models.inference import predict_logits
 from saccade.training.activations import ViewsOfPictures
+from saccade.training.crops import Crops
 from saccade.training.inputs import BATCH, FrozenAnswers, Pictures
 
 
@@ -17,11 +18,13 @@ def prefix(lesson_for) -> Prefix:
     return Prefix(lesson_for)
 
 
-def frozen(prefix: Prefix, *, views: int = 1, depth: int = 1) -> FrozenAnswers:
+def frozen(
+    prefix: Prefix, *, views: int = 1, depth: int = 1, crops: Crops | None = None
+) -> FrozenAnswers:
     rows = [*prefix.material.train_rows, *prefix.material.validation_rows]
     found = [prefix.compute(rows if view == 0 else None, view=view)[depth] for view in range(views)]
     pictures = ViewsOfPictures(cut=prefix.cuts[depth], views=tuple(found), seed=0)
-    return FrozenAnswers(pictures, device="cpu")
+    return FrozenAnswers(pictures, device="cpu", crops=crops)
 
 
 def test_without_augmentation_a_batch_is_the_pictures_as_they_are_tested(lesson_for) -> None:
@@ -91,3 +94,17 @@ def test_activations_of_maps_come_in_the_layout_that_convolutions_like(prefix: P
     batch = frozen(prefix, views=2).batch(np.array(prefix.rows[:8]), epoch=1, step=0)
     assert batch.is_contiguous(memory_format=torch.channels_last)
     assert batch.dtype == torch.float32
+
+
+def test_with_crops_a_step_sees_parts_and_what_is_asked_stays_whole(prefix: Prefix) -> None:
+    crops = Crops(side=3, mirrored=0.5, epochs=4, seed=0)
+    whole, parts = frozen(prefix), frozen(prefix, crops=crops)
+    rows = np.array(prefix.rows[:8])
+    plain, seen = (own.batch(rows, epoch=1, step=2) for own in (whole, parts))
+    assert seen.shape == (*plain.shape[:2], 3, 3)
+    assert torch.equal(seen, crops.of(plain, rows, epoch=1))
+    assert not torch.equal(seen, parts.batch(rows, epoch=2, step=2))
+    judged = prefix.material.validation_rows
+    np.testing.assert_array_equal(
+        parts.logits(prefix.network, judged), whole.logits(prefix.network, judged)
+    )

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from tests.training.climbs import (
     CLIMB,
     QUICK,
@@ -20,6 +21,8 @@ from saccade.models.inference import predict_logits
 from saccade.runtime.errors import UsageError
 from saccade.training import fit as fit_module
 from saccade.training import ladder, plan
+from saccade.training.activations import ViewsOfPictures
+from saccade.training.inputs import FrozenAnswers
 from saccade.training.objective import Judgement, picture_losses
 from saccade.training.recipe_file import make_recipe
 
@@ -47,7 +50,7 @@ def test_each_rung_is_taken_or_not_and_the_depth_is_that_of_the_last_one_taken(
 def test_a_rung_is_noted_with_all_that_was_measured(climbed: Climbed) -> None:
     first, second, _ = climbed.rungs
     assert set(second) == {
-        "event", "stages", "name", "epochs", "views", "cached", "validation_score",
+        "event", "stages", "name", "epochs", "views", "crop", "cached", "validation_score",
         "validation_low", "validation_high", "validation_loss", "score_name", "num_validation",
         "gain", "gain_low", "gain_high", "p", "taken", "why", "seconds", "at_seconds",
     }  # fmt: skip
@@ -346,3 +349,65 @@ def test_a_rung_of_more_stages_than_there_are_means_all_of_them(
     found = lessons.climb(CLIMB.replace(rungs=("2:2:4", "9:2:4")))
     assert [rung["name"] for rung in found.rungs] == ["last 2 stages", "all"]
     assert different(found.weights, climbed.weights) == []
+
+
+def test_a_rung_learns_from_crops_at_last_from_whole_maps_and_is_judged_by_whole_ones(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned, judged = set(), set()
+    batch, plain = FrozenAnswers.batch, ViewsOfPictures.plain
+
+    def noted_batch(self: FrozenAnswers, rows: np.ndarray, *, epoch: int, step: int):
+        found = batch(self, rows, epoch=epoch, step=step)
+        learned.add((epoch, *found.shape[2:]))
+        return found
+
+    def noted_plain(self: ViewsOfPictures, rows: np.ndarray) -> torch.Tensor:
+        found = plain(self, rows)
+        judged.add(tuple(found.shape[2:]))
+        return found
+
+    monkeypatch.setattr(FrozenAnswers, "batch", noted_batch)
+    monkeypatch.setattr(ViewsOfPictures, "plain", noted_plain)
+    found = lessons.climb(CLIMB.replace(rungs=("2:2:1",), zoom=0.15))
+    assert learned == {(1, 6, 6), (2, 8, 8)}
+    assert judged == {(), (8, 8)}  # the head's features, and whole maps
+    assert [rung["crop"] for rung in found.rungs] == [6]
+
+
+@pytest.mark.parametrize(("rung", "crop"), [("2:1:2", None), ("1:1:1", None), ("3:1:1", None)])
+def test_views_narrow_maps_and_whole_pictures_are_not_cropped(
+    lessons: Lessons, rung: str, crop: int | None
+) -> None:
+    found = lessons.climb(QUICK.replace(rungs=(rung,), zoom=0.15))
+    assert [own["crop"] for own in found.rungs] == [crop]
+
+
+@pytest.mark.parametrize(("zoom", "share"), [(0.15, (6 / 8) ** 2), (0.0, 1.0)])
+def test_the_work_of_a_rung_is_that_of_the_crops_it_learns_from(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, share: float
+) -> None:
+    asked: list[dict[int, float]] = []
+    work_of = ladder.work_of
+
+    def noted(*given, crops, **kinds):
+        asked.append(dict(crops))
+        return work_of(*given, crops=crops, **kinds)
+
+    monkeypatch.setattr(ladder, "work_of", noted)
+    gains(monkeypatch, UNSURE, UNSURE)
+    lessons.climb(QUICK.replace(zoom=zoom))
+    assert asked == [{1: 1.0, 2: share}]
+
+
+@pytest.mark.parametrize(("zoom", "text"), [(0.15, "2:6:1"), (0.0, "2:4:2")])
+def test_by_default_a_rung_has_crops_or_a_view(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, text: str
+) -> None:
+    gains(monkeypatch, UNSURE, UNSURE)
+    plans = []
+    lessons.climb(
+        QUICK.replace(zoom=zoom, epochs=0, views=0),
+        on_plan=lambda plan: plans.append(plan),
+    )
+    assert [own for plan in plans for own in plan if own.startswith("2")] == [text]

@@ -4,12 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from tests.training.climbs import CLIMB, TAKEN, Climbed, Lessons, different
 
+from saccade.models.network import Network
 from saccade.runtime.budget import Budget
 from saccade.training import ladder
+from saccade.training.inputs import Inputs
+from saccade.training.plan import Costs, PlannedRung
 from saccade.training.recipe import Recipe
+from saccade.training.schedule import steps_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +96,53 @@ def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(
     assert (rung["taken"], rung["why"]) == (False, "its time was up")
     assert plans == [("none",)]
     assert different(found.weights, head_only.weights) == []
+
+
+@pytest.mark.parametrize(
+    ("zoom", "views", "side"), [(0.15, 1, 6), (0.15, 2, 8), (0.0, 1, 8)], ids=str
+)
+def test_a_step_is_timed_as_it_will_run(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, views: int, side: int
+) -> None:
+    sides = []
+
+    def timed(_net: Network, inputs: Inputs, rows: np.ndarray) -> float:
+        sides.append(inputs.batch(rows, epoch=0, step=0).shape[-1])
+        return 1e-3
+
+    monkeypatch.setattr(ladder, "seconds_a_step", timed)
+    monkeypatch.setattr(ladder, "next_rung", only_once(planned(views=views)))
+    lessons.climb(CLIMB.replace(epochs=2, zoom=zoom), budget=scripted(lambda: 1000.0))
+    assert sides == [side]
+
+
+def test_what_is_judged_and_the_last_epoch_are_reckoned_whole_where_a_step_is_on_crops(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reckoned = {}
+    fitted_to = ladder.fitted_to
+
+    def noted(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung | None:
+        reckoned[zoom] = costs
+        return fitted_to(wanted, costs, seconds)
+
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_: 0.1)
+    monkeypatch.setattr(ladder, "fitted_to", noted)
+    for zoom in (0.0, 0.15):
+        monkeypatch.setattr(ladder, "next_rung", only_once(planned(views=1)))
+        lessons.climb(CLIMB.replace(epochs=2, zoom=zoom), budget=scripted(lambda: 1000.0))
+    share, steps = (6 / 8) ** 2, steps_of(len(lessons.material.train_rows), CLIMB.batch_size)
+    whole, cropped = reckoned[0.0], reckoned[0.15]
+    judging = (whole.opening - 0.3) / 2
+    last = 1.3 * steps * 0.1 * (1 / share - 1)
+    assert cropped.opening == pytest.approx(0.3 + 2 * judging / share + last)
+    assert cropped.epoch == pytest.approx(1.3 * (steps * 0.1 + judging / share))
+
+
+def planned(*, views: int) -> PlannedRung:
+    return PlannedRung(num_last=2, epochs=2, views=views)
+
+
+def only_once(rung: PlannedRung) -> Callable[..., PlannedRung | None]:
+    """Return what plans that rung first, and none after it."""
+    return lambda _recipe, _num, standing, **_: None if standing.number else rung

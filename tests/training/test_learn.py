@@ -193,6 +193,24 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(
     assert_same(found, whole.run)
 
 
+def test_a_rung_on_crops_that_was_stopped_ends_as_one_that_was_not(
+    lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always(monkeypatch, [True] * 5)  # not stopped, stopped, gone on with, and two others
+    recipe = CLIMB.replace(rungs=("2:2:1",), zoom=0.15, hflip=0.5)
+    history, inside = History(), []
+
+    def note() -> bool:
+        inside.append(sum(event["event"] == "epoch" for event in history.events) == 1)
+        return False
+
+    expected = lessons.climb(recipe, history=history, asked_to_stop=note)
+    found = stopped_and_resumed(lessons, tmp_path, at=inside.index(True) + 3, recipe=recipe)
+    assert_same(found, expected)
+    for other in (recipe.replace(zoom=0.0), recipe.replace(hflip=0.0)):
+        assert different(found.weights, lessons.climb(other).weights)  # negative control
+
+
 @pytest.mark.slow
 def test_killed_after_a_rung_below_the_first_pass_it_ends_as_one_that_was_not(
     lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -89,7 +89,7 @@ def test_work_is_counted_as_torch_counts_flops_of_what_runs(lesson_for) -> None:
     from saccade.training.plan import work_of
 
     net, _ = lesson_for(SMALL.replace(widths=(8, 16, 16)))
-    work = work_of(net.eval(), num_pictures=100, num_train=70)
+    work = work_of(net.eval(), num_pictures=100, num_train=70, crops={})
     for depth, expected in enumerate(work.behind[:-1]):
         cut = find_cut(net, depth)
         assert cut is not None
@@ -111,6 +111,14 @@ def test_a_rung_below_the_first_pass_costs_a_pass_of_its_own() -> None:
     assert work.before([two, four]) == 20.0 * 170 + work.of_rung(two) + work.of_rung(four)
 
 
+def test_a_step_on_crops_is_counted_as_their_share_and_the_last_epoch_as_whole() -> None:
+    work = Work(behind=(0.0, 1.0, 3.0, 8.0), num_pictures=100, num_train=70, crops={2: 0.5})
+    one, two, viewed = read_rungs(["1:5:1", "2:5:1", "2:5:2"])
+    assert work.of_rung(one) == 3 * 1.0 * 70 * 5
+    assert work.of_rung(two) == 3 * 3.0 * 70 * (4 * 0.5 + 1)
+    assert work.of_rung(viewed) == 3 * 3.0 * 70 * 5  # views are whole
+
+
 @pytest.mark.parametrize("num_stages", range(40))
 def test_depths_double_and_end_with_all(num_stages: int) -> None:
     found = depths(num_stages)
@@ -130,7 +138,15 @@ def test_a_plan_is_read_as_it_was_written(rungs: list[PlannedRung]) -> None:
     [({}, "2:4:2"), ({"epochs": 3, "views": 5}, "2:3:5"), ({"augment": False}, "2:4:1")],
 )
 def test_without_a_budget_the_plan_follows_from_the_recipe(choices, text: str) -> None:
-    assert str(usual_rung(Recipe(**choices), 2)) == text
+    assert str(usual_rung(Recipe(**choices), 2, crops=False)) == text
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [({}, "2:6:1"), ({"epochs": 3}, "2:3:1"), ({"views": 2}, "2:4:2"), ({"views": 1}, "2:6:1")],
+)
+def test_on_crops_there_are_more_epochs_and_no_view_but_those_asked_for(choices, text: str) -> None:
+    assert str(usual_rung(Recipe(**choices), 2, crops=True)) == text
 
 
 @pytest.mark.parametrize(

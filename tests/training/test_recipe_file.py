@@ -53,8 +53,8 @@ def test_every_field_is_described() -> None:
         (
             {"epochs": "3"},
             "'epochs' should be a whole number, not \"3\".\n  where: r.toml\n"
-            "  fix:   Passes over the training part; 0 = 4 a rung, 10 for --unfreeze K, else "
-            "30 to 200.",
+            "  fix:   Passes over the training part; 0 = 4 a rung (in crops 6), --unfreeze K: "
+            "10, else 30 to 200.",
         ),
         (
             {"opt": "adamm"},

@@ -50,7 +50,7 @@ class Evidence:
     features_name: str = ""  # whose they are: "mobilenetv2_100"
     frozen_engine: Ask | None = None  # canvases to features as in `features_ND`
     views: Sequence[Callable[[np.ndarray], np.ndarray]] = ()
-    """Of each augmented view that the run learned from: training rows to frozen features."""
+    """Of each augmented view that was made or can be: training rows to frozen features."""
     # After learning only:
     table: Predictions | None = None
     logits_NK: np.ndarray | None = None  # of the network as it ships, uncalibrated

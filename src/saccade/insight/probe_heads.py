@@ -15,29 +15,31 @@ Answers = Callable[[np.ndarray], np.ndarray]
 
 MOST_TAUGHT = 1_000
 """Training pictures that such a head learns from, so that it takes a second at most."""
+MOST_VIEWED = 300  # where heads with views are compared: views may have to be made for it
 
 
-def plain_head(evidence: Evidence) -> Answers:
-    """Return a head that saw training pictures as they are and nothing else.
+def plain_head(evidence: Evidence, *, most: int = MOST_TAUGHT) -> Answers:
+    """Return a head that saw training pictures, `most` of them, as they are and nothing else.
 
     Raises:
         NotPossible: there are no frozen features.
     """
-    rows = drawn(evidence, "train", MOST_TAUGHT)
+    rows = drawn(evidence, "train", most)
     return _solved(evidence, [evidence.features[rows]], rows)
 
 
-def viewed_head(evidence: Evidence) -> Answers:
-    """Return a head that saw the same pictures, and the augmented views that the run learned from.
+def viewed_head(evidence: Evidence, *, most: int = MOST_VIEWED) -> Answers:
+    """Return a head that saw as many pictures, and their augmented views as well.
 
-    All else is equal, the penalty too: what lies between the two is augmentation.
+    Beside a plain one of as many all else is equal, the penalty too: what lies between the two
+    is augmentation.
 
     Raises:
         NotPossible: there are no frozen features, or no views.
     """
     if not evidence.views:
         raise NotPossible("the run computed no augmented views")
-    rows = drawn(evidence, "train", MOST_TAUGHT)
+    rows = drawn(evidence, "train", most)
     return _solved(
         evidence, [evidence.features[rows], *(view(rows) for view in evidence.views)], rows
     )

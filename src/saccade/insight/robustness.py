@@ -17,7 +17,7 @@ from saccade.insight.changed import (
 )
 from saccade.insight.disturb import DISTURBANCES, Disturbance, Disturber
 from saccade.insight.evidence import Ask, Evidence, NotPossible
-from saccade.insight.probe_heads import plain_head, viewed_head
+from saccade.insight.probe_heads import MOST_VIEWED, plain_head, viewed_head
 from saccade.insight.thumbnails import thumbnail
 
 SECONDS = 4.0
@@ -121,6 +121,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "images_per_second": round(rate, 1),
         "plain": {who: pictures.score(said) for who, said in asked.plain.items()},
         "num_views": len(evidence.views) if compares else 0,
+        "num_taught": len(drawn(evidence, "train", MOST_VIEWED)) if compares else 0,
         "has_views": _has_views(evidence),
         **_gain(pictures, asked.plain),
         "disturbances": _curves(points),
@@ -186,7 +187,7 @@ def _asked(
 ) -> _Asked:
     if not compares or evidence.frozen_engine is None:
         return _Asked(final=final, features_of=None, heads=None, plain={"final": logits_NK})
-    without, with_views = plain_head(evidence), viewed_head(evidence)
+    without, with_views = plain_head(evidence, most=MOST_VIEWED), viewed_head(evidence)
 
     def heads(features_BD: np.ndarray) -> dict[str, np.ndarray]:
         return {"without": without(features_BD), "with": with_views(features_BD)}

@@ -171,7 +171,7 @@ def _rung_row(learning: LearningFacts, place: int, num_stages: int | None) -> La
         kept=rung.taken,
         stages=_of(rung.stages, num_stages),
         epochs=str(rung.epochs) if run in {0, rung.epochs} else f"{run} of {rung.epochs}",
-        views=f"{rung.views}, kept" if rung.cached else "anew",
+        views=_views(rung),
         score=_shown(rung.score),
         gain=_signed(rung.gain) if compared else "–",
         bounds=f"{_signed(rung.low)} to {_signed(rung.high)}" if compared else "",
@@ -180,6 +180,12 @@ def _rung_row(learning: LearningFacts, place: int, num_stages: int | None) -> La
         at_seconds=rung.at_seconds,
         verdict=_verdict(rung, is_last=place == learning.kept_rung),
     )
+
+
+def _views(rung: Rung) -> str:
+    if not rung.cached:
+        return "anew"
+    return f"{rung.views}, kept" if rung.crop is None else f"{rung.views}, in crops"
 
 
 def _verdict(rung: Rung, *, is_last: bool) -> str:

@@ -55,6 +55,7 @@ class Rung:
     epochs: int  # planned
     views: int  # that were kept of each picture
     cached: bool  # the frozen stages' answers were kept; else whole pictures went through
+    crop: int | None  # side of the parts of kept maps that steps saw; None = whole ones
     score: Estimate  # on the validation part, after its last epoch
     gain: float
     low: float
@@ -127,3 +128,8 @@ class LearningFacts:
         if self.rungs:
             return any(own.taken and (own.views > 1 or not own.cached) for own in self.rungs)
         return self.head is None or bool(self.kept_epochs)
+
+    @property
+    def learned_from_crops(self) -> bool:
+        """Whether what was kept saw crops of activations in the place of augmented pictures."""
+        return any(own.taken and own.crop is not None for own in self.rungs)

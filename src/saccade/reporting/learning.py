@@ -104,6 +104,7 @@ def _rung(event: Event, at_seconds: float) -> Rung:
         epochs=int(event.get("epochs", 0)),
         views=int(event.get("views", 0)),
         cached=bool(event.get("cached")),
+        crop=event.get("crop"),  # None in earlier runs
         score=_score(event),
         gain=number(event.get("gain")),
         low=low if math.isfinite(low) else -math.inf,

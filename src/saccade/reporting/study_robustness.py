@@ -50,6 +50,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "is_share": share,
         "compared": _compared(study),
         "num_views": study["num_views"],
+        "num_taught": study.get("num_taught", 0),  # not told by earlier runs
         "path": encode_name(shown["path"]),
         "pictures": [
             {"picture": _picture(shown["plain"], "as it is", album), "what": "as it is"},

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from saccade.models.crops import crop_side
 from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
 from saccade.models.network import Network
@@ -15,6 +16,7 @@ from saccade.runtime.machine import let_go
 from saccade.runtime.store import free_bytes
 from saccade.training.activations import Activations, as_tensor, num_bytes
 from saccade.training.augment import augment_of
+from saccade.training.crops import Crops, may_crop
 from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
 from saccade.training.inputs import FrozenAnswers, Inputs, Pictures, ask_suffix
@@ -64,6 +66,7 @@ class FrozenStages:
         if head is None:  # cannot be: the classifier is one layer with one input
             raise RuntimeError("the network has no classifier to cut before")
         self._uncut: set[int] = set()
+        self._crops: dict[int, int | None] = {}  # by depth, where it was asked for
         folder = surroundings.cache_folder
         self._room = SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory()
         cuts = {0: head}
@@ -141,22 +144,52 @@ class FrozenStages:
             let_go(plain.values)
         return found
 
-    def view_features(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
+    def view_features(self, depth: int) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
         """Return for each augmented view so far what gives the features of training rows.
 
-        None where only a deeper rung, or only a run before it was stopped, asked for views.
+        Where rungs learned from crops and no view was made, one is, of the rows that are asked
+        for; not where the engine shares its weights with the network, `depth` stages of which
+        learned. None where only a deeper rung, or only a run before it was stopped, asked for
+        views, and where nothing but the head learned.
         """
-        return tuple(partial(_flat_of, view[0]) for view in self._passes[0].views[1:])
+        first = self._passes[0]
+        kept = tuple(partial(_flat_of, view[0]) for view in first.views[1:])
+        if kept or not any(self._crops.values()) or (depth and first.engine.shares_weights):
+            return kept
+        return (partial(first.features_of_view, view=1),)
 
-    def inputs(self, planned: PlannedRung) -> Inputs | None:
-        """Return what a rung learns from; None if asked to stop while views were computed."""
+    def inputs(self, planned: PlannedRung, *, crops: bool = False) -> Inputs | None:
+        """Return what a rung learns from; None if asked to stop while views were computed.
+
+        Args:
+            planned: how many stages, for how many epochs, and how many views.
+            crops: from crops of the kept activations, where that may be (`crop`).
+        """
         own = self._held(planned.num_last) or self._deeper(planned.num_last)
         if own is None:
             return Pictures(self.material.cache, self.recipe, device=self.around.device)
         active = augment_of(self.recipe).active
         if not own.add_views(planned.views if active else 1):
             return None
-        return FrozenAnswers(own.pictures(planned), device=self.around.device)
+        side = self.crop(planned.num_last) if crops else None
+        return FrozenAnswers(
+            own.pictures(planned),
+            device=self.around.device,
+            crops=None if side is None else self._cropped(side, planned.epochs),
+        )
+
+    def crop(self, depth: int) -> int | None:
+        """Return the side of the crops that a rung may learn from; None = from whole maps only."""
+        if depth not in self._crops:
+            cut = self._where_cut(depth) if may_crop(self.recipe, self.material.task) else None
+            self._crops[depth] = None if cut is None else crop_side(self.network, cut)
+        return self._crops[depth]
+
+    def share(self, depth: int) -> float:
+        """Return how much of its maps a step on crops learns from, in 0-1."""
+        side = self.crop(depth)
+        cut = None if side is None else self._where_cut(depth)
+        return 1.0 if side is None or cut is None else (side / cut.shape[-1]) ** 2
 
     def logits(self, depth: int, rows: Sequence[int]) -> np.ndarray:
         """Return logits_NK of rows that were looked at, by the network as it is now."""
@@ -210,6 +243,18 @@ class FrozenStages:
 
     def _held(self, depth: int) -> FrozenPass | None:
         return next((own for own in self._passes if depth in own.cuts), None)
+
+    def _where_cut(self, depth: int) -> Cut | None:
+        own = self._held(depth)
+        if own is not None:
+            return own.cuts[depth]
+        if depth in self._uncut or not 0 < depth < len(self.network.stages):
+            return None
+        return find_cut(self.network, depth)
+
+    def _cropped(self, side: int, epochs: int) -> Crops:
+        mirrored = augment_of(self.recipe).hflip
+        return Crops(side=side, mirrored=mirrored, epochs=epochs, seed=self.recipe.seed)
 
     def _known(self, depth: int) -> FrozenPass:
         own = self._held(depth)

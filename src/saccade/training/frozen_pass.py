@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from saccade.data.batches import batches
 from saccade.models.cuts import Cut, Taps
 from saccade.models.engine import Engine
 from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.training.activations import Activations, ViewsOfPictures, compute
-from saccade.training.augment import Augmenter, augment_of
+from saccade.training.augment import Augmenter, augment_of, in_canvases
 from saccade.training.fit import Surroundings
 from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
@@ -98,6 +99,16 @@ class FrozenPass:
                 return answers[:, start : start + width].reshape(len(answers), *cut.shape)
             start += width
         raise KeyError(depth)
+
+    def features_of_view(self, rows: np.ndarray, *, view: int) -> np.ndarray:
+        """Return what the classifier is given of a view that is not kept, float32 (B, D)."""
+        cache, augmenter, answers = self.material.cache, self._augmenter(), []
+        for piece in batches(rows, self.engine.batch):
+            canvases = cache.canvases(piece)
+            changed = augmenter(canvases, piece, epoch=view)
+            answer = self.at(0, self.engine(in_canvases(canvases, changed, cache.preprocess)))
+            answers.append(answer.reshape(len(piece), -1))
+        return np.concatenate(answers)
 
     def _add_view(self, view: int) -> bool:
         rows = self.material.train_rows if view else self.rows

@@ -16,6 +16,7 @@ from saccade.models.network import Network
 from saccade.runtime.seeds import generator
 from saccade.training.activations import ViewsOfPictures
 from saccade.training.augment import Augmenter, augment_of
+from saccade.training.crops import Crops
 from saccade.training.recipe import Recipe
 
 BATCH = 64  # pictures a forward pass through a suffix; fixed, so that answers are repeatable
@@ -63,11 +64,22 @@ class Pictures:
 
 
 class FrozenAnswers:
-    """Activations at a cut, kept for every epoch; only what lies behind the cut runs."""
+    """Activations at a cut, kept for every epoch; only what lies behind the cut runs.
 
-    def __init__(self, pictures: ViewsOfPictures, *, device: str) -> None:
+    With crops, steps learn from parts of them; whoever asks is answered from whole ones.
+    """
+
+    def __init__(
+        self, pictures: ViewsOfPictures, *, device: str, crops: Crops | None = None
+    ) -> None:
         self.pictures = pictures
         self.device = device
+        self.crops = crops
+
+    @property
+    def crop(self) -> int | None:
+        """The side of the crops that steps learn from; None = whole maps."""
+        return None if self.crops is None else self.crops.side
 
     def opened(self) -> AbstractContextManager[None]:
         """Return a context in which the network takes activations of this cut."""
@@ -76,7 +88,10 @@ class FrozenAnswers:
     def batch(self, rows: np.ndarray, *, epoch: int, step: int) -> torch.Tensor:
         """Return activations; which view is drawn depends on epoch and step alone."""
         draws = generator(self.pictures.seed, "views", epoch, step)
-        return self.pictures.drawn(rows, draws=draws).to(self.device)
+        drawn = self.pictures.drawn(rows, draws=draws)
+        if self.crops is not None:
+            drawn = self.crops.of(drawn, rows, epoch=epoch)
+        return drawn.to(self.device)
 
     def logits(self, network: Network, rows: Sequence[int]) -> np.ndarray:
         """Return logits_NK of the suffix, in evaluation mode, from exact activations."""

@@ -12,7 +12,7 @@ from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint, State
 from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, Surroundings, fit
 from saccade.training.frozen import FrozenStages
-from saccade.training.inputs import Inputs
+from saccade.training.inputs import FrozenAnswers, Inputs
 from saccade.training.material import Material
 from saccade.training.objective import (
     Judgement,
@@ -85,11 +85,11 @@ def climb(
         return standing
     if resume is not None:
         network.load_state_dict(resume.start or resume.network)
-    while planned := next_rung(recipe, len(network.stages), standing):
+    while planned := next_rung(recipe, len(network.stages), standing, crop=frozen.crop):
         if planned.num_last < standing.depth:  # what is frozen for it has changed
             _pass_over(standing, planned, network, surroundings)
             continue
-        if _ends(standing, planned, network, material, surroundings):
+        if _ends(standing, planned, network, material, frozen, surroundings):
             break
         rung = _Climber(network, material, frozen, planned, recipe, surroundings, reserve)
         going_on = resume if resume is not None and resume.start else None
@@ -134,6 +134,7 @@ def _ends(
     planned: PlannedRung,
     network: Network,
     material: Material,
+    frozen: FrozenStages,
     around: Surroundings,
 ) -> bool:
     """Say whether the climb ends before this rung; a note names a rung that is left out."""
@@ -141,8 +142,10 @@ def _ends(
         return False
     num_train = len(material.train_rows)
     num = num_train + len(material.validation_rows) + len(material.asked_rows)
-    work = work_of(network, num_pictures=num, num_train=num_train)
-    so_far = work.before(read_rungs(standing.planned[: standing.number]))
+    tried = read_rungs(standing.planned[: standing.number])
+    crops = {rung.num_last: frozen.share(rung.num_last) for rung in (*tried, planned)}
+    work = work_of(network, num_pictures=num, num_train=num_train, crops=crops)
+    so_far = work.before(tried)
     times = work.of_rung(planned) / so_far
     if standing.hope >= WORTH * times:
         return False
@@ -180,7 +183,7 @@ class _Climber:
         if planned is None:
             return False
         self.network.set_stage_trainable(planned.num_last)
-        inputs = self.frozen.inputs(planned)
+        inputs = self.frozen.inputs(planned, crops=planned.views == 1)
         if inputs is None:
             standing.interrupted = True
             return False
@@ -219,7 +222,8 @@ class _Climber:
         if limited and not standing.given:
             found = self._fitted(planned)
             if found is None and not standing.number and planned.num_last > 1:
-                found = self._fitted(usual_rung(self.recipe, 1))
+                crops = self.frozen.crop(1) is not None
+                found = self._fitted(usual_rung(self.recipe, 1, crops=crops))
             if found is None:
                 self._tell_left_out()
                 return None
@@ -241,18 +245,20 @@ class _Climber:
         if self.around.budget.left - self.reserve < needed:
             return None
         self.network.set_stage_trainable(wanted.num_last)
-        inputs = self.frozen.inputs(dataclasses.replace(wanted, views=1))
+        crops = wanted.views == 1
+        inputs = self.frozen.inputs(dataclasses.replace(wanted, views=1), crops=crops)
         if inputs is None:
             return wanted  # a signal came; `tried` meets it again
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
         step = seconds_a_step(self.network, inputs, rows)
         num = len(self.material.train_rows)
         steps = steps_of(num, self.recipe.batch_size)
-        judging = step / len(rows) * len(self.material.validation_rows) * 0.5
+        whole = step / self.frozen.share(wanted.num_last) if crops else step
+        judging = whole / len(rows) * len(self.material.validation_rows) * 0.5
         costs = Costs(
             view=self.frozen.seconds_a_view(wanted.num_last),
             epoch=1.3 * (steps * step + judging),  # reading, updating and noting come on top
-            opening=2 * judging + 0.3,
+            opening=2 * judging + 0.3 + 1.3 * steps * (whole - step),  # of the last epoch
         )
         return fitted_to(wanted, costs, self.around.budget.left - self.reserve)
 
@@ -324,7 +330,8 @@ class _Climber:
             name=self._name,
             epochs=planned.epochs,
             views=planned.views,
-            cached=type(inputs).__name__ == "FrozenAnswers",
+            cached=isinstance(inputs, FrozenAnswers),
+            crop=inputs.crop if isinstance(inputs, FrozenAnswers) else None,
             validation_score=judged.score if judged else None,
             **interval_of(logits_VK, wanted_V, groups, task=self.material.task),
             validation_loss=judged.loss if judged else None,

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from saccade.training.step import is_out_of_memory
 
 EPOCHS = 4
 """Epochs of a rung with its own rate schedule; six of the last two stages gain no more."""
+EPOCHS_ON_CROPS = 6
+"""The same on crops, of which an epoch costs half as much (docs/log.md)."""
 FEWEST_EPOCHS = 2  # below, the rate has no time to rise and fall
 VIEWS = 2
 """The plain one and an augmented one; on six splits of flowers three augmented ones, each of which
@@ -128,13 +130,18 @@ def next_depth(
     return other[0]
 
 
-def usual_rung(recipe: Recipe, num_last: int) -> PlannedRung:
-    """Return a rung as it is without a budget; it depends on no clock."""
-    return PlannedRung(
-        num_last=num_last,
-        epochs=recipe.epochs or EPOCHS,
-        views=(recipe.views or VIEWS) if recipe.augment else 1,
-    )
+def usual_rung(recipe: Recipe, num_last: int, *, crops: bool) -> PlannedRung:
+    """Return a rung as it is without a budget; it depends on no clock.
+
+    Crops of the plain view take the place of augmented ones, where they may and no views were
+    asked for.
+
+    >>> str(usual_rung(Recipe(), 2, crops=True)), str(usual_rung(Recipe(), 2, crops=False))
+    ('2:6:1', '2:4:2')
+    """
+    views = (recipe.views or (1 if crops else VIEWS)) if recipe.augment else 1
+    usual = EPOCHS_ON_CROPS if crops and views == 1 else EPOCHS
+    return PlannedRung(num_last=num_last, epochs=recipe.epochs or usual, views=views)
 
 
 def rung_name(num_last: int, num_stages: int) -> str:
@@ -171,10 +178,14 @@ class Work:
     behind: tuple[float, ...]  # of one picture behind the cut before the last 0, 1, 2, … stages
     num_pictures: int  # all that the frozen stages are asked about as they are
     num_train: int
+    crops: Mapping[int, float] = field(default_factory=dict)
+    """By depth, the share of its maps that a step on the plain view learns from, in 0-1."""
 
     def of_rung(self, rung: PlannedRung) -> float:
         """Return the work of its epochs, and of a pass that it needs for itself."""
-        epochs = (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * rung.epochs
+        share = self.crops.get(rung.num_last, 1.0) if rung.views == 1 else 1.0
+        whole = 1 + share * (rung.epochs - 1)  # epochs; the last one is on whole maps
+        epochs = (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * whole
         if self._is_first(rung) or rung.num_last == len(self.behind) - 1:
             return epochs
         before_the_cut = self.behind[-1] - self.behind[rung.num_last]
@@ -193,14 +204,16 @@ class Work:
         return self.num_pictures + (views - 1) * self.num_train
 
 
-def work_of(network: Network, *, num_pictures: int, num_train: int) -> Work:
-    """Return the work that this network makes."""
+def work_of(
+    network: Network, *, num_pictures: int, num_train: int, crops: Mapping[int, float]
+) -> Work:
+    """Return the work that this network makes; `crops` as in `Work`."""
     flops = {row.name: row.flops for row in layer_table(network, network.input_px)}
     names = {id(module): name for name, module in network.body.named_modules()}
     behind = [float(flops.get(network.classifier_name, 0))]
     for stage in reversed(network.stages):
         behind.append(behind[-1] + sum(flops.get(names[id(m)], 0) for m in stage.modules))
-    return Work(behind=tuple(behind), num_pictures=num_pictures, num_train=num_train)
+    return Work(behind=tuple(behind), num_pictures=num_pictures, num_train=num_train, crops=crops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,11 +75,11 @@ class Recipe:
     rungs: tuple[str, ...] = ()
     "The ladder's rungs, stages:epochs:views each, or none; empty = planned, and then written here."
     views: int = 0
-    "Views kept of each picture for frozen stages, the plain one included; 0 = 2 (--unfreeze K: 4)."
+    "Views kept of each picture, the plain one too; 0 = 1, seen in crops, or 2 (--unfreeze K: 4)."
     statistics: str = "auto"
     "BatchNorm statistics of learning stages: moving, frozen; auto = frozen on the ladder's rungs."
     epochs: int = 0
-    "Passes over the training part; 0 = 4 a rung, 10 for --unfreeze K, else 30 to 200."
+    "Passes over the training part; 0 = 4 a rung (in crops 6), --unfreeze K: 10, else 30 to 200."
     batch_size: int = 32
     "Pictures a step, 1 or more."
     opt: str = "adamw"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from saccade.training.checkpoint import Checkpoint
@@ -37,10 +38,13 @@ def climb_from(checkpoint: Checkpoint) -> Climb:
     return Climb(**{**kept, "planned": tuple(kept["planned"])})
 
 
-def next_rung(recipe: Recipe, num_stages: int, standing: Climb) -> PlannedRung | None:
+def next_rung(
+    recipe: Recipe, num_stages: int, standing: Climb, *, crop: Callable[[int], int | None]
+) -> PlannedRung | None:
     """Return the rung to try: as named or as planned before, else as by default; None at the end.
 
-    A rung that was named for more stages than there are means all of them.
+    A rung that was named for more stages than there are means all of them. `crop` gives the side
+    of the crops that a rung of so many stages may learn from, as `FrozenStages.crop`.
     """
     rungs = read_rungs(recipe.rungs if standing.given else standing.planned)
     if standing.number < len(rungs):
@@ -50,4 +54,6 @@ def next_rung(recipe: Recipe, num_stages: int, standing: Climb) -> PlannedRung |
         return None
     tried = [rung.num_last for rung in read_rungs(standing.planned)]
     depth = next_depth(num_stages, tried=tried, taken=standing.depth, harmed=standing.harmed)
-    return None if depth is None else usual_rung(recipe, depth)
+    if depth is None:
+        return None
+    return usual_rung(recipe, depth, crops=crop(depth) is not None)
