@@ -193,7 +193,11 @@ def test_the_ridge_is_scikit_learns() -> None:
     assert found == pytest.approx(oracle)
 
 
-def test_areas_of_cells_are_scikit_learns_areas_of_pictures() -> None:
+@pytest.mark.parametrize("at_once", [5, 24, 500_000])
+def test_areas_of_cells_are_scikit_learns_areas_of_pictures(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(separation, "NUMBERS_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     cells = rng.integers(0, 12, 300)
     scores = rng.integers(0, 7, (12, 3)) / 7  # with ties between cells
@@ -342,6 +346,22 @@ def test_of_many_classes_witnesses_hold_the_scores_of_the_largest_alone(
     assert (best["class"], best["severity"]) == ("rowan", "severe")
     assert {one["class"] for one in found["clues"]} == {"elm", "rowan"}
     assert all(one["path"].startswith("rowan/") for one in best["pictures"])
+
+
+def test_of_many_pictures_some_are_drawn_to_be_asked_about_and_their_number_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = planted(lambda own: bordered(own, px=4, colour=(200, 30, 30)))
+    every = of(pixels)
+    monkeypatch.setattr(shortcuts, "MOST_ASKED", 4 * 150)
+    some = of(pixels)
+    assert (every["num_asked"], some["num_asked"]) == (300, 150)
+    assert some == of(pixels)  # the draw is the seed's
+    for found in (every, some):
+        best = found["clues"][0]
+        assert (best["class"], best["family"], best["severity"]) == ("oak", "border", "severe")
+        assert all(one["path"].startswith("oak/") for one in best["pictures"])
+    assert (every["families"], every["trivial"]) == (some["families"], some["trivial"])
 
 
 def test_pictures_of_one_group_cannot_judge_each_other() -> None:

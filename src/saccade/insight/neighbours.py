@@ -10,10 +10,11 @@ from saccade.data.duplicates import MIN_SIDE_PX, Twins
 from saccade.data.looks import Looks
 from saccade.data.near_duplicates import NearPairs, find_among, no_pairs
 from saccade.data.split import Split
+from saccade.runtime.machine import let_go
 
 NUM_NEAREST = 3  # of each judged picture, that are compared with it
 MOST_COMPARED = 5_000  # pairs, the nearest first
-BLOCK, KNOWN_BLOCK = 2048, 8192  # pictures that are held to each other at a time
+BLOCK, KNOWN_BLOCK = 1024, 4096  # pictures that are held to each other at a time
 
 SAME_SCENE = 0.78
 """Cosine of features, less their mean, from which two pictures seem to be of one scene.
@@ -96,6 +97,7 @@ def _nearest(split: Split, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     def directions(rows: np.ndarray) -> np.ndarray:
         apart_BD: np.ndarray = features_ND[rows] - mean_D
+        let_go(features_ND)
         apart_BD /= np.sqrt((apart_BD * apart_BD).sum(axis=1, keepdims=True)) + 1e-9
         return apart_BD
 
@@ -117,9 +119,16 @@ def _best(
     near, alike = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), own.dtype)
     for start in range(0, len(known), KNOWN_BLOCK):
         piece = known[start : start + KNOWN_BLOCK]
-        found = np.concatenate([alike, own @ directions(piece).T], axis=1)
-        names = np.concatenate([near, np.broadcast_to(piece, (len(rows), len(piece)))], axis=1)
-        num = min(NUM_NEAREST, found.shape[1])
-        best = np.argpartition(-found, num - 1, axis=1)[:, :num]
+        new = own @ directions(piece).T
+        best = _largest(new)
+        found = np.concatenate([alike, np.take_along_axis(new, best, axis=1)], axis=1)
+        names = np.concatenate([near, piece[best]], axis=1)
+        best = _largest(found)
         near, alike = (np.take_along_axis(table, best, axis=1) for table in (names, found))
     return near, alike
+
+
+def _largest(table: np.ndarray) -> np.ndarray:
+    """Return the places of the few largest numbers of each row, in no order."""
+    num = min(NUM_NEAREST, table.shape[1])
+    return np.argpartition(table, -num, axis=1)[:, -num:]

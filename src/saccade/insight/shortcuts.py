@@ -16,6 +16,7 @@ from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import holm
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.separation import (
+    MOST_CLASSES,
     Separation,
     asked_about,
     clue_of,
@@ -42,6 +43,9 @@ from saccade.training.head import PENALTIES
 FEWEST = 20  # pictures to fit on, and to judge by
 FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
 LARGE = 5_000_000  # pictures × columns × outputs; for 2,100 pictures of 100 classes 1.5 s
+MOST_ASKED = 2_500_000
+"""Pictures × classes that single properties are asked about; of more, fewer pictures are drawn. Each
+costs some 50 bytes: a family of properties keeps what it says of every one."""
 NUM_PICTURES = 6
 FEWEST_TOLD = 6  # clues, the accused ones first; all of these are told
 SCORES = {
@@ -107,7 +111,7 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
     }
     asked = _asked(evidence)
     clues: list[Separation] = []
-    found["num_tried"], found["not_asked"] = 0, ""
+    found["num_asked"], found["num_tried"], found["not_asked"] = len(asked.rows), 0, ""
     try:
         clues, found["num_tried"] = _separations(evidence, asked, properties, families)
     except NotPossible as why:
@@ -249,6 +253,10 @@ def _families(
 def _asked(evidence: Evidence) -> Asked:
     """Return whom single properties are asked about; of a number there is no class."""
     task, rows = evidence.task, evidence.rows("train", "validation")
+    if len(rows) * task.num_outputs > MOST_ASKED:
+        draws = generator(evidence.recipe.seed, "shortcuts", "pictures")
+        num = min(len(rows), MOST_ASKED // min(task.num_outputs, MOST_CLASSES))
+        rows = np.sort(draws.choice(rows, num, replace=False))
     targets = evidence.targets[rows]
     if task.kind == "regression":
         none = np.zeros((len(rows), 0), np.bool_)

@@ -28,6 +28,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "rows": _rows(study),
         "clues": [_clue(one) for one in study["clues"][:num_shown]],
         "num_more": len(striking[num_shown:]),
+        "num_asked": study.get("num_asked", 0),  # not told by earlier runs
         "num_tried": study["num_tried"],
         "not_asked": study.get("not_asked", ""),  # not known of earlier runs
         "galleries": [
