@@ -30,6 +30,7 @@ from saccade.runtime import device
 from saccade.runtime.budget import Budget
 from saccade.runtime.errors import DataError, InterruptedRun, command
 from saccade.runtime.interrupts import Interrupts
+from saccade.runtime.machine import let_go
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import sha256, write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
@@ -226,6 +227,7 @@ class Road:
             asked = answerer.asked()
         with self.ledger.timed("calibrate"):
             model_trust = self._fit_trust(asked)
+            let_go(asked.features_ND)
         lesson = self.lesson = self._opened()
         table = Predictions(
             task=lesson.task,

@@ -511,3 +511,13 @@ def test_too_few_pictures_are_not_asked() -> None:
     evidence: Evidence = evidence_of(pictures()[:60], TRUTH[:60], task=TASK)
     with pytest.raises(NotPossible, match="20 pictures to be fitted on and 20 to be judged by"):
         study(evidence, {})
+
+
+def test_of_very_many_pictures_probes_are_fitted_on_some_and_judged_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shortcuts, "MOST_FITTED", 80)
+    found = of(planted(lambda own: bordered(own, px=4, colour=(200, 30, 30))))
+    assert found["n"] == 100
+    (border,) = [one for one in found["families"] if one["name"] == "border"]
+    assert border["p_corrected"] < 0.01

@@ -17,8 +17,9 @@ from saccade.models.cuts import Taps, find_cut
 from saccade.models.engine import Engine
 from saccade.models.inference import open_engine
 from saccade.models.network import Network
+from saccade.runtime import machine
 from saccade.runtime.errors import ResourceError
-from saccade.runtime.machine import let_go
+from saccade.runtime.machine import let_go, rows_of
 from saccade.runtime.progress import Progress
 from saccade.training import activations
 from saccade.training.activations import Activations, ViewsOfPictures, compute
@@ -303,3 +304,16 @@ def test_what_lies_in_a_file_is_let_go_and_read_again(tmp_path: Path) -> None:
     assert mapped_mb() < before - 50
     np.testing.assert_array_equal(values[::500], 1.5)
     np.testing.assert_array_equal(memory, 1)
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_rows_are_copied_in_any_order_from_a_file_and_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_ROWS_AT_ONCE", 7)
+    values = activations._room(50, (3, 2), np.float32, tmp_path)
+    values[:] = np.arange(300).reshape(50, 3, 2)
+    rows = [49, 3, 3, *range(20, 40), 0]
+    for own in (values, np.array(values)):
+        np.testing.assert_array_equal(rows_of(own, rows), np.array(values)[rows])
+        assert rows_of(own, []).shape == (0, 3, 2)

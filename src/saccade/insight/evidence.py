@@ -15,6 +15,7 @@ from saccade.data.split import Split
 from saccade.data.task import Task
 from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.predictions import Predictions
+from saccade.runtime.machine import rows_of
 
 if TYPE_CHECKING:
     from saccade.training.recipe import Recipe
@@ -73,6 +74,10 @@ class Evidence:
         if self.features_ND is None:
             raise NotPossible(NO_FEATURES)
         return self.features_ND
+
+    def features_of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return copies of the frozen features of some rows, float32 (M, D); raises NotPossible."""
+        return rows_of(self.features, rows)
 
     @property
     def finished(self) -> Predictions:

@@ -47,7 +47,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         )
     _check_classes(evidence, sample)
     weights = class_weights_of(sample.targets_N, task=task, kind=evidence.recipe.class_weights)
-    features_ND = evidence.features[list(sample.rows)]
+    features_ND = evidence.features_of(sample.rows)
     ground = prepare(features_ND, sample.targets_N, task=task, class_weights=weights)
     penalty = known_penalty(evidence)
     grouped = _judged(evidence, sample, ground, penalty, keep_groups=True)

@@ -84,7 +84,7 @@ def known_penalty(evidence: Evidence) -> KnownPenalty:
     taught = evidence.targets[few]
     groups = [evidence.split.groups[row] for row in few]
     penalty = fit_head(
-        evidence.features[few],
+        evidence.features_of(few),
         taught,
         task=evidence.task,
         seed=evidence.recipe.seed,

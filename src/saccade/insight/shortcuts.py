@@ -41,11 +41,12 @@ from saccade.runtime.store import encode_name
 from saccade.training.head import PENALTIES
 
 FEWEST = 20  # pictures to fit on, and to judge by
+MOST_FITTED = 20_000  # pictures: of more, a linear probe on some tens of properties learns no more
 FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
 LARGE = 5_000_000  # pictures × columns × outputs; for 2,100 pictures of 100 classes 1.5 s
 MOST_ASKED = 2_500_000
-"""Pictures × classes that single properties are asked about; of more, fewer pictures are drawn. Each
-costs some 50 bytes: a family of properties keeps what it says of every one."""
+"""Pictures × classes that single properties are asked about; of more, fewer pictures are drawn.
+Each costs some 50 bytes: a family of properties keeps what it says of every one."""
 NUM_PICTURES = 6
 FEWEST_TOLD = 6  # clues, the accused ones first; all of these are told
 SCORES = {
@@ -131,7 +132,7 @@ def _judged(evidence: Evidence) -> Judged:
     after = evidence.table is not None
     order = ("test", "validation") if after else ("validation",)
     part = next((own for own in order if len(evidence.rows(own)) >= FEWEST), "")
-    fit_rows = evidence.rows("train")
+    fit_rows = _some(evidence, evidence.rows("train"), MOST_FITTED)
     if not part or len(fit_rows) < FEWEST:
         raise NotPossible(
             f"a probe needs {FEWEST} pictures to be fitted on and {FEWEST} to be judged by"
@@ -158,6 +159,14 @@ def _judged(evidence: Evidence) -> Judged:
         model_N=model_N,
         model_name=name,
     )
+
+
+def _some(evidence: Evidence, rows: np.ndarray, most: int) -> np.ndarray:
+    """Return the rows, or where they are more, so many that were drawn; ascending."""
+    if len(rows) <= most:
+        return rows
+    draws = generator(evidence.recipe.seed, "shortcuts", "pictures")
+    return np.sort(draws.choice(rows, most, replace=False))
 
 
 def _seen_share(evidence: Evidence) -> float:
@@ -254,9 +263,7 @@ def _asked(evidence: Evidence) -> Asked:
     """Return whom single properties are asked about; of a number there is no class."""
     task, rows = evidence.task, evidence.rows("train", "validation")
     if len(rows) * task.num_outputs > MOST_ASKED:
-        draws = generator(evidence.recipe.seed, "shortcuts", "pictures")
-        num = min(len(rows), MOST_ASKED // min(task.num_outputs, MOST_CLASSES))
-        rows = np.sort(draws.choice(rows, num, replace=False))
+        rows = _some(evidence, rows, MOST_ASKED // min(task.num_outputs, MOST_CLASSES))
     targets = evidence.targets[rows]
     if task.kind == "regression":
         none = np.zeros((len(rows), 0), np.bool_)

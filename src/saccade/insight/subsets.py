@@ -81,7 +81,7 @@ def judge_subsets(evidence: Evidence, sample: Sample, *, penalty: KnownPenalty) 
     task, folds_N = evidence.task, sample.folds_N
     weights = class_weights_of(sample.targets_N, task=task, kind=evidence.recipe.class_weights)
     ground = prepare(
-        evidence.features[list(sample.rows)], sample.targets_N, task=task, class_weights=weights
+        evidence.features_of(sample.rows), sample.targets_N, task=task, class_weights=weights
     )
     num_folds = int(folds_N.max()) + 1
     used = min(num_folds, max(2, -(-NUM_JUDGED * num_folds // len(folds_N))))

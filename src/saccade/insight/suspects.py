@@ -50,7 +50,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     """
     del known
     sample = _sample(evidence)
-    axes_NR = principal(evidence.features[list(sample.rows)], seed=evidence.recipe.seed)
+    axes_NR = principal(evidence.features_of(sample.rows), seed=evidence.recipe.seed)
     logits_NK = out_of_fold(
         axes_NR, sample.targets_N, sample.folds_N, task=evidence.task, penalties=(PENALTY,)
     )

@@ -6,6 +6,7 @@ import mmap
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_BYTES = (2**31 - 1, 2**25)  # glibc before 2.35 takes no more than 32 MB
+_ROWS_AT_ONCE = 4_000
 
 
 def keep_pages() -> bool:
@@ -46,6 +48,22 @@ def let_go(values: np.ndarray) -> None:
         base = base.base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
+
+
+def rows_of(values: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return copies of some rows (M, …); of values in a file, little of it is mapped meanwhile.
+
+    The system maps 64 KB around each row that is read; so they are read in the order of the file,
+    some at a time.
+    """
+    places = np.asarray(rows, np.int64)
+    found = np.empty((len(places), *values.shape[1:]), values.dtype)
+    order = np.argsort(places, kind="stable")
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        piece = order[start : start + _ROWS_AT_ONCE]
+        found[piece] = values[places[piece]]
+        let_go(values)
+    return found
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:

@@ -120,6 +120,7 @@ class _Store:
 
     def filled(self, place_N: np.ndarray) -> Activations:
         """Return them all, now that each picture has its own."""
+        let_go(self._values)
         error = float(self._wrong / max(self._largest, 1e-30))
         return Activations(cut=self._cut, values=self._values, place_N=place_N, error=error)
 

@@ -24,7 +24,7 @@ from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
-_ROWS_AT_ONCE = 20_000
+_ROWS_AT_ONCE = 4_000
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
 FP32 = 2.0  # how much longer than bf16 it takes
