@@ -10,13 +10,15 @@ from saccade.models.cuts import find_cut
 from saccade.models.network import Network
 
 CONVOLUTIONAL = [
-    ("cnn", 32, {1: 6, 2: 12}),  # of 8 and 16
-    ("test_resnet", 128, {1: 6, 2: 12, 3: 22}),  # of 8, 16 and 32
-    ("test_efficientnet", 128, {1: 6, 2: 12}),  # its channels are weighed by their means
-    ("test_convnext", 96, {1: 4, 2: 8}),  # of 6 and 12, and channels last within
-    ("test_mambaout", 128, {1: None}),  # channels last at the cut: rows would be taken for them
+    ("cnn", 64, {1: 12, 2: 22}),  # of 16 and 32
+    ("cnn", 32, {1: None, 2: None}),  # it ends in 4 × 4
+    ("test_resnet", 224, {1: 10, 2: 20, 3: 40}),  # of 14, 28 and 56
+    ("test_resnet", 128, {1: None, 2: None}),  # it ends in 4 × 4
+    ("test_efficientnet", 224, {1: 10, 2: 20}),  # its channels are weighed by their means
+    ("test_convnext", 224, {1: 10, 2: 20}),  # channels last within
+    ("test_mambaout", 224, {1: None}),  # channels last at the cut: rows would be taken for them
     pytest.param("mobilenetv2_100", 224, {1: 5, 2: 10}, marks=pytest.mark.slow),
-    pytest.param("mobilenetv2_100", 96, {1: None, 2: 4}, marks=pytest.mark.slow),  # of 3 and 6
+    pytest.param("mobilenetv2_100", 96, {1: None, 2: None}, marks=pytest.mark.slow),
 ]
 
 
@@ -92,10 +94,10 @@ def test_a_network_that_pulls_small_maps_to_size_keeps_whole_ones(build) -> None
 
 
 def test_a_narrow_map_stays_whole(build, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = build("cnn", img_size=16)[0]
+    network = build("cnn", img_size=48)[0]
     assert crop(network, 1) is None
-    monkeypatch.setattr(crops, "NARROWEST", 4)
-    assert crop(network, 1) == 2
+    monkeypatch.setattr(crops, "NARROWEST", 6)
+    assert crop(network, 1) == 8  # of 12, which become 6
 
 
 def test_features_have_no_crops(build) -> None:
@@ -103,10 +105,10 @@ def test_features_have_no_crops(build) -> None:
 
 
 def test_looking_for_crops_leaves_no_trace(build) -> None:
-    network = build("test_resnet", img_size=128)[0]
+    network = build("test_resnet", img_size=224)[0]
     network.train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert crop(network, 2) == 12
+    assert crop(network, 2) == 20
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())

@@ -15,7 +15,7 @@ from tests.training.climbs import (
 
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
-from saccade.models import network
+from saccade.models import crops, network
 from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
@@ -50,6 +50,12 @@ def climbed(lessons: Lessons) -> Climbed:
 @pytest.fixture(scope="module")
 def head_only(lessons: Lessons) -> Climbed:
     return lessons.climb(CLIMB.replace(unfreeze="0"))
+
+
+@pytest.fixture
+def narrow_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the lessons' maps of 8 × 8, which end in 2 × 2, be cropped."""
+    monkeypatch.setattr(crops, "NARROWEST", 2)
 
 
 @pytest.fixture

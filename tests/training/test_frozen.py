@@ -120,12 +120,13 @@ def test_activations_that_nobody_computed_are_not_answered_for(lessons: Lessons)
         stages(lessons, 1).asked(2)
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_a_rung_may_learn_from_crops_and_whoever_asks_otherwise_from_whole_maps(
     lessons: Lessons,
 ) -> None:
     found = stages(lessons, 1, 2, recipe=CROPPED)
-    assert [found.crop(depth) for depth in (0, 1, 2, 3)] == [None, None, 6, None]  # 4 is narrow
-    assert [found.share(depth) for depth in (1, 2, 3)] == [1, (6 / 8) ** 2, 1]
+    assert [found.crop(depth) for depth in (0, 1, 2, 3)] == [None, 2, 6, None]
+    assert [found.share(depth) for depth in (1, 2, 3)] == [(2 / 4) ** 2, (6 / 8) ** 2, 1]
     rows = np.array(lessons.material.train_rows[:5])
     sides = {}
     for crops in (False, True):
@@ -135,12 +136,14 @@ def test_a_rung_may_learn_from_crops_and_whoever_asks_otherwise_from_whole_maps(
     assert sides == {False: (8, 8), True: (6, 6)}
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_the_crop_of_a_cut_that_was_not_made_yet_is_that_of_the_cut(lessons: Lessons) -> None:
     late = stages(lessons, 1, recipe=CROPPED)
     assert late.crop(2) == 6
     assert len(late._passes) == 1  # nothing was computed for it
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_where_crops_may_not_be_there_are_none(lessons: Lessons) -> None:
     assert stages(lessons, 2, recipe=CLIMB).crop(2) is None  # it does not zoom
 
@@ -149,6 +152,7 @@ def features_of_view(found: FrozenStages, rows: list[int], *, depth: int) -> lis
     return [view(np.array(rows)) for view in found.view_features(depth)]
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_where_rungs_learned_in_crops_a_view_is_made_for_who_asks(lessons: Lessons) -> None:
     """The same draw that would have been kept as the first view, but for its half precision."""
     rows = lessons.material.train_rows[3:9]
@@ -164,6 +168,7 @@ def test_where_rungs_learned_in_crops_a_view_is_made_for_who_asks(lessons: Lesso
     assert np.abs(found - plain).max() > 0.1 * np.abs(plain).max()  # negative control
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_no_view_is_made_by_an_engine_whose_weights_have_learned(lessons: Lessons) -> None:
     found = stages(lessons, 1, 2, recipe=CROPPED)
     assert found.crop(2) == 6

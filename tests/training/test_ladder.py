@@ -351,6 +351,7 @@ def test_a_rung_of_more_stages_than_there_are_means_all_of_them(
     assert different(found.weights, climbed.weights) == []
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_a_rung_learns_from_crops_at_last_from_whole_maps_and_is_judged_by_whole_ones(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,17 +376,21 @@ def test_a_rung_learns_from_crops_at_last_from_whole_maps_and_is_judged_by_whole
     assert [rung["crop"] for rung in found.rungs] == [6]
 
 
-@pytest.mark.parametrize(("rung", "crop"), [("2:1:2", None), ("1:1:1", None), ("3:1:1", None)])
-def test_views_narrow_maps_and_whole_pictures_are_not_cropped(
+@pytest.mark.usefixtures("narrow_crops")
+@pytest.mark.parametrize(("rung", "crop"), [("2:1:2", None), ("2:1:1", 6), ("3:1:1", None)])
+def test_views_and_whole_pictures_are_not_cropped(
     lessons: Lessons, rung: str, crop: int | None
 ) -> None:
     found = lessons.climb(QUICK.replace(rungs=(rung,), zoom=0.15))
     assert [own["crop"] for own in found.rungs] == [crop]
 
 
-@pytest.mark.parametrize(("zoom", "share"), [(0.15, (6 / 8) ** 2), (0.0, 1.0)])
+@pytest.mark.usefixtures("narrow_crops")
+@pytest.mark.parametrize(
+    ("zoom", "narrow", "share"), [(0.15, (2 / 4) ** 2, (6 / 8) ** 2), (0.0, 1.0, 1.0)]
+)
 def test_the_work_of_a_rung_is_that_of_the_crops_it_learns_from(
-    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, share: float
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, narrow: float, share: float
 ) -> None:
     asked: list[dict[int, float]] = []
     work_of = ladder.work_of
@@ -397,9 +402,10 @@ def test_the_work_of_a_rung_is_that_of_the_crops_it_learns_from(
     monkeypatch.setattr(ladder, "work_of", noted)
     gains(monkeypatch, UNSURE, UNSURE)
     lessons.climb(QUICK.replace(zoom=zoom))
-    assert asked == [{1: 1.0, 2: share}]
+    assert asked == [{1: narrow, 2: share}]
 
 
+@pytest.mark.usefixtures("narrow_crops")
 @pytest.mark.parametrize(("zoom", "text"), [(0.15, "2:6:1"), (0.0, "2:4:2")])
 def test_by_default_a_rung_has_crops_or_a_view(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch, zoom: float, text: str

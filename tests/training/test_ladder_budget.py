@@ -98,6 +98,7 @@ def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(
     assert different(found.weights, head_only.weights) == []
 
 
+@pytest.mark.usefixtures("narrow_crops")
 @pytest.mark.parametrize(
     ("zoom", "views", "side"), [(0.15, 1, 6), (0.15, 2, 8), (0.0, 1, 8)], ids=str
 )
@@ -116,6 +117,7 @@ def test_a_step_is_timed_as_it_will_run(
     assert sides == [side]
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_what_is_judged_and_the_last_epoch_are_reckoned_whole_where_a_step_is_on_crops(
     lessons: Lessons, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,7 @@ def test_killed_anywhere_it_ends_as_one_that_was_not(
     assert_same(found, whole.run)
 
 
+@pytest.mark.usefixtures("narrow_crops")
 def test_a_rung_on_crops_that_was_stopped_ends_as_one_that_was_not(
     lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
