@@ -49,9 +49,11 @@ def _paused(original: Callable[..., Any], seconds: float) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
+    from saccade.cli import main  # begins to count the budget, as Enter does
+
     part, pause = sys.argv[1].split("=")
     slow_down(part, float(pause))
-    from saccade.cli import main
-
+    # Ends as saccade's own program does, which does not wait for torch (`saccade.endings`).
+    sys.modules["__main__"].__file__ = "saccade"
     sys.argv = ["saccade", *sys.argv[2:]]
     main()
