@@ -19,7 +19,7 @@ from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.runtime import machine
 from saccade.runtime.errors import ResourceError
-from saccade.runtime.machine import let_go, rows_of
+from saccade.runtime.machine import let_go, pieces_of, rows_of
 from saccade.runtime.progress import Progress
 from saccade.training import activations
 from saccade.training.activations import Activations, ViewsOfPictures, compute
@@ -317,3 +317,6 @@ def test_rows_are_copied_in_any_order_from_a_file_and_from_memory(
     for own in (values, np.array(values)):
         np.testing.assert_array_equal(rows_of(own, rows), np.array(values)[rows])
         assert rows_of(own, []).shape == (0, 3, 2)
+        pieces = list(pieces_of(own))
+        assert [len(piece) for piece in pieces] == [7] * 7 + [1]
+        np.testing.assert_array_equal(np.concatenate(pieces), np.array(values))

@@ -13,7 +13,7 @@ from saccade.evaluation.conformal import Conformal, fit_conformal
 from saccade.evaluation.held import FITS, Held, NotPromised, hold
 from saccade.evaluation.selective import Promise, Selective, fit_selective, promise
 from saccade.evaluation.unknown import Unknown, drawn_reference, fit_reference, fit_unknown
-from saccade.runtime.machine import one_blas_thread
+from saccade.runtime.machine import one_blas_thread, pieces_of, rows_of
 
 ACCURACIES = (0.995, 0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
@@ -118,12 +118,12 @@ def _unknown(
     held: Held, split: Split, features_ND: np.ndarray, targets: Answers, *, seed: int
 ) -> tuple[Unknown | None, str]:
     rows = drawn_reference(split.rows("train"), targets, task=held.task, seed=seed)
-    if not np.isfinite(features_ND.min()) or not np.isfinite(features_ND.max()):
+    if not all(np.isfinite(piece).all() for piece in pieces_of(features_ND)):
         return None, "some features of the network are no finite numbers"
     # Small matrices: threads that wait for a busy core cost far more than they save (docs/log.md).
     with one_blas_thread():
-        reference = fit_reference(features_ND[rows], rows=rows)
+        reference = fit_reference(rows_of(features_ND, rows), rows=rows)
         try:
-            return fit_unknown(reference, held, features_ND[list(held.rows)]), ""
+            return fit_unknown(reference, held, rows_of(features_ND, held.rows)), ""
         except NotPromised as no:
             return None, str(no)

@@ -10,7 +10,7 @@ from saccade.data.duplicates import MIN_SIDE_PX, Twins
 from saccade.data.looks import Looks
 from saccade.data.near_duplicates import NearPairs, find_among, no_pairs
 from saccade.data.split import Split
-from saccade.runtime.machine import let_go
+from saccade.runtime.machine import pieces_of, rows_of
 
 NUM_NEAREST = 3  # of each judged picture, that are compared with it
 MOST_COMPARED = 5_000  # pairs, the nearest first
@@ -93,11 +93,11 @@ def _rows(split: Split, *parts: str) -> np.ndarray:
 
 def _nearest(split: Split, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of a judged row and one of those nearest in earlier parts, and their cosines."""
-    mean_D = features_ND.mean(axis=0)
+    total_D = sum(piece.sum(axis=0, dtype=np.float64) for piece in pieces_of(features_ND))
+    mean_D = (total_D / len(features_ND)).astype(np.float32)
 
     def directions(rows: np.ndarray) -> np.ndarray:
-        apart_BD: np.ndarray = features_ND[rows] - mean_D
-        let_go(features_ND)
+        apart_BD: np.ndarray = rows_of(features_ND, rows) - mean_D
         apart_BD /= np.sqrt((apart_BD * apart_BD).sum(axis=1, keepdims=True)) + 1e-9
         return apart_BD
 

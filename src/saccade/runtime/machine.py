@@ -6,7 +6,7 @@ import mmap
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -64,6 +64,13 @@ def rows_of(values: np.ndarray, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         found[piece] = values[places[piece]]
         let_go(values)
     return found
+
+
+def pieces_of(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield all rows, some at a time; of values in a file no more than these is mapped."""
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        yield values[start : start + _ROWS_AT_ONCE]
+        let_go(values)
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from saccade.data.batches import batches
 from saccade.models.crops import crop_side
 from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
@@ -19,12 +20,12 @@ from saccade.training.augment import augment_of
 from saccade.training.crops import Crops, may_crop
 from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
-from saccade.training.inputs import FrozenAnswers, Inputs, Pictures, ask_suffix
+from saccade.training.inputs import BATCH, FrozenAnswers, Inputs, Pictures, ask_suffix
 from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
-_ROWS_AT_ONCE = 4_000
+_ROWS_AT_ONCE = 64 * BATCH
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
 FP32 = 2.0  # how much longer than bf16 it takes
@@ -210,9 +211,11 @@ class FrozenStages:
         """Return what the network as it is now says of every picture."""
         every = range(len(self.material.targets))
         if depth == 0:  # a million features are gigabytes: those that are there already will do
-            logits_NK = self.logits(0, every)
-            let_go(self.all_features())
-            return Asked(logits_NK=logits_NK, features_ND=self.all_features())
+            said = []
+            for piece in batches(every, _ROWS_AT_ONCE):
+                said.append(self.logits(0, piece.tolist()))
+                let_go(self.all_features())
+            return Asked(logits_NK=np.concatenate(said), features_ND=self.all_features())
         features_ND, logits_NK = self._plain(depth).features_and_logits(self.network, every)
         return Asked(logits_NK=logits_NK, features_ND=features_ND)
 
