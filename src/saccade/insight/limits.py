@@ -13,6 +13,7 @@ from saccade.evaluation.selective import area, curve, measure_answers, sorted_an
 from saccade.evaluation.unknown import measure_unknown
 from saccade.insight.calibration import JUDGE, judged, trusted
 from saccade.insight.evidence import Evidence
+from saccade.runtime.machine import rows_of
 from saccade.runtime.store import encode_name
 
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
@@ -94,14 +95,15 @@ def _unknown(evidence: Evidence, trust: ModelTrust, held: Held) -> dict[str, Any
     if unknown is None or features_ND is None:
         return {"why": trust.why_no_unknown}
     rows = evidence.rows(JUDGE)
-    distances_N = unknown.reference.distances(features_ND[rows])
+    own_ND = rows_of(features_ND, rows)
+    distances_N = unknown.reference.distances(own_ND)
     farthest = np.argsort(-distances_N, kind="stable")[:NUM_PICTURES]
     return {
         "rate": unknown.rate,
         "threshold": unknown.threshold,
         "num_fitted": unknown.n,
         "num_reference": len(unknown.reference.near_SR),
-        "rejected": measure_unknown(held, features_ND[rows], unknown).as_dict(),
+        "rejected": measure_unknown(held, own_ND, unknown).as_dict(),
         "pictures": [
             {
                 "path": encode_name(evidence.catalog.paths[rows[place]]),

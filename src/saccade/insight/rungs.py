@@ -154,19 +154,19 @@ def _rung(
 def _solved(evidence: Evidence, test: np.ndarray) -> np.ndarray:
     """Return logits_TK of a head on the training part, with the penalty of the run's own."""
     task, rows = evidence.task, evidence.rows("train")
-    taught, features_ND = evidence.targets[rows], evidence.features
+    taught = evidence.targets[rows]
     ground = prepare(
-        features_ND[rows],
+        evidence.features_of(rows),
         taught,
         task=task,
         class_weights=class_weights_of(taught, task=task, kind=evidence.recipe.class_weights),
-        most_axes=features_ND.shape[1],
+        most_axes=evidence.features.shape[1],
     )
     (logits_TK,) = growing_heads(
         ground,
         np.arange(len(rows)),
         [len(rows)],
-        ground.placed(features_ND[test]),
+        ground.placed(evidence.features_of(test)),
         penalties=[known_penalty(evidence).at(len(rows))],
     )
     return logits_TK
