@@ -166,6 +166,17 @@ def test_small_networks_learn_from_the_training_part_alone(of_stripes: Evidence)
         np.testing.assert_array_equal(one.table.scores, other.table.scores)
 
 
+def test_of_very_many_pictures_properties_learn_from_some_and_say_so(
+    of_stripes: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test, num = of_stripes.rows("test"), len(of_stripes.rows("train"))
+    assert rungs.properties_rung(of_stripes, test).num_taught is None
+    monkeypatch.setattr(rungs, "MOST_FITTED", num // 2)
+    few = rungs.properties_rung(of_stripes, test)
+    assert few.num_taught == pytest.approx(num // 2, abs=3)
+    assert len(few.table.scores) == len(test)
+
+
 def test_a_rung_without_time_is_left_out_by_name(of_stripes: Evidence) -> None:
     found = baselines.study(dataclasses.replace(of_stripes, deadline=0.0), {})
     assert names(found) == []

@@ -9,10 +9,11 @@ from saccade.data.properties import properties_of
 from saccade.data.small_copies import SmallCopies, small_copies
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.usual import usual_scores
+from saccade.insight.changed import drawn
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.pool import head_event, known_penalty
 from saccade.insight.small_networks import small_preprocess, train_small
-from saccade.insight.trivial import answers, design
+from saccade.insight.trivial import MOST_FITTED, answers, design
 from saccade.training.nested_heads import growing_heads, prepare
 from saccade.training.objective import class_weights_of
 
@@ -45,7 +46,7 @@ def majority_rung(evidence: Evidence, test: np.ndarray) -> Rung:
 def properties_rung(evidence: Evidence, test: np.ndarray) -> Rung:
     """Return a head on trivial properties: brightness, size, file kind, border, source."""
     begun = time.perf_counter()
-    rows = evidence.rows("train")
+    rows, every = drawn(evidence, "train", MOST_FITTED), evidence.rows("train")
     properties = properties_of(evidence.catalog, evidence.looks)
     features_ND = design(properties.values_NP, rows)
     if not features_ND.shape[1]:
@@ -55,7 +56,8 @@ def properties_rung(evidence: Evidence, test: np.ndarray) -> Rung:
     )
     num = (features_ND.shape[1] + 1) * evidence.task.num_outputs
     seconds = time.perf_counter() - begun
-    return _rung("properties", evidence, test, scores_TK, seconds=seconds, num_parameters=num)
+    rung = _rung("properties", evidence, test, scores_TK, seconds=seconds, num_parameters=num)
+    return replace(rung, num_taught=len(rows) if len(rows) < len(every) else None)
 
 
 def frozen_rung(evidence: Evidence, test: np.ndarray) -> Rung:

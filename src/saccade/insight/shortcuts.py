@@ -25,6 +25,7 @@ from saccade.insight.separation import (
 )
 from saccade.insight.shortcut_words import findings, sentence, verdict
 from saccade.insight.trivial import (
+    MOST_FITTED,
     RIDGE,
     Family,
     answers,
@@ -41,7 +42,6 @@ from saccade.runtime.store import encode_name
 from saccade.training.head import PENALTIES
 
 FEWEST = 20  # pictures to fit on, and to judge by
-MOST_FITTED = 20_000  # pictures: of more, a linear probe on some tens of properties learns no more
 FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
 LARGE = 5_000_000  # pictures × columns × outputs; for 2,100 pictures of 100 classes 1.5 s
 MOST_ASKED = 2_500_000
