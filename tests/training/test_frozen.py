@@ -176,3 +176,17 @@ def test_no_view_is_made_by_an_engine_whose_weights_have_learned(lessons: Lesson
     first._engine = dataclasses.replace(first.engine, shares_weights=True)
     assert found.view_features(2) == ()
     assert len(found.view_features(0)) == 1
+
+
+@pytest.mark.usefixtures("narrow_crops")
+def test_a_deeper_cut_that_has_no_room_is_not_planned_in_crops(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whole pictures would be learned for as many epochs as crops are."""
+    told = Told()
+    late = stages(lessons, 1, told=told, recipe=CROPPED)
+    monkeypatch.setattr(late, "_has_room", lambda *_: False)
+    assert late.crop(2) is None
+    assert late.share(2) == 1
+    assert isinstance(late.inputs(PLAIN), Pictures)
+    assert sum("cannot be cut" in line for line in told.sentences) == 1

@@ -38,11 +38,15 @@ class Activations:
 
     def of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the activations of some rows, float32 (B, *shape), copied."""
-        places = self.place_N[np.asarray(rows, np.int64)]
+        found: np.ndarray = self.values[self.places(rows)]
+        return found.astype(np.float32, copy=False)
+
+    def places(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return where some rows lie in `values`; raises LookupError where one is not held."""
+        places: np.ndarray = self.place_N[np.asarray(rows, np.int64)]
         if missing := int((places < 0).sum()):  # -1 would be the last picture
             raise LookupError(f"activations of {missing} pictures are not held")
-        found: np.ndarray = self.values[places]
-        return found.astype(np.float32, copy=False)
+        return places
 
 
 def compute(  # noqa: PLR0913 - what, of which pictures, by what, and where to keep it

@@ -1,6 +1,5 @@
 """The frozen part of a network, asked about every picture once and not again in every epoch."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from saccade.models.crops import crop_side
 from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
 from saccade.models.network import Network
-from saccade.runtime.machine import let_go
+from saccade.runtime.machine import let_go, rows_of
 from saccade.runtime.store import free_bytes
 from saccade.training.activations import Activations, as_tensor, num_bytes
 from saccade.training.augment import augment_of
@@ -25,7 +24,7 @@ from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
 
-_ROWS_AT_ONCE = 64 * BATCH
+_ROWS_AT_ONCE = 64 * BATCH  # whole batches, so that answers have the same bits
 SHARE_OF_DISK = 0.25  # of the free space, for activations
 SECONDS_TO_CONVERT = 2.5  # a network for OpenVINO, about
 FP32 = 2.0  # how much longer than bf16 it takes
@@ -67,6 +66,7 @@ class FrozenStages:
         if head is None:  # cannot be: the classifier is one layer with one input
             raise RuntimeError("the network has no classifier to cut before")
         self._uncut: set[int] = set()
+        self._deeper_cuts: dict[int, Cut | None] = {}  # by depth, where it was asked for
         self._crops: dict[int, int | None] = {}  # by depth, where it was asked for
         folder = surroundings.cache_folder
         self._room = SHARE_OF_DISK * free_bytes(folder) if folder else _half_of_memory()
@@ -138,12 +138,7 @@ class FrozenStages:
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D), copied."""
         plain = self._passes[0].views[0][0]
-        found = np.empty((len(rows), math.prod(plain.cut.shape)), np.float32)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):  # of many, few lie in memory twice
-            piece = slice(start, start + _ROWS_AT_ONCE)
-            found[piece] = _flat_of(plain, rows[piece])
-            let_go(plain.values)
-        return found
+        return rows_of(plain.values, plain.places(rows)).reshape(len(rows), -1)
 
     def view_features(self, depth: int) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
         """Return for each augmented view so far what gives the features of training rows.
@@ -182,14 +177,13 @@ class FrozenStages:
     def crop(self, depth: int) -> int | None:
         """Return the side of the crops that a rung may learn from; None = from whole maps only."""
         if depth not in self._crops:
-            cut = self._where_cut(depth) if may_crop(self.recipe, self.material.task) else None
+            cut = self._cut_at(depth) if may_crop(self.recipe, self.material.task) else None
             self._crops[depth] = None if cut is None else crop_side(self.network, cut)
         return self._crops[depth]
 
     def share(self, depth: int) -> float:
         """Return how much of its maps a step on crops learns from, in 0-1."""
-        side = self.crop(depth)
-        cut = None if side is None else self._where_cut(depth)
+        side, cut = self.crop(depth), self._cut_at(depth)
         return 1.0 if side is None or cut is None else (side / cut.shape[-1]) ** 2
 
     def logits(self, depth: int, rows: Sequence[int]) -> np.ndarray:
@@ -240,20 +234,23 @@ class FrozenStages:
         first = self._passes[0]
         if depth and first.engine.shares_weights:
             return None
-        return lambda canvases_BHWC: first.at(0, first.engine(canvases_BHWC)).reshape(
-            len(canvases_BHWC), -1
-        )
+        return first.features
 
     def _held(self, depth: int) -> FrozenPass | None:
         return next((own for own in self._passes if depth in own.cuts), None)
 
-    def _where_cut(self, depth: int) -> Cut | None:
+    def _cut_at(self, depth: int) -> Cut | None:
+        """Return the cut before the last `depth` stages, made or not; None where it cannot be."""
         own = self._held(depth)
         if own is not None:
             return own.cuts[depth]
         if depth in self._uncut or not 0 < depth < len(self.network.stages):
             return None
-        return find_cut(self.network, depth)
+        if depth not in self._deeper_cuts:
+            held = [cut for own in self._passes for cut in own.cuts.values()]
+            self._deeper_cuts[depth] = self._cut(depth, held)
+            self._tell_uncut(sorted({depth} & self._uncut))
+        return self._deeper_cuts[depth]
 
     def _cropped(self, side: int, epochs: int) -> Crops:
         mirrored = augment_of(self.recipe).hflip
@@ -271,11 +268,8 @@ class FrozenStages:
 
     def _deeper(self, depth: int) -> FrozenPass | None:
         """Return a pass that ends before the last `depth` stages; None where it cannot be."""
-        if depth in self._uncut or not 0 < depth < len(self.network.stages):
-            return None
-        cut = self._cut(depth, [cut for own in self._passes for cut in own.cuts.values()])
+        cut = self._cut_at(depth)
         if cut is None:
-            self._tell_uncut([depth])
             return None
         self._passes.append(self._pass({depth: cut}))
         return self._passes[-1]

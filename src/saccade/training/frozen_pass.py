@@ -102,13 +102,16 @@ class FrozenPass:
 
     def features_of_view(self, rows: np.ndarray, *, view: int) -> np.ndarray:
         """Return what the classifier is given of a view that is not kept, float32 (B, D)."""
-        cache, augmenter, answers = self.material.cache, self._augmenter(), []
+        cache, augmenter, found = self.material.cache, self._augmenter(), []
         for piece in batches(rows, self.engine.batch):
             canvases = cache.canvases(piece)
             changed = augmenter(canvases, piece, epoch=view)
-            answer = self.at(0, self.engine(in_canvases(canvases, changed, cache.preprocess)))
-            answers.append(answer.reshape(len(piece), -1))
-        return np.concatenate(answers)
+            found.append(self.features(in_canvases(canvases, changed, cache.preprocess)))
+        return np.concatenate(found)
+
+    def features(self, canvases_BHWC: np.ndarray) -> np.ndarray:
+        """Return what the classifier is given of canvases, float32 (B, D)."""
+        return self.at(0, self.engine(canvases_BHWC)).reshape(len(canvases_BHWC), -1)
 
     def _add_view(self, view: int) -> bool:
         rows = self.material.train_rows if view else self.rows

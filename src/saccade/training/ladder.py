@@ -183,7 +183,7 @@ class _Climber:
         if planned is None:
             return False
         self.network.set_stage_trainable(planned.num_last)
-        inputs = self.frozen.inputs(planned, crops=planned.views == 1)
+        inputs = self.frozen.inputs(planned, crops=planned.on_crops)
         if inputs is None:
             standing.interrupted = True
             return False
@@ -245,15 +245,15 @@ class _Climber:
         if self.around.budget.left - self.reserve < needed:
             return None
         self.network.set_stage_trainable(wanted.num_last)
-        crops = wanted.views == 1
-        inputs = self.frozen.inputs(dataclasses.replace(wanted, views=1), crops=crops)
+        plain = dataclasses.replace(wanted, views=1)
+        inputs = self.frozen.inputs(plain, crops=wanted.on_crops)
         if inputs is None:
             return wanted  # a signal came; `tried` meets it again
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
         step = seconds_a_step(self.network, inputs, rows)
         num = len(self.material.train_rows)
         steps = steps_of(num, self.recipe.batch_size)
-        whole = step / self.frozen.share(wanted.num_last) if crops else step
+        whole = step / self.frozen.share(wanted.num_last) if wanted.on_crops else step
         judging = whole / len(rows) * len(self.material.validation_rows) * 0.5
         costs = Costs(
             view=self.frozen.seconds_a_view(wanted.num_last),

@@ -49,6 +49,11 @@ class PlannedRung:
     epochs: int
     views: int  # 1 = only the plain one; without meaning where the whole network learns
 
+    @property
+    def on_crops(self) -> bool:
+        """Whether its steps learn from crops, where these may be: they take the place of views."""
+        return self.views == 1
+
     def __str__(self) -> str:
         """Return the text of `Recipe.rungs`."""
         return f"{self.num_last}:{self.epochs}:{self.views}"
@@ -183,7 +188,7 @@ class Work:
 
     def of_rung(self, rung: PlannedRung) -> float:
         """Return the work of its epochs, and of a pass that it needs for itself."""
-        share = self.crops.get(rung.num_last, 1.0) if rung.views == 1 else 1.0
+        share = self.crops.get(rung.num_last, 1.0) if rung.on_crops else 1.0
         whole = 1 + share * (rung.epochs - 1)  # epochs; the last one is on whole maps
         epochs = (1 + BACKWARD) * self.behind[rung.num_last] * self.num_train * whole
         if self._is_first(rung) or rung.num_last == len(self.behind) - 1:
