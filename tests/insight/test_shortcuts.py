@@ -355,7 +355,8 @@ def test_of_many_pictures_some_are_drawn_to_be_asked_about_and_their_number_is_t
     every = of(pixels)
     monkeypatch.setattr(shortcuts, "MOST_ASKED", 4 * 150)
     some = of(pixels)
-    assert (every["num_asked"], some["num_asked"]) == (300, 150)
+    assert every["num_asked"] == 300
+    assert some["num_asked"] == pytest.approx(150, abs=4)
     assert some == of(pixels)  # the draw is the seed's
     for found in (every, some):
         best = found["clues"][0]

@@ -138,7 +138,7 @@ def _weaknesses(evidence: Evidence, augment: Augment) -> dict[str, Any]:
         rate = images_per_second(ask, evidence.cache.canvases(rows[:PROBES]))
         num = number_of_pictures(rate, passes=len(FAMILIES) + 1, num=len(rows), seconds=SECONDS)
     if ask is not None and num:
-        pictures = Changeable(evidence, drawn(evidence, part, num))
+        pictures = Changeable(evidence, drawn(evidence, num, part))
         num, plain = len(pictures.rows), ask(pictures.canvases)
         for name in FAMILIES:
             views = _views(evidence, augment, name, pictures.rows, pictures.canvases)

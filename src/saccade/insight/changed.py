@@ -82,9 +82,9 @@ def number_of_pictures(rate: float, *, passes: int, num: int, seconds: float) ->
     return next((size for size in sizes if size * passes <= rate * seconds), 0)
 
 
-def drawn(evidence: Evidence, part: str, num: int) -> np.ndarray:
-    """Return `num` rows of a part, or about so many, ascending; every class has its share."""
-    rows = evidence.rows(part)
+def drawn(evidence: Evidence, num: int, *parts: str) -> np.ndarray:
+    """Return `num` rows of parts, or about so many, ascending; every class has its share."""
+    rows = evidence.rows(*parts)
     if num >= len(rows):
         return rows
     share = num / len(rows)
@@ -92,7 +92,7 @@ def drawn(evidence: Evidence, part: str, num: int) -> np.ndarray:
         [[place] for place in range(len(rows))],
         strata(evidence.task, evidence.targets[rows]),
         fractions={"rest": 1 - share, "drawn": share},
-        rng=generator(evidence.recipe.seed, "pictures to change", part),
+        rng=generator(evidence.recipe.seed, "pictures to change", *parts),
     )
     return rows[[place for place, own in enumerate(dealt) if own == "drawn"]]
 

@@ -24,8 +24,8 @@ def plain_head(evidence: Evidence, *, most: int = MOST_TAUGHT) -> Answers:
     Raises:
         NotPossible: there are no frozen features.
     """
-    rows = drawn(evidence, "train", most)
-    return _solved(evidence, [evidence.features[rows]], rows)
+    rows = drawn(evidence, most, "train")
+    return _solved(evidence, [evidence.features_of(rows)], rows)
 
 
 def viewed_head(evidence: Evidence, *, most: int = MOST_VIEWED) -> Answers:
@@ -39,9 +39,9 @@ def viewed_head(evidence: Evidence, *, most: int = MOST_VIEWED) -> Answers:
     """
     if not evidence.views:
         raise NotPossible("the run computed no augmented views")
-    rows = drawn(evidence, "train", most)
+    rows = drawn(evidence, most, "train")
     return _solved(
-        evidence, [evidence.features[rows], *(view(rows) for view in evidence.views)], rows
+        evidence, [evidence.features_of(rows), *(view(rows) for view in evidence.views)], rows
     )
 
 

@@ -104,7 +104,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     num, final = len(evidence.rows(part)), in_batches(evidence.final_engine)
     rate = images_per_second(final, evidence.cache.canvases(evidence.rows(part)[:PROBES]))
     plan = planned(rate, num=num, compares=_has_views(evidence))
-    pictures = Changeable(evidence, drawn(evidence, part, plan.num))
+    pictures = Changeable(evidence, drawn(evidence, plan.num, part))
     compares = any(one.compared for one in plan.conditions)
     asked = _asked(evidence, final, evidence.logits_NK[pictures.rows], pictures.rows, compares)
     disturb = Disturber(evidence.cache.preprocess, seed=evidence.recipe.seed)
@@ -121,7 +121,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "images_per_second": round(rate, 1),
         "plain": {who: pictures.score(said) for who, said in asked.plain.items()},
         "num_views": len(evidence.views) if compares else 0,
-        "num_taught": len(drawn(evidence, "train", MOST_VIEWED)) if compares else 0,
+        "num_taught": len(drawn(evidence, MOST_VIEWED, "train")) if compares else 0,
         "has_views": _has_views(evidence),
         **_gain(pictures, asked.plain),
         "disturbances": _curves(points),
@@ -196,7 +196,7 @@ def _asked(
         final=final,
         features_of=in_batches(evidence.frozen_engine),
         heads=heads,
-        plain={"final": logits_NK, **heads(evidence.features[rows])},
+        plain={"final": logits_NK, **heads(evidence.features_of(rows))},
     )
 
 

@@ -46,7 +46,7 @@ def majority_rung(evidence: Evidence, test: np.ndarray) -> Rung:
 def properties_rung(evidence: Evidence, test: np.ndarray) -> Rung:
     """Return a head on trivial properties: brightness, size, file kind, border, source."""
     begun = time.perf_counter()
-    rows, every = drawn(evidence, "train", MOST_FITTED), evidence.rows("train")
+    rows, every = drawn(evidence, MOST_FITTED, "train"), evidence.rows("train")
     properties = properties_of(evidence.catalog, evidence.looks)
     features_ND = design(properties.values_NP, rows)
     if not features_ND.shape[1]:

@@ -14,6 +14,7 @@ from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grou
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
 from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import holm
+from saccade.insight.changed import drawn
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.separation import (
     MOST_CLASSES,
@@ -132,7 +133,7 @@ def _judged(evidence: Evidence) -> Judged:
     after = evidence.table is not None
     order = ("test", "validation") if after else ("validation",)
     part = next((own for own in order if len(evidence.rows(own)) >= FEWEST), "")
-    fit_rows = _some(evidence, evidence.rows("train"), MOST_FITTED)
+    fit_rows = drawn(evidence, MOST_FITTED, "train")
     if not part or len(fit_rows) < FEWEST:
         raise NotPossible(
             f"a probe needs {FEWEST} pictures to be fitted on and {FEWEST} to be judged by"
@@ -159,14 +160,6 @@ def _judged(evidence: Evidence) -> Judged:
         model_N=model_N,
         model_name=name,
     )
-
-
-def _some(evidence: Evidence, rows: np.ndarray, most: int) -> np.ndarray:
-    """Return the rows, or where they are more, so many that were drawn; ascending."""
-    if len(rows) <= most:
-        return rows
-    draws = generator(evidence.recipe.seed, "shortcuts", "pictures")
-    return np.sort(draws.choice(rows, most, replace=False))
 
 
 def _seen_share(evidence: Evidence) -> float:
@@ -261,9 +254,9 @@ def _families(
 
 def _asked(evidence: Evidence) -> Asked:
     """Return whom single properties are asked about; of a number there is no class."""
-    task, rows = evidence.task, evidence.rows("train", "validation")
-    if len(rows) * task.num_outputs > MOST_ASKED:
-        rows = _some(evidence, rows, MOST_ASKED // min(task.num_outputs, MOST_CLASSES))
+    task = evidence.task
+    most = MOST_ASKED // min(task.num_outputs, MOST_CLASSES)
+    rows = drawn(evidence, most, "train", "validation")
     targets = evidence.targets[rows]
     if task.kind == "regression":
         none = np.zeros((len(rows), 0), np.bool_)
