@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tests.reporting.conftest import Plan, make_run, noise_picture
 
+from saccade.reporting import study_leaks
 from saccade.reporting.collect import collect
 from saccade.reporting.page import render
+from saccade.reporting.pictures import Album
 from saccade.reporting.study_leaks import histogram, sentences
 
 
@@ -90,6 +93,27 @@ def test_without_leaks_it_says_what_was_compared() -> None:
     )
     why = "only their bytes were compared, for there are more than 250,000 of them"
     assert sentences(NONE | {"why_not": why})[0].endswith(f"({why}).")
+
+
+def gray() -> Album:
+    return Album(lambda path: np.zeros((8, 8, 3), np.uint8))
+
+
+def test_where_no_looks_could_be_compared_none_are_claimed_and_no_chart_is_named() -> None:
+    """As of the digits, which are 8 pixels wide."""
+    counts = NONE["histogram"] | {"by_looks": [0] * 20}
+    small = NONE | {"num_small": 990, "num_plain": 10, "histogram": counts}
+    assert sentences(small)[0].endswith("(only their bytes were compared).")
+    note = study_leaks.view(small, gray())["note"]
+    assert note == (
+        "By bytes alone were compared: 990 pictures of less than 32 pixels and 10 pictures without "
+        "detail."
+    )
+    some = small | {"num_small": 900}
+    assert sentences(some)[0].endswith("(bytes and looks were compared).")
+    told = study_leaks.view(some, gray())["note"]
+    assert told.startswith("Copies are pairs whose details agree to 0.85 and more")
+    assert "chart" not in told  # no pair was near enough to be compared, so there is none
 
 
 def test_where_every_test_picture_is_known_its_score_says_nothing() -> None:

@@ -64,7 +64,8 @@ def _leak_words(study: Study) -> list[str]:
             )
     tested = study["leaks"]["test"]
     if not tested["num"] and tested["n"]:
-        how = study["why_not"] or "bytes and looks were compared"
+        looks = "bytes and looks" if _compares_looks(study) else "only their bytes"
+        how = study["why_not"] or f"{looks} were compared"
         found.insert(
             0,
             f"None of {plural(tested['n'], 'test picture')} was found to show the same as a "
@@ -153,6 +154,9 @@ def _pair(own: Mapping[str, Any], album: Album) -> dict[str, Any]:
     }
 
 
+_CHARTED = "; the chart shows every pair that was compared so"
+
+
 def _note(study: Study) -> str:
     texts = []
     if study["why_not"]:
@@ -162,10 +166,10 @@ def _note(study: Study) -> str:
             "These pictures look so much alike that no threshold tells copies from look-alikes; "
             "only equal bytes count as copies."
         )
-    else:
+    elif _compares_looks(study):
         texts.append(
             f"Copies are pairs whose details agree to {study['threshold']:g} and more, once one is "
-            "laid on the other; the chart shows every pair that was compared so."
+            f"laid on the other{_CHARTED if histogram(study) else ''}."
         )
     if study["num_too_large"]:
         texts.append(
@@ -180,6 +184,11 @@ def _note(study: Study) -> str:
     if passed and not study["why_not"]:
         texts.append(f"By bytes alone were compared: {joined_words(passed)}.")
     return " ".join(texts)
+
+
+def _compares_looks(study: Study) -> bool:
+    """Say whether any picture is large enough, and has detail enough, to be compared by looks."""
+    return int(study["num_small"]) + int(study["num_plain"]) < int(study["n"])
 
 
 def histogram(study: Study) -> Svg | None:
