@@ -215,7 +215,7 @@ def test_the_engine_is_chosen_by_the_number_of_pictures_and_what_is_installed(
 def test_where_bf16_answers_differ_too_much_fp32_is_used_and_a_note_says_so(
     open_small: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(converted, "has_bf16", lambda: True)
+    monkeypatch.setattr(inference, "has_bf16", lambda: True)
     monkeypatch.setattr(inference, "MAX_ERROR_BF16", -1.0)
     opened = open_small(exact=False)
     assert opened.name == "openvino fp32"
@@ -290,7 +290,7 @@ def test_what_is_tested_or_shipped_is_never_computed_in_bf16(
         right(self, content, threads=threads, bf16=bf16)
 
     monkeypatch.setattr(converted.Converted, "__init__", noted)
-    monkeypatch.setattr(converted, "has_bf16", lambda: True)
+    monkeypatch.setattr(inference, "has_bf16", lambda: True)
     assert open_small(exact=True).name == "openvino fp32"
     assert asked_for == [False]
     assert open_small(exact=False).name == "openvino bf16"

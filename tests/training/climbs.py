@@ -30,6 +30,7 @@ from saccade.training.recipe import Recipe
 CLIMB = Recipe(
     model="cnn", img_size=16, widths=(6, 8, 4), epochs=2, views=4, batch_size=8,
     lr=1e-2, body_lr=1e-2, hflip=0.0, zoom=0.0, rotate=0.0, val_fraction=0.3, test_fraction=0.1,
+    precision="fp32",
 )  # fmt: skip
 QUICK = CLIMB.replace(epochs=1, views=1, batch_size=54, lr=1e-3, body_lr=1e-3)
 """Two steps a rung, for tests in which the verdict on it is given."""

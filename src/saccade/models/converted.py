@@ -64,11 +64,6 @@ def version() -> str:
     return str(load().get_version())
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 itself."""
-    return "BF16" in load().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
 def convert(network: nn.Module, sample: torch.Tensor) -> bytes:
     """Return the network as OpenVINO's own file, complete and in one piece.
 

@@ -28,6 +28,7 @@ from saccade.models.engine import (
     relative_error,
 )
 from saccade.models.network import Network
+from saccade.runtime.device import has_bf16
 from saccade.runtime.progress import Progress
 
 WORTH_CONVERTING = 200
@@ -100,7 +101,7 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
         content, note = _content(asked, probes, key=key, cache_dir=cache_dir)
         expected = Asker(asked, device="cpu")(probes)
     error, notes = math.inf, [note] if note else []
-    for bf16 in (False,) if exact or not converted.has_bf16() else (True, False):
+    for bf16 in (False,) if exact or not has_bf16() else (True, False):
         engine = Converted(content, threads=threads, bf16=bf16)
         error = relative_error(engine(probes), expected)
         if error <= (MAX_ERROR_BF16 if bf16 else MAX_ERROR):

@@ -40,3 +40,9 @@ def set_threads(requested: int) -> int:
     threads = requested or num_cores()
     torch.set_num_threads(threads)
     return threads
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 itself (x86: AVX-512 or AMX)."""
+    asked = getattr(torch.cpu, "get_capabilities", dict)  # not in every torch
+    return any(asked().get(name, False) for name in ("avx512_bf16", "amx_bf16"))

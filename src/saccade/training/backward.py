@@ -1,10 +1,12 @@
 """The gradients of a batch: in pieces where memory asks for it, with norms folded that stay."""
 
+import contextlib
 import itertools
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from saccade.models.bf16 import in_bf16
 from saccade.models.folding import Pair, find_pairs, folded
 from saccade.models.network import Network
 
@@ -28,9 +30,10 @@ class Gradients:
     there their passes over the activations cost as much as all convolutions' backward passes.
     """
 
-    def __init__(self, network: Network, *, device: str) -> None:
+    def __init__(self, network: Network, *, device: str, bf16: bool = False) -> None:
         self.network = network
         self.device = device
+        self.bf16 = bf16
         self._learning = [own for own in network.parameters() if own.requires_grad]
         self._pairs: tuple[Pair, ...] | None = None  # None = not looked for yet
 
@@ -50,7 +53,9 @@ class Gradients:
             with folded(self._pairs) as stand_ins:
                 others = [own for own in self._learning if id(own) not in stand_ins.replaced]
                 leaves = [own for own in stand_ins.leaves if own.requires_grad]
-                loss = loss_of(self.network(given[place]), place)
+                with in_bf16(self.network) if self.bf16 else contextlib.nullcontext():
+                    logits = self.network(given[place])
+                loss = loss_of(logits, place)
                 total += float(loss.detach())
                 loss.backward(inputs=[*leaves, *others])  # type: ignore[no-untyped-call]
             stand_ins.hand_back()

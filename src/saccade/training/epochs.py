@@ -10,6 +10,7 @@ from saccade.training.fit import Fitted, Surroundings, fit
 from saccade.training.inputs import Inputs
 from saccade.training.material import Material
 from saccade.training.plan import seconds_a_step
+from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import Recipe
 from saccade.training.schedule import epochs_of, steps_of
 
@@ -90,7 +91,8 @@ def planned_epochs(
     if not budget.limited:
         return Epochs(recipe=recipe, seconds=float("inf"))
     rows = np.asarray(material.train_rows[: max(recipe.batch_size, 2)], np.int64)
-    a_picture = seconds_a_step(network, inputs, rows) / len(rows)
+    bf16 = learns_in_bf16(recipe, around.device)
+    a_picture = seconds_a_step(network, inputs, rows, bf16=bf16) / len(rows)
     if not pretrained:
         reserve += JUDGING * a_picture * len(material.targets)
     steps = steps_of(num, recipe.batch_size)

@@ -51,7 +51,11 @@ class FrozenPass:
 
     @property
     def engine(self) -> Engine:
-        """The engine that answers, opened when it is first needed."""
+        """The engine that answers, opened when it is first needed.
+
+        On a processor in fp32, also where it has bf16: in that every picture would have to be asked
+        once more by the network as it ships, which takes longer than it saves (docs/log.md).
+        """
         if self._engine is None:
             depths = "-".join(map(str, self.cuts))
             key = self.around.weights_key
@@ -60,7 +64,7 @@ class FrozenPass:
                 preprocess=self.material.cache.preprocess,
                 device=self.around.device,
                 num_pictures=len(self.rows),
-                exact=False,
+                exact=self.around.device == "cpu",
                 key=f"{key}-{self.network.architecture}-{depths}" if key else "",
                 cache_dir=self.around.cache_folder,
             )

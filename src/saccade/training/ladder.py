@@ -35,6 +35,7 @@ from saccade.training.plan import (
     usual_rung,
     work_of,
 )
+from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import NO_RUNG, Recipe
 from saccade.training.schedule import steps_of
 from saccade.training.standing import Climb, climb_from, next_rung
@@ -250,7 +251,8 @@ class _Climber:
         if inputs is None:
             return wanted  # a signal came; `tried` meets it again
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
-        step = seconds_a_step(self.network, inputs, rows)
+        bf16 = learns_in_bf16(self.recipe, self.around.device)
+        step = seconds_a_step(self.network, inputs, rows, bf16=bf16)
         num = len(self.material.train_rows)
         steps = steps_of(num, self.recipe.batch_size)
         whole = step / self.frozen.share(wanted.num_last) if wanted.on_crops else step

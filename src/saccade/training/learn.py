@@ -20,10 +20,15 @@ from saccade.training.ladder import climb
 from saccade.training.material import Material
 from saccade.training.objective import class_weights_of, interval_of, judge
 from saccade.training.plan import PlannedRung, first_depths
+from saccade.training.precision import learns_in_bf16
 from saccade.training.probe import group_folds
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
 
+IN_BF16 = (
+    "Steps of learning are computed in bf16 (--precision fp32 for the other); what is judged, "
+    "tested and shipped is computed in fp32."
+)
 VIEWS = 4  # of each picture where stages are fine-tuned as asked for, through more epochs
 
 
@@ -69,6 +74,8 @@ def learn(
     """
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
         recipe = settle(recipe, material, surroundings)
+        if learns_in_bf16(recipe, surroundings.device):
+            surroundings.note(IN_BF16)
     if not pretrained and recipe.unfreeze != "0":
         return _from_scratch(network, material, recipe, surroundings, resume, reserve)
     tried = _depths(recipe, len(network.stages))

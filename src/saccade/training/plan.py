@@ -257,7 +257,9 @@ def fitted_to(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung 
     return None
 
 
-def seconds_a_step(network: Network, inputs: Inputs, rows: np.ndarray, *, steps: int = 2) -> float:
+def seconds_a_step(
+    network: Network, inputs: Inputs, rows: np.ndarray, *, bf16: bool, steps: int = 2
+) -> float:
     """Return the seconds of a forward and a backward pass on `rows`, after one to warm up.
 
     Nothing is updated: the caller's weights, statistics and gradients are as before. What memory
@@ -267,7 +269,8 @@ def seconds_a_step(network: Network, inputs: Inputs, rows: np.ndarray, *, steps:
     network.train()
     taken: list[float] = []
     pieces = 1
-    gradients = Gradients(network, device=next(network.parameters()).device.type)
+    device = next(network.parameters()).device.type
+    gradients = Gradients(network, device=device, bf16=bf16)
     with inputs.opened():
         while len(taken) <= steps:
             begun = time.perf_counter()

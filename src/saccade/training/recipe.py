@@ -136,6 +136,8 @@ class Recipe:
     "What the cache may keep after a run, in 10^9 bytes; pictures unused for longest go first."
     device: str = "auto"
     "auto, cpu, cuda or mps."
+    precision: str = "auto"
+    "Of the steps: fp32, bf16; auto = bf16 on processors that have it. Answers are always in fp32."
     threads: int = 0
     "CPU threads; 0 = all cores."
 

@@ -29,6 +29,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
         "schedule": ("cosine", "step", "constant"),
         "class_weights": ("none", "balanced"),
         "statistics": ("auto", "moving", "frozen"),
+        "precision": ("auto", "fp32", "bf16"),
         "device": ("auto", "cpu", "cuda", "mps"),
     }
 )

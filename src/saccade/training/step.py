@@ -17,6 +17,7 @@ from saccade.training.history import History
 from saccade.training.inputs import Inputs
 from saccade.training.objective import batch_targets, class_weights_of, training_loss
 from saccade.training.optimizer import total_norm
+from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import Recipe
 
 
@@ -43,7 +44,7 @@ class Updater:
         self.class_weights = (
             None if weights is None else torch.from_numpy(weights).float().to(device)
         )
-        self.gradients = Gradients(network, device=device)
+        self.gradients = Gradients(network, device=device, bf16=learns_in_bf16(recipe, device))
         self.pieces = 1  # a batch is computed in so many, and updated from once
 
     @late_dynamo.spared()

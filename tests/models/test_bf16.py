@@ -1,0 +1,91 @@
+"""Steps in bfloat16: float32 is the second source, for answers and for gradients."""
+
+import pytest
+import torch
+from tests.models.test_fused import settled
+from tests.training.climbs import CLIMB
+from torch import Tensor, nn
+
+from saccade.data.task import Task
+from saccade.models import network as networks
+from saccade.models.bf16 import in_bf16, slow_layers
+from saccade.models.network import Network
+
+TASK = Task(kind="multiclass", classes=("a", "b", "c"))
+
+
+@pytest.fixture
+def small() -> Network:
+    network, _ = networks.build("cnn", task=TASK, recipe=CLIMB, img_size=16)
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            settled(norm)
+    return network.eval()
+
+
+def pictures(num: int = 8) -> Tensor:
+    return torch.rand(num, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def gradient(network: Network) -> Tensor:
+    network.zero_grad()
+    logits = network(pictures())
+    nn.functional.cross_entropy(logits.float(), torch.arange(8) % 3).backward()
+    return torch.cat([own.grad.flatten() for own in network.parameters() if own.grad is not None])
+
+
+def test_layers_compute_in_bf16_and_what_is_kept_in_float32_says_nearly_the_same(
+    small: Network,
+) -> None:
+    kinds: dict[str, torch.dtype] = {}
+    for name, layer in small.body.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(
+                lambda _layer, _given, said, name=name: kinds.update({name: said.dtype})
+            )
+    expected, exact = small(pictures()), gradient(small)
+    with in_bf16(small):
+        logits = small(pictures())
+        told, found = dict(kinds), gradient(small)
+    assert told.pop(small.classifier_name) == logits.dtype == torch.float32
+    assert set(told.values()) == {torch.bfloat16}
+    assert not torch.equal(logits, expected)
+    torch.testing.assert_close(logits, expected, rtol=0.05, atol=0.05)
+    assert found.dtype == torch.float32
+    assert float(nn.functional.cosine_similarity(found, exact, dim=0)) > 0.995
+    assert {own.dtype for own in small.parameters()} == {torch.float32}
+
+
+def test_after_the_block_the_network_answers_as_before(small: Network) -> None:
+    expected = small(pictures())
+    with pytest.raises(KeyError), in_bf16(small):
+        raise KeyError
+    assert torch.equal(small(pictures()), expected)
+    assert "forward" not in vars(small.classifier)
+
+
+@pytest.mark.parametrize(
+    ("layer", "slow"),
+    [
+        (nn.Conv2d(8, 8, 3, groups=8, stride=2), True),
+        (nn.Conv2d(8, 8, 3, groups=8, stride=(1, 2)), True),
+        (nn.Conv2d(8, 16, 5, groups=8), True),
+        (nn.Conv2d(8, 8, 3, groups=8), False),
+        (nn.Conv2d(8, 8, 3, groups=4, stride=2), False),
+        (nn.Conv2d(8, 8, 5, stride=2), False),
+        (nn.Conv2d(1, 8, 5, stride=2), False),
+    ],
+)
+def test_depthwise_layers_that_stride_or_are_wide_are_the_slow_ones(
+    layer: nn.Conv2d, slow: bool
+) -> None:
+    assert slow_layers(nn.Sequential(nn.ReLU(), layer)) == [layer] * slow
+
+
+def test_a_slow_layer_computes_in_float32(small: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = next(own for own in small.modules() if isinstance(own, nn.Conv2d))
+    monkeypatch.setattr("saccade.models.bf16.slow_layers", lambda _: [first])
+    with in_bf16(small):
+        said = first(pictures().bfloat16())
+    assert said.dtype == torch.float32
+    assert torch.equal(said, first(pictures().bfloat16().float()))
