@@ -44,7 +44,7 @@ def test_layers_compute_in_bf16_and_what_is_kept_in_float32_says_nearly_the_same
                 lambda _layer, _given, said, name=name: kinds.update({name: said.dtype})
             )
     expected, exact = small(pictures()), gradient(small)
-    with in_bf16(small):
+    with in_bf16("cpu", exact=[small.classifier]):
         logits = small(pictures())
         told, found = dict(kinds), gradient(small)
     assert told.pop(small.classifier_name) == logits.dtype == torch.float32
@@ -58,7 +58,7 @@ def test_layers_compute_in_bf16_and_what_is_kept_in_float32_says_nearly_the_same
 
 def test_after_the_block_the_network_answers_as_before(small: Network) -> None:
     expected = small(pictures())
-    with pytest.raises(KeyError), in_bf16(small):
+    with pytest.raises(KeyError), in_bf16("cpu", exact=[small.classifier]):
         raise KeyError
     assert torch.equal(small(pictures()), expected)
     assert "forward" not in vars(small.classifier)
@@ -82,10 +82,12 @@ def test_depthwise_layers_that_stride_or_are_wide_are_the_slow_ones(
     assert slow_layers(nn.Sequential(nn.ReLU(), layer)) == [layer] * slow
 
 
-def test_a_slow_layer_computes_in_float32(small: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = next(own for own in small.modules() if isinstance(own, nn.Conv2d))
-    monkeypatch.setattr("saccade.models.bf16.slow_layers", lambda _: [first])
-    with in_bf16(small):
+def test_an_exact_layer_computes_in_float32_unless_it_is_passed_over(small: Network) -> None:
+    first, second = [own for own in small.modules() if isinstance(own, nn.Conv2d)][:2]
+    second.forward = lambda given: given  # as `cuts.passing_over` does
+    with in_bf16("cpu", exact=[first, second]):
         said = first(pictures().bfloat16())
+        assert second(said) is said
     assert said.dtype == torch.float32
     assert torch.equal(said, first(pictures().bfloat16().float()))
+    assert second(said) is said

@@ -26,7 +26,15 @@ from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 
 SMALL = Recipe(
-    model="cnn", img_size=16, widths=(8, 16), epochs=3, batch_size=8, lr=3e-3, hflip=0.0, drop=0.1
+    model="cnn",
+    img_size=16,
+    widths=(8, 16),
+    epochs=3,
+    batch_size=8,
+    lr=3e-3,
+    hflip=0.0,
+    drop=0.1,
+    precision="fp32",
 )
 
 

@@ -41,7 +41,7 @@ def test_as_many_epochs_as_fit_are_written_into_the_recipe(
     lesson_for: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 50 s: a picture takes 0.1 s in a step, so an epoch of 34 and 7 to judge about 5 s."""
-    monkeypatch.setattr(epochs, "seconds_a_step", lambda _net, _inputs, rows: 0.1 * len(rows))
+    monkeypatch.setattr(epochs, "seconds_a_step", lambda _net, _inputs, rows, **_: 0.1 * len(rows))
     found, (written,) = planned(lesson_for, SMALL.replace(epochs=0), budget=minute())
     assert 5 <= found.recipe.epochs <= 12
     assert written == found.recipe

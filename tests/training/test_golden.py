@@ -32,7 +32,8 @@ NUMBERS = ("train_loss", "validation_loss", "gain", "penalty")
 
 
 def made_by() -> dict[str, Any]:
-    return {"processor": describe()["processor"], "torch": torch.__version__}
+    kernels = torch.backends.cpu.get_cpu_capability()  # one name stands for several generations
+    return {"processor": describe()["processor"], "kernels": kernels, "torch": torch.__version__}
 
 
 def curves(lessons: Lessons, recipe: Recipe) -> list[dict[str, Any]]:

@@ -107,14 +107,16 @@ def test_a_step_is_timed_as_it_will_run(
 ) -> None:
     sides = []
 
-    def timed(_net: Network, inputs: Inputs, rows: np.ndarray) -> float:
-        sides.append(inputs.batch(rows, epoch=0, step=0).shape[-1])
+    def timed(_net: Network, inputs: Inputs, rows: np.ndarray, *, bf16: bool) -> float:
+        sides.append((inputs.batch(rows, epoch=0, step=0).shape[-1], bf16))
         return 1e-3
 
     monkeypatch.setattr(ladder, "seconds_a_step", timed)
-    monkeypatch.setattr(ladder, "next_rung", only_once(planned(views=views)))
-    lessons.climb(CLIMB.replace(epochs=2, zoom=zoom), budget=scripted(lambda: 1000.0))
-    assert sides == [side]
+    for precision in ("fp32", "bf16"):
+        recipe = CLIMB.replace(epochs=2, zoom=zoom, precision=precision)
+        monkeypatch.setattr(ladder, "next_rung", only_once(planned(views=views)))
+        lessons.climb(recipe, budget=scripted(lambda: 1000.0))
+    assert sides == [(side, False), (side, True)]
 
 
 @pytest.mark.usefixtures("narrow_crops")
@@ -128,7 +130,7 @@ def test_what_is_judged_and_the_last_epoch_are_reckoned_whole_where_a_step_is_on
         reckoned[zoom] = costs
         return fitted_to(wanted, costs, seconds)
 
-    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_: 0.1)
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: 0.1)
     monkeypatch.setattr(ladder, "fitted_to", noted)
     for zoom in (0.0, 0.15):
         monkeypatch.setattr(ladder, "next_rung", only_once(planned(views=1)))

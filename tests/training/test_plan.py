@@ -195,7 +195,7 @@ def test_measuring_a_step_leaves_weights_statistics_and_gradients_as_they_were(l
     net.eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     inputs = Pictures(material.cache, SMALL, device="cpu")
-    seconds = seconds_a_step(net, inputs, np.array(material.train_rows[:8]))
+    seconds = seconds_a_step(net, inputs, np.array(material.train_rows[:8]), bf16=False)
     assert 0 < seconds < 5
     assert [n for n, v in net.state_dict().items() if not torch.equal(v, before[n])] == []
     assert all(parameter.grad is None for parameter in net.parameters())
@@ -209,6 +209,6 @@ def test_a_step_does_move_the_statistics_negative_control(
     before = {name: value.clone() for name, value in net.state_dict().items()}
     monkeypatch.setattr(type(net), "load_state_dict", lambda _self, _state: None)
     inputs = Pictures(material.cache, SMALL, device="cpu")
-    seconds_a_step(net, inputs, np.array(material.train_rows[:8]))
+    seconds_a_step(net, inputs, np.array(material.train_rows[:8]), bf16=False)
     changed = {n for n, v in net.state_dict().items() if not torch.equal(v, before[n])}
     assert any("running_mean" in name for name in changed)

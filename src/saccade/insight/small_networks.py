@@ -81,6 +81,7 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         warmup=0.2,
         class_weights=recipe.class_weights,
         augment=False,
+        precision=recipe.precision,
     )
     device = choose_device(recipe.device)
     material = Material(

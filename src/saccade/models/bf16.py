@@ -5,29 +5,30 @@ are rounded to 8 significant bits. What is judged, tested and shipped is compute
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from saccade.models.network import Network
-
 
 @contextlib.contextmanager
-def in_bf16(network: Network) -> Iterator[None]:
-    """Let the network compute in bfloat16 in this block, but for `slow_layers` and its classifier.
+def in_bf16(device: str, *, exact: Sequence[nn.Module]) -> Iterator[None]:
+    """Let networks compute in bfloat16 in this block.
 
-    Logits are float32. Source: torch.autocast decides about everything that is no layer.
+    torch.autocast decides about everything that is no layer.
+
+    Args:
+        device: "cpu" or "cuda".
+        exact: layers that compute, and answer, in float32: `slow_layers`, and a classifier.
     """
-    device = next(network.parameters()).device.type
-    kept = [own for own in (*slow_layers(network), network.classifier) if "forward" not in vars(own)]
-    for layer in kept:
+    layers = [own for own in exact if "forward" not in vars(own)]  # one that is passed over has
+    for layer in layers:
         vars(layer)["forward"] = _in_fp32(layer.forward, device)
     try:
         with torch.autocast(device, torch.bfloat16):
             yield
     finally:
-        for layer in kept:
+        for layer in layers:
             del vars(layer)["forward"]
 
 
@@ -43,7 +44,7 @@ def slow_layers(network: nn.Module) -> list[nn.Conv2d]:
         for own in network.modules()
         if isinstance(own, nn.Conv2d)
         and own.groups == own.in_channels > 1
-        and (max(own.stride) > 1 or max(own.kernel_size) > 3)  # noqa: PLR2004 - the usual kernel
+        and (max(own.stride) > 1 or max(own.kernel_size) > 3)
     ]
 
 

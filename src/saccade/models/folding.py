@@ -37,15 +37,33 @@ class Pair:
 
     def products(self) -> tuple[Tensor, Tensor]:
         """Return weight and bias of a convolution that does what both do."""
-        scale = torch.rsqrt(self.norm.running_var + self.norm.eps)
-        if self.norm.weight is not None:
-            scale = scale * self.norm.weight
-        shift = -self.norm.running_mean * scale
-        if self.norm.bias is not None:
-            shift = shift + self.norm.bias
-        if self.convolution.bias is not None:
-            shift = shift + self.convolution.bias * scale
+        scale, offset = self._scale(), self._offset()
+        shift = offset * scale if self.norm.bias is None else offset * scale + self.norm.bias
         return self.convolution.weight * scale[:, None, None, None], shift
+
+    def hand_back(self, by_weight: Tensor | None, by_shift: Tensor | None) -> None:
+        """Add to the gradients of both what those by the two products mean for them."""
+        weight, scale = self.convolution.weight, self._scale()
+        by_scale = torch.zeros_like(scale)
+        if by_shift is not None:
+            by_scale += by_shift * self._offset()
+            _add(self.convolution.bias, by_shift * scale)
+            _add(self.norm.bias, by_shift)
+        if by_weight is not None:
+            by_scale += (by_weight * weight).flatten(1).sum(1)
+            _add(weight, by_weight.mul_(scale[:, None, None, None]))
+        _add(self.norm.weight, by_scale * self._spread())
+
+    def _spread(self) -> Tensor:
+        return torch.rsqrt(self.norm.running_var + self.norm.eps)
+
+    def _scale(self) -> Tensor:
+        return self._spread() if self.norm.weight is None else self._spread() * self.norm.weight
+
+    def _offset(self) -> Tensor:
+        """Return what is scaled with the weights to give the shift, but for the norm's own."""
+        mean: Tensor = self.norm.running_mean
+        return -mean if self.convolution.bias is None else self.convolution.bias - mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,18 +71,22 @@ class Folded:
     """What stands in the place of weights, scales and shifts while they are folded."""
 
     replaced: frozenset[int]  # ids of the parameters whose place it is
-    products: tuple[Tensor, ...]
-    leaves: tuple[Tensor, ...]  # the products, cut off from what they were made of
+    pairs: tuple[Pair, ...]
+    leaves: tuple[Tensor, ...]  # the products, weight and shift of one pair after the other
 
     def hand_back(self) -> None:
-        """Add to the parameters' gradients what those of `leaves` mean for them."""
-        shares = [
-            (product * leaf.grad).sum()  # whose gradient by the product is what is known
-            for product, leaf in zip(self.products, self.leaves, strict=True)
-            if leaf.grad is not None and product.requires_grad
-        ]
-        if shares:  # gradients given to backward() by hand would load sympy: half a second
-            torch.stack(shares).sum().backward()  # type: ignore[no-untyped-call]
+        """Add to the parameters' gradients what those of `leaves` mean for them; once only."""
+        with torch.no_grad():
+            for number, pair in enumerate(self.pairs):
+                by_weight, by_shift = (own.grad for own in self.leaves[2 * number :][:2])
+                if by_weight is not None or by_shift is not None:
+                    pair.hand_back(by_weight, by_shift)
+
+
+def _add(parameter: Tensor | None, gradient: Tensor) -> None:
+    if parameter is None or not parameter.requires_grad:
+        return
+    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
 @contextlib.contextmanager
@@ -75,14 +97,19 @@ def folded(pairs: Sequence[Pair]) -> Iterator[Folded]:
     attributes of the modules themselves, and the norms are passed over.
     """
     replaced = frozenset(id(own) for pair in pairs for own in pair.own)
-    products = [product for pair in pairs for product in pair.products()]
-    leaves = [product.detach().requires_grad_(product.requires_grad) for product in products]
+    learning = torch.is_grad_enabled()
+    with torch.no_grad():
+        leaves = [
+            product.requires_grad_(learning and any(own.requires_grad for own in pair.own))
+            for pair in pairs
+            for product in pair.products()
+        ]
     try:
         for number, pair in enumerate(pairs):
             vars(pair.convolution)["weight"] = leaves[2 * number]
             vars(pair.convolution)["bias"] = leaves[2 * number + 1]
             vars(pair.norm)["forward"] = pair.rest
-        yield Folded(replaced=replaced, products=tuple(products), leaves=tuple(leaves))
+        yield Folded(replaced=replaced, pairs=tuple(pairs), leaves=tuple(leaves))
     finally:
         for pair in pairs:
             for module, name in (

@@ -44,5 +44,6 @@ def set_threads(requested: int) -> int:
 
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 itself (x86: AVX-512 or AMX)."""
-    asked = getattr(torch.cpu, "get_capabilities", dict)  # not in every torch
-    return any(asked().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    ask = getattr(torch.cpu, "get_capabilities", None)  # not in every torch
+    found = ask() if ask is not None else {}
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

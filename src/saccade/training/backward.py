@@ -3,10 +3,11 @@
 import contextlib
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from torch import Tensor, nn
 
-from saccade.models.bf16 import in_bf16
+from saccade.models.bf16 import in_bf16, slow_layers
 from saccade.models.folding import Pair, find_pairs, folded
 from saccade.models.network import Network
 
@@ -33,7 +34,7 @@ class Gradients:
     def __init__(self, network: Network, *, device: str, bf16: bool = False) -> None:
         self.network = network
         self.device = device
-        self.bf16 = bf16
+        self._exact = (*slow_layers(network), network.classifier) if bf16 else None
         self._learning = [own for own in network.parameters() if own.requires_grad]
         self._pairs: tuple[Pair, ...] | None = None  # None = not looked for yet
 
@@ -47,19 +48,25 @@ class Gradients:
         """
         if self._pairs is None:
             self._pairs = self._look(given[:2])
-        self.network.zero_grad(set_to_none=True)
+        for own in self._learning:
+            own.grad = None
         total = 0.0
         for place in _places(len(given), pieces):
             with folded(self._pairs) as stand_ins:
                 others = [own for own in self._learning if id(own) not in stand_ins.replaced]
                 leaves = [own for own in stand_ins.leaves if own.requires_grad]
-                with in_bf16(self.network) if self.bf16 else contextlib.nullcontext():
+                with self._arithmetic():
                     logits = self.network(given[place])
                 loss = loss_of(logits, place)
                 total += float(loss.detach())
                 loss.backward(inputs=[*leaves, *others])  # type: ignore[no-untyped-call]
             stand_ins.hand_back()
         return total
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        if self._exact is None:
+            return contextlib.nullcontext()
+        return in_bf16(self.device, exact=self._exact)
 
     def _look(self, few: Tensor) -> tuple[Pair, ...]:
         """Return the norms to fold; where any moves its statistics, running it to see would too."""

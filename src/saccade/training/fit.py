@@ -15,7 +15,7 @@ from saccade.models.network import Network
 from saccade.runtime.budget import NO_BUDGET, Budget
 from saccade.runtime.progress import Progress
 from saccade.training.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
-from saccade.training.gradients import NotFinite, stage_norms
+from saccade.training.gradients import NotFinite
 from saccade.training.history import History
 from saccade.training.inputs import Inputs, Pictures
 from saccade.training.material import Material
@@ -283,7 +283,7 @@ class _Loop:
             standing.step += 1
             standing.loss_sum += loss * len(rows)
             standing.pictures += len(rows)
-            for name, norm in stage_norms(self.network).items():
+            for name, norm in self.update.norms.items():
                 standing.norms[name] = standing.norms.get(name, 0.0) + norm
             told = f"epoch {standing.epoch}, loss {standing.mean_loss:.3f}"
             self.around.progress.advance(len(rows), note=told)

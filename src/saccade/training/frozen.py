@@ -19,7 +19,7 @@ from saccade.training.augment import augment_of
 from saccade.training.crops import Crops, may_crop
 from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
-from saccade.training.inputs import BATCH, FrozenAnswers, Inputs, Pictures, ask_suffix
+from saccade.training.inputs import BATCH, FrozenAnswers, Inputs, Pictures, Suffix
 from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
@@ -216,15 +216,14 @@ class FrozenStages:
     def final_engine(self, depth: int) -> Callable[[np.ndarray], np.ndarray]:
         """Return what the network as it now is says of canvases: to logits (B, K), float32."""
         own = self._known(depth)
+        suffix = Suffix(self.network, own.cuts[depth], device=self.around.device)
 
-        def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
+        def answer(canvases_BHWC: np.ndarray) -> np.ndarray:
             found = as_tensor(own.at(depth, own.engine(canvases_BHWC)))
-            logits_BK: np.ndarray = ask_suffix(
-                self.network, own.cuts[depth], found, device=self.around.device
-            )[1]
-            return logits_BK
+            with suffix.asked() as ask:
+                return ask(found)[1]
 
-        return ask
+        return answer
 
     def frozen_engine(self, depth: int) -> Callable[[np.ndarray], np.ndarray] | None:
         """Return what the classifier was given of canvases before any stage learned.

@@ -2,10 +2,10 @@
 
 import torch
 from torch import nn
+from torch.nn.utils import get_total_norm
 
 from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError
-from saccade.training.optimizer import norm_of
 
 
 class NotFinite(ArithmeticError):
@@ -36,8 +36,8 @@ def stage_norms(network: Network) -> dict[str, float]:
     for name, parameters in owners:
         gradients = [p.grad for p in parameters if p.grad is not None]
         if gradients:
-            norms[name] = norm_of(gradients)
-    return {name: float(norm) for name, norm in norms.items()}
+            norms[name] = float(get_total_norm(gradients))
+    return norms
 
 
 def blame(network: Network, images_BCHW: torch.Tensor) -> str:

@@ -1,7 +1,7 @@
 """What the network is given in a step: pictures, or what a frozen prefix said about them."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -11,10 +11,11 @@ import torch
 from saccade.data.batches import as_seen, batches, normalise
 from saccade.data.cache import PixelCache
 from saccade.models.cuts import Cut, passing_over
+from saccade.models.folding import Pair, find_pairs, folded
 from saccade.models.inference import predict_logits
 from saccade.models.network import Network
 from saccade.runtime.seeds import generator
-from saccade.training.activations import ViewsOfPictures
+from saccade.training.activations import ViewsOfPictures, as_tensor
 from saccade.training.augment import Augmenter, augment_of
 from saccade.training.crops import Crops
 from saccade.training.recipe import Recipe
@@ -75,6 +76,7 @@ class FrozenAnswers:
         self.pictures = pictures
         self.device = device
         self.crops = crops
+        self._suffix: Suffix | None = None  # made when it is first asked
 
     @property
     def crop(self) -> int | None:
@@ -107,24 +109,49 @@ class FrozenAnswers:
     def _said(
         self, network: Network, rows: Sequence[int]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for piece in batches(rows, BATCH):
-            given = self.pictures.plain(piece)
-            yield ask_suffix(network, self.pictures.cut, given, device=self.device)
+        if self._suffix is None or self._suffix.network is not network:
+            self._suffix = Suffix(network, self.pictures.cut, device=self.device)
+        with self._suffix.asked() as ask:
+            for piece in batches(rows, BATCH):
+                yield ask(self.pictures.plain(piece))
 
 
 def _together(pieces: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
 
-def ask_suffix(
-    network: Network, cut: Cut, activations: torch.Tensor, *, device: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lies behind a cut says, not learning: features (B, D), logits (B, K), float32."""
-    was_training = network.training
-    network.eval()
-    network.to(device)
-    with torch.inference_mode(), passing_over(cut):
-        given = network.features_and_logits(activations.to(device))
-        features, logits = (own.float().cpu().numpy() for own in given)
-    network.train(was_training)
-    return features, logits
+class Suffix:
+    """What lies behind a cut, asked and not learning; its BatchNorms folded where that may be."""
+
+    def __init__(self, network: Network, cut: Cut, *, device: str) -> None:
+        self.network, self.cut, self.device = network, cut, device
+        self._pairs: tuple[Pair, ...] | None = None  # None = not looked for yet
+
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[Callable[[torch.Tensor], tuple[np.ndarray, np.ndarray]]]:
+        """Give what answers activations (B, …): features (B, D) and logits (B, K), float32.
+
+        It answers as the network is when the block begins, which should not compute anything else.
+        """
+        network, was_training = self.network, self.network.training
+        network.eval()
+        network.to(self.device)
+
+        def ask(activations: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+            with torch.inference_mode():
+                given = network.features_and_logits(activations.to(self.device))
+                features, logits = (own.float().cpu().numpy() for own in given)
+            return features, logits
+
+        with passing_over(self.cut):
+            if self._pairs is None:
+                self._pairs = self._look()
+            with folded(self._pairs):
+                yield ask
+        network.train(was_training)
+
+    def _look(self) -> tuple[Pair, ...]:
+        if self.device != "cpu":
+            return ()
+        few = as_tensor(np.random.default_rng(0).random((2, *self.cut.shape), np.float32))
+        return find_pairs(self.network, lambda: self.network(few))

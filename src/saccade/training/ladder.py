@@ -194,7 +194,7 @@ class _Climber:
             self.network.load_state_dict(start)
             standing.interrupted = True
             return False
-        after_VK = self._logits(inputs)
+        after_VK = self._said(inputs, fitted.judgement)
         groups = self.material.groups_of(self.material.validation_rows)
         gain = paired_gain(before, self._losses(after_VK), groups=groups)
         taken = gain.helps and gain.value > self.recipe.tolerance and not fitted.failed
@@ -281,9 +281,8 @@ class _Climber:
                 return f"validation loss {judged.loss:.3g}: it forgot what it knew"
             if epoch != half_time(planned.epochs):
                 return ""
-            raised = (
-                float(self._losses(self._logits(inputs)).mean() / max(before.mean(), 1e-30)) - 1
-            )
+            now = self._losses(self._said(inputs, judged))
+            raised = float(now.mean() / max(before.mean(), 1e-30)) - 1
             return f"at half time it had raised the loss by {raised:.0%}" if raised > HARM else ""
 
         self.around.progress.say(f"rung: {self._name}, {planned.epochs} epochs")
@@ -306,6 +305,11 @@ class _Climber:
     def _logits(self, inputs: Inputs) -> np.ndarray:
         """Return what the network as it is now says of the validation pictures, (V, K)."""
         return inputs.logits(self.network, self.material.validation_rows)
+
+    def _said(self, inputs: Inputs, judged: Judgement | None) -> np.ndarray:
+        """Return what the network as it is now was judged by just now, (V, K)."""
+        known = judged.logits_NK if judged is not None else None
+        return self._logits(inputs) if known is None else known
 
     def _losses(self, logits_VK: np.ndarray) -> np.ndarray:
         if not np.isfinite(logits_VK).all():

@@ -73,9 +73,7 @@ def learn(
         resume: where learning with the same arguments stopped.
     """
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
-        recipe = settle(recipe, material, surroundings)
-        if learns_in_bf16(recipe, surroundings.device):
-            surroundings.note(IN_BF16)
+        recipe = _settled(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
         return _from_scratch(network, material, recipe, surroundings, resume, reserve)
     tried = _depths(recipe, len(network.stages))
@@ -107,6 +105,13 @@ def learn(
         known = found is not None or resume is None  # a checkpoint is loaded by the fit
         return Learned(num_stages=tried[0], interrupted=True, knows_something=known)
     return _learned(frozen, depth=tried[0], interrupted=False)
+
+
+def _settled(recipe: Recipe, material: Material, surroundings: Surroundings) -> Recipe:
+    recipe = settle(recipe, material, surroundings)
+    if learns_in_bf16(recipe, surroundings.device):
+        surroundings.note(IN_BF16)
+    return recipe
 
 
 def _from_scratch(

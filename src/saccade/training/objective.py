@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ class Judgement:
     loss: float  # mean over the pictures; NaN where there is none
     score: float  # higher is better
     name: str  # "accuracy", "f1_micro" or "negative_rmse"
+    logits_NK: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """What it was judged by; None where that is not known any more, as after a checkpoint."""
 
     @property
     def told(self) -> str:
@@ -104,7 +106,7 @@ def judge(logits_NK: np.ndarray, targets: np.ndarray, *, task: Task) -> Judgemen
         score = float(2 * (said & true).sum() / positives) if positives else 1.0
     else:
         score = float((task.scores(logits_NK).argmax(axis=1) == targets).mean())
-    return Judgement(loss=loss, score=score, name=score_name(task))
+    return Judgement(loss=loss, score=score, name=score_name(task), logits_NK=logits_NK)
 
 
 def estimated(

@@ -1,9 +1,6 @@
 """The optimiser: separate rates for body and head, and no decay where decay only hurts."""
 
-from collections.abc import Iterable, Sequence
-
 import torch
-from torch import nn
 
 from saccade.models import late_dynamo
 from saccade.models.network import Network
@@ -55,18 +52,3 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set every group's rate to `factor` × its highest."""
     for group in optimizer.param_groups:
         group["lr"] = group["highest_lr"] * factor
-
-
-def total_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Return the Euclidean norm of all gradients together; NaN or infinite if any of them is."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if not gradients:
-        return 0.0
-    return float(norm_of(gradients))
-
-
-def norm_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the Euclidean norm of all tensors together, a scalar."""
-    norms = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])
-    whole: torch.Tensor = torch.linalg.vector_norm(norms)
-    return whole

@@ -12,11 +12,10 @@ from saccade.models.network import Network
 from saccade.runtime.errors import ResourceError, UsageError
 from saccade.runtime.seeds import generator
 from saccade.training.backward import Gradients, statistics_move
-from saccade.training.gradients import NotFinite, blame
+from saccade.training.gradients import NotFinite, blame, stage_norms
 from saccade.training.history import History
 from saccade.training.inputs import Inputs
 from saccade.training.objective import batch_targets, class_weights_of, training_loss
-from saccade.training.optimizer import total_norm
 from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import Recipe
 
@@ -45,6 +44,7 @@ class Updater:
             None if weights is None else torch.from_numpy(weights).float().to(device)
         )
         self.gradients = Gradients(network, device=device, bf16=learns_in_bf16(recipe, device))
+        self.norms: dict[str, float] = {}  # of the last step's gradients, by `stage_norms`
         self.pieces = 1  # a batch is computed in so many, and updated from once
 
     @late_dynamo.spared()
@@ -75,8 +75,8 @@ class Updater:
                 if not is_out_of_memory(error):
                     raise
                 self._halve(len(rows), error)
-        norm = total_norm(self.network.parameters())
-        if not (math.isfinite(value) and math.isfinite(norm)):
+        self.norms = stage_norms(self.network)
+        if not all(math.isfinite(own) for own in (value, *self.norms.values())):
             images = self.inputs.batch(rows, epoch=epoch, step=step)
             raise NotFinite(blame(self.network, images), epoch=epoch, step=step)
         self.optimizer.step()
