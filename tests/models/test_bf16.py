@@ -7,8 +7,9 @@ from tests.training.climbs import CLIMB
 from torch import Tensor, nn
 
 from saccade.data.task import Task
+from saccade.models import bf16
 from saccade.models import network as networks
-from saccade.models.bf16 import in_bf16, slow_layers
+from saccade.models.bf16 import Bf16, slow_layers
 from saccade.models.network import Network
 
 TASK = Task(kind="multiclass", classes=("a", "b", "c"))
@@ -44,7 +45,7 @@ def test_layers_compute_in_bf16_and_what_is_kept_in_float32_says_nearly_the_same
                 lambda _layer, _given, said, name=name: kinds.update({name: said.dtype})
             )
     expected, exact = small(pictures()), gradient(small)
-    with in_bf16("cpu", exact=[small.classifier]):
+    with Bf16(small, device="cpu").on():
         logits = small(pictures())
         told, found = dict(kinds), gradient(small)
     assert told.pop(small.classifier_name) == logits.dtype == torch.float32
@@ -58,7 +59,7 @@ def test_layers_compute_in_bf16_and_what_is_kept_in_float32_says_nearly_the_same
 
 def test_after_the_block_the_network_answers_as_before(small: Network) -> None:
     expected = small(pictures())
-    with pytest.raises(KeyError), in_bf16("cpu", exact=[small.classifier]):
+    with pytest.raises(KeyError), Bf16(small, device="cpu").on():
         raise KeyError
     assert torch.equal(small(pictures()), expected)
     assert "forward" not in vars(small.classifier)
@@ -82,12 +83,44 @@ def test_depthwise_layers_that_stride_or_are_wide_are_the_slow_ones(
     assert slow_layers(nn.Sequential(nn.ReLU(), layer)) == [layer] * slow
 
 
-def test_an_exact_layer_computes_in_float32_unless_it_is_passed_over(small: Network) -> None:
+def test_an_exact_layer_computes_in_float32_unless_it_is_passed_over(
+    small: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = [own for own in small.modules() if isinstance(own, nn.Conv2d)][:2]
+    monkeypatch.setattr(bf16, "slow_layers", lambda _: [first, second])
+    steps = Bf16(small, device="cpu")
     second.forward = lambda given: given  # as `cuts.passing_over` does
-    with in_bf16("cpu", exact=[first, second]):
+    with steps.on():
         said = first(pictures().bfloat16())
         assert second(said) is said
     assert said.dtype == torch.float32
     assert torch.equal(said, first(pictures().bfloat16().float()))
     assert second(said) is said
+
+
+@pytest.mark.parametrize(
+    ("layer", "pointwise"),
+    [
+        (nn.Conv2d(6, 4, 1), True),
+        (nn.Conv2d(6, 4, 1, bias=False), True),
+        (nn.Conv2d(6, 4, 1, stride=2), False),
+        (nn.Conv2d(6, 4, 1, padding=1), False),
+        (nn.Conv2d(6, 4, 1, groups=2), False),
+        (nn.Conv2d(6, 4, 3, padding=1), False),
+    ],
+)
+@pytest.mark.parametrize("side", [4, 5])
+def test_a_narrow_map_has_the_same_product_by_a_convolution_and_by_matrices(
+    layer: nn.Conv2d, pointwise: bool, side: int, small: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.add_module("beside", layer)
+    maps = torch.rand(5, 6, side, side).contiguous(memory_format=torch.channels_last)
+    products: list[tuple[int, ...]] = []
+    linear = nn.functional.linear
+    monkeypatch.setattr(
+        bf16.F, "linear", lambda given, *own: products.append(given.shape) or linear(given, *own)
+    )
+    with Bf16(small, device="cpu").on():
+        said = layer(maps)
+    assert products == [(5, 4, 4, 6)] * (pointwise and side == 4)
+    torch.testing.assert_close(said.float(), layer(maps), rtol=0.02, atol=0.02)

@@ -5,31 +5,47 @@ are rounded to 8 significant bits. What is judged, tested and shipped is compute
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from saccade.models.network import Network
+
+FEW_PLACES = 16
+"""Of a map, for which a 1 × 1 convolution is quicker as a product of matrices (docs/log.md)."""
+
+Forward = Callable[[Tensor], Tensor]
 
 
-@contextlib.contextmanager
-def in_bf16(device: str, *, exact: Sequence[nn.Module]) -> Iterator[None]:
-    """Let networks compute in bfloat16 in this block.
+class Bf16:
+    """Lets a network compute in bfloat16; torch.autocast decides about all but some layers.
 
-    torch.autocast decides about everything that is no layer.
-
-    Args:
-        device: "cpu" or "cuda".
-        exact: layers that compute, and answer, in float32: `slow_layers`, and a classifier.
+    Those of `slow_layers` and the classifier compute, and answer, in float32. 1 × 1 convolutions
+    are products of matrices where maps are narrow.
     """
-    layers = [own for own in exact if "forward" not in vars(own)]  # one that is passed over has
-    for layer in layers:
-        vars(layer)["forward"] = _in_fp32(layer.forward, device)
-    try:
-        with torch.autocast(device, torch.bfloat16):
-            yield
-    finally:
-        for layer in layers:
-            del vars(layer)["forward"]
+
+    def __init__(self, network: Network, *, device: str) -> None:
+        self._device = device
+        exact = [*slow_layers(network), network.classifier]
+        self._instead: list[tuple[nn.Module, Forward]] = [
+            *((own, _in_fp32(own.forward, device)) for own in exact),
+            *((own, _as_product(own)) for own in network.modules() if _is_pointwise(own)),
+        ]
+
+    @contextlib.contextmanager
+    def on(self) -> Iterator[None]:
+        """Let the network compute so in this block; a layer that is passed over stays so."""
+        changed = [(own, new) for own, new in self._instead if "forward" not in vars(own)]
+        for layer, forward in changed:
+            vars(layer)["forward"] = forward
+        try:
+            with torch.autocast(self._device, torch.bfloat16):
+                yield
+        finally:
+            for layer, _ in changed:
+                del vars(layer)["forward"]
 
 
 def slow_layers(network: nn.Module) -> list[nn.Conv2d]:
@@ -48,9 +64,28 @@ def slow_layers(network: nn.Module) -> list[nn.Conv2d]:
     ]
 
 
-def _in_fp32(forward: Callable[[Tensor], Tensor], device: str) -> Callable[[Tensor], Tensor]:
+def _in_fp32(forward: Forward, device: str) -> Forward:
     def exactly(given: Tensor) -> Tensor:
         with torch.autocast(device, enabled=False):
             return forward(given.float())
 
     return exactly
+
+
+def _is_pointwise(layer: nn.Module) -> bool:
+    """Whether a layer is a plain 1 × 1 convolution of all channels."""
+    return (
+        type(layer) is nn.Conv2d
+        and (*layer.kernel_size, *layer.stride, layer.groups) == (1, 1, 1, 1, 1)
+        and layer.padding in {0, (0, 0), "valid"}
+    )
+
+
+def _as_product(layer: nn.Conv2d) -> Forward:
+    def forward(given_BCHW: Tensor) -> Tensor:
+        if given_BCHW.shape[-2] * given_BCHW.shape[-1] > FEW_PLACES:
+            return nn.Conv2d.forward(layer, given_BCHW)
+        weight_DC = layer.weight.flatten(1)
+        return F.linear(given_BCHW.permute(0, 2, 3, 1), weight_DC, layer.bias).permute(0, 3, 1, 2)
+
+    return forward

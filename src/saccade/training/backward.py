@@ -3,11 +3,10 @@
 import contextlib
 import itertools
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from torch import Tensor, nn
 
-from saccade.models.bf16 import in_bf16, slow_layers
+from saccade.models.bf16 import Bf16
 from saccade.models.folding import Pair, find_pairs, folded
 from saccade.models.network import Network
 
@@ -34,7 +33,7 @@ class Gradients:
     def __init__(self, network: Network, *, device: str, bf16: bool = False) -> None:
         self.network = network
         self.device = device
-        self._exact = (*slow_layers(network), network.classifier) if bf16 else None
+        self._bf16 = Bf16(network, device=device) if bf16 else None
         self._learning = [own for own in network.parameters() if own.requires_grad]
         self._pairs: tuple[Pair, ...] | None = None  # None = not looked for yet
 
@@ -55,18 +54,13 @@ class Gradients:
             with folded(self._pairs) as stand_ins:
                 others = [own for own in self._learning if id(own) not in stand_ins.replaced]
                 leaves = [own for own in stand_ins.leaves if own.requires_grad]
-                with self._arithmetic():
+                with self._bf16.on() if self._bf16 else contextlib.nullcontext():
                     logits = self.network(given[place])
                 loss = loss_of(logits, place)
                 total += float(loss.detach())
                 loss.backward(inputs=[*leaves, *others])  # type: ignore[no-untyped-call]
             stand_ins.hand_back()
         return total
-
-    def _arithmetic(self) -> AbstractContextManager[None]:
-        if self._exact is None:
-            return contextlib.nullcontext()
-        return in_bf16(self.device, exact=self._exact)
 
     def _look(self, few: Tensor) -> tuple[Pair, ...]:
         """Return the norms to fold; where any moves its statistics, running it to see would too."""
