@@ -51,7 +51,8 @@ FLOOR_OF = {  # a stage of run.json -> the floor it is compared with
 WHY = {
     "start": "the command line is built, and the process ends, outside of the run's own clock",
     "scan": "hashes, looks, and the search for copies; decoding itself runs beside `load`",
-    "learn": "the conversion (floor: convert) and the head, which has its own row, are in it",
+    "learn": "the conversion (floor: convert) and the head, which has its own row, are in it; it "
+    "answers in fp32 (floor: forward), for what bf16 says could not be tested",
 }
 """Stage -> why it costs more than its floor; only what was found out by measuring."""
 

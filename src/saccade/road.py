@@ -34,13 +34,13 @@ from saccade.runtime.machine import let_go
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import sha256, write_json
 from saccade.training.checkpoint import Checkpoint, read_checkpoint
-from saccade.training.fit import Surroundings
 from saccade.training.frozen import Asked
 from saccade.training.history import History, read_history
 from saccade.training.learn import Learned, learn
 from saccade.training.material import Material
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import write_recipe
+from saccade.training.surroundings import Surroundings
 
 CHECKPOINT = "checkpoint.safetensors"
 

@@ -1,5 +1,6 @@
 """The study of augmentations: what spoils the learning, what turns answers, and which is which."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -14,11 +15,11 @@ from saccade.insight import augmentation_safety
 from saccade.insight.augmentation_safety import study
 from saccade.insight.evidence import NotPossible
 from saccade.training.augment import Augment
-from saccade.training.fit import Surroundings
 from saccade.training.history import History
 from saccade.training.recipe import Recipe
 from saccade.training.safety import FAMILIES
 from saccade.training.settle import settle
+from saccade.training.surroundings import Surroundings
 
 PARTS = ["train", "train", "train", "validation", "test"]
 
@@ -72,6 +73,16 @@ def test_the_mirror_turns_nearly_every_right_answer_and_its_look_alike_is_shown(
     assert (found["who"], found["part"]) == ("final", "validation")
     assert set(mirrored["example"]["classes"]) == {"left", "right"}
     assert mirrored["example"]["path"] != mirrored["example"]["look_alike"]
+
+
+def test_of_pictures_in_groups_the_groups_are_counted(
+    arrows: tuple[np.ndarray, np.ndarray],
+) -> None:
+    facts = evidence(*arrows, reads_pointers, task=SIDES, parts=parts_of(200))
+    groups = tuple(f"film {row // 10}" for row in range(200))
+    facts = dataclasses.replace(facts, split=dataclasses.replace(facts.split, groups=groups))
+    turned = by_name(study(facts, {}))["hflip"]["network"]["turned"]
+    assert "groups" in turned["method"]
 
 
 def test_a_network_that_views_turn_is_weak_and_the_augmentation_safe_all_the_same() -> None:

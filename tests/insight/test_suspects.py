@@ -20,6 +20,7 @@ from tests.insight.labelled import (
 )
 
 from saccade.data.sealed import SealBroken, Sealed
+from saccade.evaluation.scores import evaluate
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.suspects import study, write_suspects
 from saccade.lesson import Lesson
@@ -336,6 +337,31 @@ def test_what_corrections_brought_is_measured_on_the_same_pictures(tmp_path: Pat
     assert test["corrected"]["value"] == 1.0  # the network of `finished` knows them all
     assert test["as_given"]["value"] == pytest.approx(1 - parts.count("test") / n)
     assert len(found["test_paths"]) == parts.count("test")
+
+
+def in_groups_of_four(facts: Evidence) -> Evidence:
+    groups = tuple(f"patient {row // 4}" for row in range(len(facts.split.parts)))
+    return dataclasses.replace(facts, split=dataclasses.replace(facts.split, groups=groups))
+
+
+def test_the_corrected_test_score_has_the_interval_of_the_metrics_groups_counted(
+    tmp_path: Path,
+) -> None:
+    wrong = tuple(n for n in range(0, 120, 3) if n % 5)
+    lesson = corrected(write_pictures(tmp_path / "photos", given(wrong=wrong)), tmp_path, wrong)
+    as_given = (TRUTH + np.isin(np.arange(len(TRUTH)), wrong)) % len(CLASSES)
+    scores = sure_of(as_given[numbers(lesson)], lesson.task)
+    facts = in_groups_of_four(answered(seen(lesson), scores))
+    found = study(facts, {})["corrections"]["test"]
+    groups = facts.split.groups
+    metrics = evaluate(facts.table, groups=groups)["test"]
+    assert found["corrected"] == metrics["accuracy"].as_dict()
+    assert "groups" in found["as_given"]["method"]
+
+
+def test_how_often_a_class_is_written_for_another_is_told_by_groups(folder: Path) -> None:
+    facts = in_groups_of_four(seen(taught(folder)))
+    assert all("groups" in own["share"]["method"] for own in study(facts, {})["pairs"])
 
 
 def test_where_nothing_was_corrected_nothing_is_said_of_it(folder: Path) -> None:

@@ -124,3 +124,23 @@ def test_a_narrow_map_has_the_same_product_by_a_convolution_and_by_matrices(
         said = layer(maps)
     assert products == [(5, 4, 4, 6)] * (pointwise and side == 4)
     torch.testing.assert_close(said.float(), layer(maps), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("size", [1, (1, 1)])
+def test_the_gradient_of_a_mean_over_places_is_torchs_and_lies_as_the_map_does(
+    size: int | tuple[int, int], small: Network
+) -> None:
+    pool = nn.AdaptiveAvgPool2d(size)
+    small.add_module("beside", pool)
+    maps = torch.rand(5, 6, 4, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.rand(5, 6, 1, 1)
+    (pool(maps) * weights).sum().backward()
+    expected, maps.grad = maps.grad, None
+    with Bf16(small, device="cpu").on():
+        said = pool(maps)
+        inner, strides = maps * 1.0, []
+        inner.register_hook(lambda gradient: strides.append(gradient.stride()))
+        (pool(inner) * weights).sum().backward()
+    torch.testing.assert_close(maps.grad, expected)
+    torch.testing.assert_close(said, pool(maps))
+    assert strides == [maps.stride()]

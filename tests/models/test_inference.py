@@ -285,9 +285,9 @@ def test_what_is_tested_or_shipped_is_never_computed_in_bf16(
     asked_for = []
     right = converted.Converted.__init__
 
-    def noted(self: converted.Converted, content: bytes, *, threads: int, bf16: bool) -> None:
+    def noted(self: converted.Converted, content: bytes, *, bf16: bool, **facts: int) -> None:
         asked_for.append(bf16)
-        right(self, content, threads=threads, bf16=bf16)
+        right(self, content, bf16=bf16, **facts)
 
     monkeypatch.setattr(converted.Converted, "__init__", noted)
     monkeypatch.setattr(inference, "has_bf16", lambda: True)

@@ -115,7 +115,7 @@ def test_the_words_say_what_each_rung_brought_and_cost_and_who_judges_in_the_end
     )
     assert third.endswith("How good the network is in the end, the test part alone says.")
     assert "bf16" not in third
-    events = [{**ladders.head(), "engine": "openvino bf16"}, *ladders.ladder("+-")[1:]]
+    events = [{**ladders.head(), "engine": "torch bf16"}, *ladders.ladder("+-")[1:]]
     assert "answered in bf16" in ladder_words(learning_of(events), has_test=True)[-1]
     assert "no test part" in ladder_words(of("-"), has_test=False)[-1]
     assert "The network is that of the solved head." in ladder_words(of("-"), has_test=True)[1]

@@ -20,12 +20,12 @@ from saccade.models import network
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.fit import Surroundings
 from saccade.training.head import Head
 from saccade.training.history import Event, History
 from saccade.training.learn import Learned, learn
 from saccade.training.material import Material
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 CLIMB = Recipe(
     model="cnn", img_size=16, widths=(6, 8, 4), epochs=2, views=4, batch_size=8,

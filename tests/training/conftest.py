@@ -20,10 +20,10 @@ from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training import learn
-from saccade.training.fit import Surroundings
 from saccade.training.history import History
 from saccade.training.material import Material
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 SMALL = Recipe(
     model="cnn",

@@ -13,6 +13,7 @@ from saccade.models import network as networks
 from saccade.models.network import Network
 from saccade.training import backward
 from saccade.training.backward import Gradients
+from saccade.training.gradients import stage_norms
 from saccade.training.recipe import Recipe
 
 TASK = Task(kind="multiclass", classes=("a", "b", "c"))
@@ -54,6 +55,67 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], atol: flo
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=atol)
+
+
+class Refused(torch.autograd.Function):
+    """As an operation of which torch has no gradient in bfloat16."""
+
+    @staticmethod
+    def forward(_context: Any, given: Tensor) -> Tensor:
+        return given.clone()
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        if gradient.dtype == torch.bfloat16:
+            raise RuntimeError("\"refused\" not implemented for 'BFloat16'\nand more")
+        return gradient
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.5])
+@pytest.mark.parametrize("statistics_move", [False, True])
+def test_a_network_that_torch_cannot_differentiate_in_bf16_is_computed_in_fp32(
+    drop: float, statistics_move: bool
+) -> None:
+    network = network_for(CLIMB.replace(drop=drop), statistics_move=statistics_move)
+    convolution = next(own for own in network.modules() if isinstance(own, nn.Conv2d))
+    convolution.requires_grad_()
+    convolution.register_forward_hook(lambda _layer, _given, said: Refused.apply(said))
+    states = [
+        {name: value.clone() for name, value in network.state_dict().items()} for _ in range(2)
+    ]
+    torch.manual_seed(3)
+    expected = Gradients(network, device="cpu")(pictures(), loss_of), gradients(network)
+    moved = network.state_dict()
+    assert statistics_move == any(not torch.equal(moved[name], states[0][name]) for name in moved)
+    after = {name: value.clone() for name, value in moved.items()}
+    network.load_state_dict(states[1])
+    compute = Gradients(network, device="cpu", bf16=True)
+    torch.manual_seed(3)
+    assert compute(pictures(), loss_of) == expected[0]
+    assert all(torch.equal(own, expected[1][name]) for name, own in gradients(network).items())
+    assert all(torch.equal(own, after[name]) for name, own in network.state_dict().items())
+    assert compute.why_not_bf16 == "\"refused\" not implemented for 'BFloat16'"
+    assert not compute.in_bf16
+    assert network.training
+
+
+def test_the_first_step_in_bf16_moves_statistics_once() -> None:
+    network = network_for(statistics_move=True)
+    compute = Gradients(network, device="cpu", bf16=True)
+    compute(pictures(), loss_of)
+    assert compute.in_bf16
+    norms = [own for own in network.modules() if isinstance(own, nn.BatchNorm2d)]
+    assert max(int(own.num_batches_tracked) for own in norms) == 1
+
+
+def test_stages_that_are_frozen_again_have_no_gradient_any_more() -> None:
+    """A rung of two stages is undone, and one stage learns: only that one has a norm."""
+    network = network_for()
+    Gradients(network, device="cpu")(pictures(), loss_of)
+    assert len(stage_norms(network)) == 3
+    network.set_stage_trainable(1)
+    Gradients(network, device="cpu")(pictures(), loss_of)
+    assert list(stage_norms(network)) == [network.stages[-1].name, "head"]
 
 
 @pytest.mark.parametrize("pieces", [1, 3, 50])

@@ -73,12 +73,16 @@ def resumed(lesson_for, recipe: Recipe, path: Path, *, stop_after: int) -> dict[
 
 
 @pytest.mark.parametrize(  # 5 steps an epoch: within, at and after
-    ("opt", "stop_after"), [("adamw", 1), ("adamw", 5), ("adamw", 6), ("sgd", 6), ("sgd", 11)]
-)
+    ("opt", "stop_after", "precision"),
+    [
+        ("adamw", 1, "fp32"), ("adamw", 5, "fp32"), ("adamw", 6, "fp32"), ("adamw", 6, "bf16"),
+        ("sgd", 6, "fp32"), ("sgd", 11, "fp32"),
+    ],
+)  # fmt: skip
 def test_a_fit_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    lesson_for, tmp_path: Path, opt: str, stop_after: int
+    lesson_for, tmp_path: Path, opt: str, stop_after: int, precision: str
 ) -> None:
-    recipe = SMALL.replace(opt=opt)
+    recipe = SMALL.replace(opt=opt, precision=precision)
     net, material = lesson_for(recipe)
     fit(net, material, recipe=recipe, pretrained=False, surroundings=surroundings())
     path = tmp_path / "checkpoint.safetensors"

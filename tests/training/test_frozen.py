@@ -8,12 +8,12 @@ from tests.training.climbs import CLIMB, Lessons, Told
 
 from saccade.models.inference import predict_logits
 from saccade.training import frozen
-from saccade.training.fit import Surroundings
 from saccade.training.frozen import FrozenStages
 from saccade.training.history import History
 from saccade.training.inputs import FrozenAnswers, Pictures
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 PLAIN = PlannedRung(num_last=2, epochs=2, views=1)
 CROPPED = CLIMB.replace(zoom=0.15)
@@ -68,7 +68,7 @@ def test_time_is_kept_for_the_test_where_its_answers_are_not_known_yet(lessons: 
     assert [late.seconds_to_answer(depth) for depth in (0, 1, 2)] == [0, 0, 0]
     assert late.seconds_to_answer(3) > frozen.SECONDS_TO_CONVERT
     first = late._passes[0]
-    first._engine = dataclasses.replace(first.engine, name="openvino bf16")
+    first._engine = dataclasses.replace(first.engine, name="torch bf16")
     assert late.seconds_to_answer(0) > frozen.SECONDS_TO_CONVERT
     assert late.seconds_to_answer(1) > frozen.SECONDS_TO_CONVERT
 

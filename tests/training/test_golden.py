@@ -15,6 +15,7 @@ import torch
 from tests.training.climbs import CLIMB, Lessons, pixel_store, write_pictures
 
 from saccade.models.engine import one_thread
+from saccade.runtime.device import has_bf16
 from saccade.runtime.machine import describe
 from saccade.training.recipe import Recipe
 
@@ -24,6 +25,7 @@ RUNS: dict[str, Recipe] = {
     "ladder": CLIMB,
     "head": CLIMB.replace(unfreeze="0"),
     "two stages": CLIMB.replace(unfreeze="2", epochs=3),
+    "two stages in bf16": CLIMB.replace(unfreeze="2", epochs=3, precision="bf16"),
     "sgd, everything, smoothed": CLIMB.replace(
         unfreeze="all", opt="sgd", smoothing=0.1, lr=3e-2, body_lr=3e-3
     ),
@@ -33,7 +35,12 @@ NUMBERS = ("train_loss", "validation_loss", "gain", "penalty")
 
 def made_by() -> dict[str, Any]:
     kernels = torch.backends.cpu.get_cpu_capability()  # one name stands for several generations
-    return {"processor": describe()["processor"], "kernels": kernels, "torch": torch.__version__}
+    return {
+        "processor": describe()["processor"],
+        "kernels": kernels,
+        "bf16": has_bf16(),
+        "torch": torch.__version__,
+    }
 
 
 def curves(lessons: Lessons, recipe: Recipe) -> list[dict[str, Any]]:

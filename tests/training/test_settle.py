@@ -15,12 +15,12 @@ import saccade
 from saccade.flags import recipe_from
 from saccade.runtime.budget import Budget
 from saccade.training import settle as settling
-from saccade.training.fit import Surroundings
 from saccade.training.history import History
 from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import AUGMENTATIONS, read_recipe, write_recipe
 from saccade.training.settle import settle
+from saccade.training.surroundings import Surroundings
 
 LESS = Recipe(rotate=0.0, zoom=0.0, shift=0.0, noise=0.0)  # flips and light are left
 

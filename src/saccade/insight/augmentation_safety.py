@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.evaluation.intervals import wilson
+from saccade.evaluation.intervals import grouped_ratio
 from saccade.evaluation.tally import answers_of
 from saccade.insight.changed import (
     PROBES,
@@ -165,7 +165,8 @@ def _turned(pictures: Changeable, plain_NK: np.ndarray, shown_NK: np.ndarray) ->
             (answers_of(own, pictures.task).reshape(truth.shape) == truth).all(axis=1)
             for own in (plain_NK, shown_NK)
         )
-        found["turned"] = wilson(int((right & ~still).sum()), int(right.sum())).as_dict()
+        turned, trials = (own.astype(np.float64) for own in (right & ~still, right))
+        found["turned"] = grouped_ratio(turned, trials, pictures.grouping).as_dict()
     return found
 
 

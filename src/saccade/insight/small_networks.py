@@ -13,11 +13,12 @@ from saccade.models.engine import one_thread
 from saccade.models.inference import predict_logits
 from saccade.runtime.device import choose_device
 from saccade.runtime.progress import Progress
-from saccade.training.fit import Surroundings, fit
+from saccade.training.fit import fit
 from saccade.training.history import History
 from saccade.training.material import Material
 from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 SIDE_PX = 24
 WIDTHS = {"mlp": (128, 64), "cnn": (8, 16, 32)}

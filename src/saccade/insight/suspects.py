@@ -17,7 +17,7 @@ from saccade.data.correction_table import FILE, LABEL, LEAVE_OUT, NO_LABELS
 from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
 from saccade.data.linking import members
-from saccade.evaluation.intervals import grouping, wilson
+from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
 from saccade.evaluation.suspects import Suspicion, error_share
 from saccade.insight.accusations import Accused, accuse
 from saccade.insight.corrected import effect_of_corrections
@@ -69,7 +69,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "weak": [asdict(own) for own in accused.weak],
         "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
         "num_conflicts": len(conflicts),
-        "pairs": _pairs(evidence, sample, accused.suspicion),
+        "pairs": _pairs(evidence, sample, accused.suspicion, kept),
         "suspects": listed,
         "corrections": effect_of_corrections(evidence, sample, axes_NR),
         "num_review": len(review),
@@ -203,23 +203,30 @@ def _listed(
     return found
 
 
-def _pairs(evidence: Evidence, sample: Sample, suspicion: Suspicion | None) -> list[dict[str, Any]]:
+def _pairs(
+    evidence: Evidence, sample: Sample, suspicion: Suspicion | None, kept: Grouping
+) -> list[dict[str, Any]]:
     """Return which class is most often written for which, by the labels that are surely accused."""
     if suspicion is None:
         return []
     classes = evidence.task.classes
-    given_K = np.bincount(sample.targets_N, minlength=len(classes))
     counts: defaultdict[tuple[int, int], int] = defaultdict(int)
     for place in np.flatnonzero(suspicion.is_suspect_N).tolist():
         counts[int(sample.targets_N[place]), int(suspicion.likelier_N[place])] += 1
     first = sorted(counts.items(), key=lambda own: (-own[1], own[0]))[:MOST_PAIRS]
     noise_KK = suspicion.noise_KK
+
+    def share(given: int, true: int) -> Estimate:
+        trials_N = sample.targets_N == given
+        hits_N = trials_N & suspicion.is_suspect_N & (suspicion.likelier_N == true)
+        return grouped_ratio(hits_N.astype(np.float64), trials_N.astype(np.float64), kept)
+
     return [
         {
             "label": encode_name(classes[given]),
             "likelier": encode_name(classes[true]),
             "num": num,
-            "share": wilson(num, int(given_K[given])).as_dict(),
+            "share": share(given, true).as_dict(),
             "noise": float(noise_KK[given, true]),
         }
         for (given, true), num in first

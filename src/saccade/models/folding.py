@@ -75,7 +75,10 @@ class Folded:
     leaves: tuple[Tensor, ...]  # the products, weight and shift of one pair after the other
 
     def hand_back(self) -> None:
-        """Add to the parameters' gradients what those of `leaves` mean for them; once only."""
+        """Add to the parameters' gradients what those of `leaves` mean for them.
+
+        Once only, and after the block: within it the leaves stand in the parameters' place.
+        """
         with torch.no_grad():
             for number, pair in enumerate(self.pairs):
                 by_weight, by_shift = (own.grad for own in self.leaves[2 * number :][:2])

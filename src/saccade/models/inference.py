@@ -1,6 +1,7 @@
 """A network asked about many pictures: by which engine, and in which order."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,9 @@ WORTH_CONVERTING = 200
 WORTH_FUSING = 48
 """Pictures from which folding BatchNorms wins back the forward passes that it costs."""
 PICTURES_A_THREAD = 16  # given to OpenVINO at once, so that few threads wait for the last one
+
+MOST_TOGETHER = 8  # pictures in one request
+PIXELS_TOGETHER = 50_000  # of their canvases
 
 Kind = Literal["auto", "openvino", "torch"]
 
@@ -101,8 +105,15 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
         content, note = _content(asked, probes, key=key, cache_dir=cache_dir)
         expected = Asker(asked, device="cpu")(probes)
     error, notes = math.inf, [note] if note else []
-    for bf16 in (False,) if exact or not has_bf16() else (True, False):
-        engine = Converted(content, threads=threads, bf16=bf16)
+    precisions = (False,) if exact or not has_bf16() else (True, False)
+    sizes = dict.fromkeys((_together(asked.preprocess), 1))
+    for bf16, together in itertools.product(precisions, sizes):
+        try:
+            engine = Converted(content, threads=threads, bf16=bf16, together=together)
+        except NotConverted:
+            if together == 1:
+                raise
+            continue  # it was traced for one picture and takes no more
         error = relative_error(engine(probes), expected)
         if error <= (MAX_ERROR_BF16 if bf16 else MAX_ERROR):
             return Engine(
@@ -113,9 +124,18 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
                 relative_error=error,
                 seconds_to_open=time.perf_counter() - begun,
             )
-        if bf16:
+        if bf16 and together == 1:
             notes.append(f"Answers in bf16 differ by {error:.1e} of the largest; fp32 is used.")
     raise NotConverted(f"its answers would differ by {error:.1e} of the largest")
+
+
+def _together(preprocess: Preprocess) -> int:
+    """Return how many pictures OpenVINO is given in one request: several where they are small.
+
+    mobilenetv2_100, two cores, pictures a second in requests of 1 and of as many as this: 1,045
+    and 1,139 at 96 px, 2,955 and 5,011 at 32 px; at 224 px 4 take longer than 1 (docs/log.md).
+    """
+    return max(1, min(MOST_TOGETHER, PIXELS_TOGETHER // preprocess.canvas_px**2))
 
 
 def _content(

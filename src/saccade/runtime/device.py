@@ -47,3 +47,10 @@ def has_bf16() -> bool:
     ask = getattr(torch.cpu, "get_capabilities", None)  # not in every torch
     found = ask() if ask is not None else {}
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, here or on an accelerator."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        text in str(error).lower() for text in ("can't allocate memory", "out of memory")
+    )

@@ -6,13 +6,14 @@ import numpy as np
 
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.fit import Fitted, Surroundings, fit
+from saccade.training.fit import Fitted, fit
 from saccade.training.inputs import Inputs
 from saccade.training.material import Material
 from saccade.training.plan import seconds_a_step
 from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import Recipe
 from saccade.training.schedule import epochs_of, steps_of
+from saccade.training.surroundings import Surroundings
 
 ON_TOP = 1.3  # reading, updating and noting, beside forward and backward passes
 JUDGING = 0.5  # of a step's seconds a picture that is only asked about

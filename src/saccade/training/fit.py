@@ -3,8 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,54 +11,21 @@ import torch
 
 from saccade.data.batches import shuffled
 from saccade.models.network import Network
-from saccade.runtime.budget import NO_BUDGET, Budget
-from saccade.runtime.progress import Progress
 from saccade.training.checkpoint import Checkpoint, State, optimizer_state, restore_optimizer
 from saccade.training.gradients import NotFinite
-from saccade.training.history import History
 from saccade.training.inputs import Inputs, Pictures
 from saccade.training.material import Material
 from saccade.training.objective import Judgement, judge
 from saccade.training.optimizer import make_optimizer, set_rate
+from saccade.training.precision import precision_told
 from saccade.training.recipe import Recipe
 from saccade.training.schedule import epochs_of, rate_factor, steps_of
 from saccade.training.step import Updater
+from saccade.training.surroundings import Surroundings
 
 OUT_OF_TIME = "its time was up"
 _KEPT = ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "norms", "best_epoch")
 RATE_CUT = 0.1  # what the rate is multiplied with, once, after a loss that is not finite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """Where a fit runs and who watches it."""
-
-    device: str
-    history: History
-    progress: Progress
-    asked_to_stop: Callable[[], bool] = bool  # called after every step; False = go on
-    checkpoint_path: Path | None = None
-    checkpoint_seconds: float = 15.0  # at least this long between two, but for an interruption
-    budget: Budget = NO_BUDGET
-    cache_folder: Path | None = None  # for activations and converted networks
-    weights_key: str = ""  # a hash of the pretrained weights; "" = converted anew each time
-    started: float = field(default_factory=time.monotonic)  # when the run began
-    on_look: Callable[[np.ndarray], Material] | None = None
-    """Given what the frozen network says of every picture, before the network learns from any; says
-    what there is to learn from now."""
-    on_model: Callable[[int], None] | None = None  # a usable model stands; stages that learned
-    on_plan: Callable[[tuple[str, ...]], None] | None = None  # `Recipe.rungs`, once all is climbed
-    on_recipe: Callable[[Recipe], None] | None = None  # once its augmentation is settled
-
-    def note(self, sentence: str) -> None:
-        """Tell one thing that should stay in the history (once, however often a run goes on)."""
-        if all(event.get("sentence") != sentence for event in self.history.events):
-            self.history.add("note", sentence=sentence)
-        self.progress.say(sentence)
-
-    def seconds_since_start(self) -> float:
-        """Return how long the run has been going on."""
-        return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +131,8 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
             if interrupted:
                 break
     loop.end(standing, interrupted=interrupted)
+    if told := precision_told(loop.update.gradients):
+        surroundings.note(told)
     if standing.ended:
         surroundings.note(f"Learning ended in epoch {standing.epoch - 1}: {standing.ended}.")
     return Fitted(
@@ -310,7 +278,8 @@ class _Loop:
     def _judge(self) -> Judgement:
         rows = self.material.validation_rows
         logits = self.inputs.logits(self.network, rows)
-        return judge(logits, self.material.targets[rows], task=self.material.task)
+        judged = judge(logits, self.material.targets[rows], task=self.material.task)
+        return judged if self.rung is not None else replace(judged, logits_NK=None)
 
     def _note(self, standing: _Standing, judgement: Judgement, *, seconds: float) -> None:
         task = self.material.task

@@ -17,12 +17,12 @@ from saccade.runtime.store import free_bytes
 from saccade.training.activations import Activations, as_tensor, num_bytes
 from saccade.training.augment import augment_of
 from saccade.training.crops import Crops, may_crop
-from saccade.training.fit import Surroundings
 from saccade.training.frozen_pass import FrozenPass
 from saccade.training.inputs import BATCH, FrozenAnswers, Inputs, Pictures, Suffix
 from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 _ROWS_AT_ONCE = 64 * BATCH  # whole batches, so that answers have the same bits
 SHARE_OF_DISK = 0.25  # of the free space, for activations
@@ -133,7 +133,8 @@ class FrozenStages:
         cut = depth == 0 or (depth < len(self.network.stages) and depth not in self._uncut)
         if cut and "fp32" in self.engine.name:
             return 0.0
-        return SECONDS_TO_CONVERT + FP32 * self._passes[0].seconds_a_picture * len(self.rows)
+        slower = 1.0 if "fp32" in self.engine.name else FP32
+        return SECONDS_TO_CONVERT + slower * self._passes[0].seconds_a_picture * len(self.rows)
 
     def features(self, rows: Sequence[int]) -> np.ndarray:
         """Return what the classifier is given, float32 (B, D), copied."""

@@ -13,10 +13,10 @@ from saccade.models.inference import open_engine
 from saccade.models.network import Network
 from saccade.training.activations import Activations, ViewsOfPictures, compute
 from saccade.training.augment import Augmenter, augment_of, in_canvases
-from saccade.training.fit import Surroundings
 from saccade.training.material import Material
 from saccade.training.plan import PlannedRung
 from saccade.training.recipe import Recipe
+from saccade.training.surroundings import Surroundings
 
 PROBES = 16  # pictures to time the augmentation on
 

@@ -143,12 +143,14 @@ class Suffix:
                 features, logits = (own.float().cpu().numpy() for own in given)
             return features, logits
 
-        with passing_over(self.cut):
-            if self._pairs is None:
-                self._pairs = self._look()
-            with folded(self._pairs):
-                yield ask
-        network.train(was_training)
+        try:
+            with passing_over(self.cut):
+                if self._pairs is None:
+                    self._pairs = self._look()
+                with folded(self._pairs):
+                    yield ask
+        finally:
+            network.train(was_training)
 
     def _look(self) -> tuple[Pair, ...]:
         if self.device != "cpu":

@@ -10,7 +10,7 @@ from saccade.evaluation.comparison import FEWEST_UNITS, PairedGain, paired_gain
 from saccade.evaluation.intervals import grouping
 from saccade.models.network import Network
 from saccade.training.checkpoint import Checkpoint, State
-from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, Surroundings, fit
+from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, fit
 from saccade.training.frozen import FrozenStages
 from saccade.training.inputs import FrozenAnswers, Inputs
 from saccade.training.material import Material
@@ -39,6 +39,7 @@ from saccade.training.precision import learns_in_bf16
 from saccade.training.recipe import NO_RUNG, Recipe
 from saccade.training.schedule import steps_of
 from saccade.training.standing import Climb, climb_from, next_rung
+from saccade.training.surroundings import Surroundings
 
 SECONDS_TO_PRICE = 3.0
 """Of a budget that must be left for a rung to be timed at all: that alone takes about two."""

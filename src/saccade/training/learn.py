@@ -12,7 +12,7 @@ from saccade.models.network import Network
 from saccade.runtime.machine import give_back_pages
 from saccade.training.checkpoint import Checkpoint
 from saccade.training.epochs import fit_in_time
-from saccade.training.fit import Fitted, Surroundings
+from saccade.training.fit import Fitted
 from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.inputs import Pictures
@@ -20,15 +20,11 @@ from saccade.training.ladder import climb
 from saccade.training.material import Material
 from saccade.training.objective import class_weights_of, interval_of, judge
 from saccade.training.plan import PlannedRung, first_depths
-from saccade.training.precision import learns_in_bf16
 from saccade.training.probe import group_folds
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
+from saccade.training.surroundings import Surroundings
 
-IN_BF16 = (
-    "Steps of learning are computed in bf16 (--precision fp32 for the other); what is judged, "
-    "tested and shipped is computed in fp32."
-)
 VIEWS = 4  # of each picture where stages are fine-tuned as asked for, through more epochs
 
 
@@ -73,7 +69,7 @@ def learn(
         resume: where learning with the same arguments stopped.
     """
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
-        recipe = _settled(recipe, material, surroundings)
+        recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
         return _from_scratch(network, material, recipe, surroundings, resume, reserve)
     tried = _depths(recipe, len(network.stages))
@@ -105,13 +101,6 @@ def learn(
         known = found is not None or resume is None  # a checkpoint is loaded by the fit
         return Learned(num_stages=tried[0], interrupted=True, knows_something=known)
     return _learned(frozen, depth=tried[0], interrupted=False)
-
-
-def _settled(recipe: Recipe, material: Material, surroundings: Surroundings) -> Recipe:
-    recipe = settle(recipe, material, surroundings)
-    if learns_in_bf16(recipe, surroundings.device):
-        surroundings.note(IN_BF16)
-    return recipe
 
 
 def _from_scratch(

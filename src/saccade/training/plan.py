@@ -9,10 +9,10 @@ import numpy as np
 
 from saccade.models.layers import layer_table
 from saccade.models.network import Network
+from saccade.runtime.device import is_out_of_memory
 from saccade.training.backward import Gradients
 from saccade.training.inputs import Inputs
 from saccade.training.recipe import NO_RUNG, Recipe
-from saccade.training.step import is_out_of_memory
 
 EPOCHS = 4
 """Epochs of a rung with its own rate schedule; six of the last two stages gain no more."""

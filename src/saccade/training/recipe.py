@@ -137,7 +137,7 @@ class Recipe:
     device: str = "auto"
     "auto, cpu, cuda or mps."
     precision: str = "auto"
-    "Of the steps: fp32, bf16; auto = bf16 on processors that have it. Answers are always in fp32."
+    "Of the steps: fp32, bf16; auto = bf16 on processors that have it. Tests are always in fp32."
     threads: int = 0
     "CPU threads; 0 = all cores."
 

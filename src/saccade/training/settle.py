@@ -5,7 +5,6 @@ from typing import Any
 
 from saccade.runtime.progress import Progress
 from saccade.training.augment import augment_of
-from saccade.training.fit import Surroundings
 from saccade.training.material import Material
 from saccade.training.probe import draw_sample
 from saccade.training.recipe import Recipe
@@ -19,6 +18,7 @@ from saccade.training.safety import (
     active_families,
     judge_augmentation,
 )
+from saccade.training.surroundings import Surroundings
 
 EVENT = "augmentation"
 SECONDS = 15.0

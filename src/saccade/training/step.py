@@ -9,6 +9,7 @@ from saccade.data.sealed import Answers
 from saccade.data.task import Task
 from saccade.models import late_dynamo
 from saccade.models.network import Network
+from saccade.runtime.device import is_out_of_memory
 from saccade.runtime.errors import ResourceError, UsageError
 from saccade.runtime.seeds import generator
 from saccade.training.backward import Gradients, statistics_move
@@ -135,10 +136,3 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         if self.device == "cuda":
             torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, here or on an accelerator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error).lower() for text in ("can't allocate memory", "out of memory")
-    )
