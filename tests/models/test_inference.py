@@ -279,6 +279,28 @@ def test_an_engine_that_answers_otherwise_is_refused(
     assert engine.relative_error(open_small()(pixels), expected) > 1e-4
 
 
+@pytest.mark.parametrize(("side", "together"), [(32, 8), (96, 4), (128, 2), (224, 1)])
+def test_small_pictures_are_asked_together(side: int, together: int) -> None:
+    assert inference._together(Preprocess(size_px=side, crop_fraction=0.875)) == together
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_network_that_was_traced_for_one_picture_is_asked_one_at_a_time(
+    open_small: Open, small: tuple[Network, Preprocess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OneByOne(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.reshape(int(images.shape[0]), -1)[:, 1000:1007]
+
+    pixels = canvases(small[1])
+    opened = open_small(ask=OneByOne())
+    assert (opened.name, opened.ask._together) == ("openvino fp32", 1)
+    expected = as_torch_says(OneByOne(), pixels, small[1])
+    np.testing.assert_allclose(opened(pixels), expected, atol=1e-5)
+    monkeypatch.setattr(inference, "MAX_ERROR", 1e9)  # the guard off: it would be asked together
+    assert open_small(ask=OneByOne()).ask._together == 8
+
+
 def test_what_is_tested_or_shipped_is_never_computed_in_bf16(
     open_small: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
