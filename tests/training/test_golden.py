@@ -21,6 +21,9 @@ from saccade.training.recipe import Recipe
 
 GOLDEN = Path(__file__).with_name("golden_curves.json")
 ELSEWHERE = 0.02  # relative; a curve of another run differs by tenths
+ELSEWHERE_IN_BF16 = (
+    0.1  # eight bits, and a processor without bf16 adds up what it imitates otherwise
+)
 RUNS: dict[str, Recipe] = {
     "ladder": CLIMB,
     "head": CLIMB.replace(unfreeze="0"),
@@ -77,8 +80,9 @@ def test_the_curves_are_the_golden_ones(found: dict[str, Any], name: str) -> Non
     if kept["made_by"] == made_by():
         assert own == golden
     assert [point["event"] for point in own] == [point["event"] for point in golden]
+    apart = ELSEWHERE_IN_BF16 if RUNS[name].precision == "bf16" else ELSEWHERE
     for point, wanted in zip(own, golden, strict=True):
-        assert numbers(point) == pytest.approx(numbers(wanted), rel=ELSEWHERE, abs=ELSEWHERE)
+        assert numbers(point) == pytest.approx(numbers(wanted), rel=apart, abs=apart)
 
 
 def test_another_run_is_seen_negative_control(found: dict[str, Any]) -> None:

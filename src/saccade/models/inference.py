@@ -111,9 +111,9 @@ def _open_openvino(asked: OfCanvas, *, exact: bool, key: str, cache_dir: Path | 
         try:
             engine = Converted(content, threads=threads, bf16=bf16, together=together)
         except NotConverted:
-            if together == 1:
+            if together == 1 and not bf16:
                 raise
-            continue  # it was traced for one picture and takes no more
+            continue  # it was traced for one picture and takes no more, or is not to be had in bf16
         error = relative_error(engine(probes), expected)
         if error <= (MAX_ERROR_BF16 if bf16 else MAX_ERROR):
             return Engine(
