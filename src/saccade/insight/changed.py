@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.stratify import strata, stratify
-from saccade.evaluation.intervals import Grouping, grouped_ratio, grouping
+from saccade.evaluation.intervals import grouped_ratio
 from saccade.evaluation.tally import Tally, answers_of, difference, tally
 from saccade.insight.evidence import Ask, Evidence
 from saccade.runtime.seeds import generator
@@ -26,12 +26,11 @@ class Changeable:
     """
 
     def __init__(self, evidence: Evidence, rows: np.ndarray) -> None:
-        groups = [evidence.split.groups[row] for row in rows.tolist()]
         self.rows = rows
         self.canvases = evidence.cache.canvases(rows)
         self.task = evidence.task
         self.truth = evidence.targets[rows]
-        self.grouping: Grouping = grouping(groups if any(groups) else None, num_rows=len(rows))
+        self.grouping = evidence.grouping_of(rows)
         self.seed = evidence.recipe.seed
 
     def tally(self, logits_NK: np.ndarray) -> Tally:

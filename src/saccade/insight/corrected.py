@@ -7,7 +7,7 @@ import numpy as np
 
 from saccade.data.corrections import REASON, corrected_rows, given_targets
 from saccade.data.task import Task
-from saccade.evaluation.intervals import grouped_ratio, grouping
+from saccade.evaluation.intervals import grouped_ratio
 from saccade.evaluation.paired import compare_answers
 from saccade.evaluation.predictions import THRESHOLD
 from saccade.insight.evidence import Evidence
@@ -112,8 +112,7 @@ def _test_scores(evidence: Evidence, given: np.ndarray) -> dict[str, Any] | None
         return None
     rows = evidence.rows("test")
     answers = table.predicted[rows]
-    groups = [evidence.split.groups[row] for row in rows.tolist()]
-    kept = grouping(groups if any(groups) else None, num_rows=len(rows))
+    kept = evidence.grouping_of(rows)
     return {
         name: grouped_ratio((answers == own).astype(np.float64), np.ones(len(rows)), kept).as_dict()
         for name, own in (("as_given", given[rows]), ("corrected", table.truth[rows]))

@@ -13,6 +13,7 @@ from saccade.data.duplicates import Twins
 from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task
+from saccade.evaluation.intervals import Grouping, grouping
 from saccade.evaluation.model_trust import ModelTrust
 from saccade.evaluation.predictions import Predictions
 from saccade.runtime.machine import rows_of
@@ -78,6 +79,11 @@ class Evidence:
     def features_of(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return copies of the frozen features of some rows, float32 (M, D); raises NotPossible."""
         return rows_of(self.features, rows)
+
+    def grouping_of(self, rows: np.ndarray) -> Grouping:
+        """Return which of some rows belong together; without groups each stands alone."""
+        groups = [self.split.groups[row] for row in rows.tolist()]
+        return grouping(groups if any(groups) else None, num_rows=len(rows))
 
     @property
     def finished(self) -> Predictions:

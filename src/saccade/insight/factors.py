@@ -8,7 +8,7 @@ found by the race, the ladder and the other studies, and is brought together.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from saccade.evaluation.intervals import Estimate, apart, grouping
+from saccade.evaluation.intervals import Estimate, apart
 from saccade.evaluation.tally import tally
 from saccade.insight.evidence import Evidence, NotPossible
 
@@ -132,9 +132,7 @@ def _score(evidence: Evidence, part: str) -> tuple[str, Estimate]:
     rows = evidence.rows(part)
     answers = evidence.finished.take(rows.tolist()).predicted
     own = tally(evidence.targets[rows], answers, evidence.task)
-    groups = [evidence.split.groups[row] for row in rows.tolist()]
-    kept = grouping(groups if any(groups) else None, num_rows=len(rows))
-    return own.name, own.estimate(kept, seed=evidence.recipe.seed)
+    return own.name, own.estimate(evidence.grouping_of(rows), seed=evidence.recipe.seed)
 
 
 def _losses(evidence: Evidence) -> list[dict[str, Any]]:

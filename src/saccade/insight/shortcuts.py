@@ -10,7 +10,7 @@ import numpy as np
 from saccade.data.properties import CORNERS, FAMILIES, Properties, properties_of
 from saccade.data.stratify import strata, stratify
 from saccade.data.task import Task
-from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping, mean_share
+from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, mean_share
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
 from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.significance import holm
@@ -139,7 +139,6 @@ def _judged(evidence: Evidence) -> Judged:
             f"a probe needs {FEWEST} pictures to be fitted on and {FEWEST} to be judged by"
         )
     rows = evidence.rows(part)
-    groups = [evidence.split.groups[row] for row in rows]
     task, truth = evidence.task, evidence.targets
     model_N, name = None, ""
     if evidence.table is not None:
@@ -155,7 +154,7 @@ def _judged(evidence: Evidence) -> Judged:
         part=part,
         rows=rows,
         fit_rows=fit_rows,
-        kept=grouping(groups if any(groups) else None, num_rows=len(rows)),
+        kept=evidence.grouping_of(rows),
         plain_N=plain_losses(truth, fit_rows, rows, task),
         model_N=model_N,
         model_name=name,
@@ -297,8 +296,7 @@ def _separations(
         for one in families
         if one.name in CORNERS or len(properties.places(one.name)) > 1
     ]
-    kept = grouping(groups if any(groups) else None, num_rows=len(rows))
-    return separations(clues, members_NA, kept)
+    return separations(clues, members_NA, evidence.grouping_of(rows))
 
 
 def _half(targets: np.ndarray, groups: Sequence[str], *, task: Task, seed: int) -> np.ndarray:
