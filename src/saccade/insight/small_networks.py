@@ -70,21 +70,9 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
     Raises:
         NotPossible: the deadline came before it had learned.
     """
-    recipe = evidence.recipe
     train, validation = (_some(evidence, part) for part in ("train", "validation"))
-    own = Recipe(
-        model=kind,
-        seed=recipe.seed,
-        widths=WIDTHS[kind],
-        epochs=epochs_of(len(train)),
-        batch_size=BATCH,
-        lr=RATES[kind],
-        warmup=0.2,
-        class_weights=recipe.class_weights,
-        augment=False,
-        precision=recipe.precision,
-    )
-    device = choose_device(recipe.device)
+    own = _recipe(kind, evidence.recipe, num=len(train))
+    device = choose_device(own.device)
     material = Material(
         cache=copies,
         targets=evidence.targets,
@@ -113,6 +101,23 @@ def train_small(kind: str, evidence: Evidence, copies: SmallCopies, *, ask: np.n
         images_per_second=len(ask) / max(time.perf_counter() - learned, 1e-9),
         epochs=fitted.epochs,
         num_taught=len(train) if len(train) < len(evidence.rows("train")) else None,
+    )
+
+
+def _recipe(kind: str, recipe: Recipe, *, num: int) -> Recipe:
+    """Return how one of them learns from `num` pictures, in a run of this recipe."""
+    return Recipe(
+        model=kind,
+        seed=recipe.seed,
+        widths=WIDTHS[kind],
+        epochs=epochs_of(num),
+        batch_size=BATCH,
+        lr=RATES[kind],
+        warmup=0.2,
+        class_weights=recipe.class_weights,
+        augment=False,
+        device=recipe.device,
+        precision=recipe.precision,
     )
 
 

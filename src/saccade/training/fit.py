@@ -131,10 +131,6 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
             if interrupted:
                 break
     loop.end(standing, interrupted=interrupted)
-    if told := precision_told(loop.update.gradients):
-        surroundings.note(told)
-    if standing.ended:
-        surroundings.note(f"Learning ended in epoch {standing.epoch - 1}: {standing.ended}.")
     return Fitted(
         best_epoch=standing.best_epoch,
         judgement=standing.best,
@@ -347,11 +343,15 @@ class _Loop:
         self._kept_at = time.monotonic()
 
     def end(self, standing: _Standing, *, interrupted: bool) -> None:
-        """Leave the best weights in the network."""
+        """Leave the best weights in the network, and say what should be known of the fit."""
         self.network.load_state_dict(standing.best_state)
         self.network.eval()
         if not interrupted:
             self.around.progress.close()
+        if told := precision_told(self.update.gradients):
+            self.around.note(told)
+        if standing.ended:
+            self.around.note(f"Learning ended in epoch {standing.epoch - 1}: {standing.ended}.")
 
 
 def _copy(state: State) -> State:
