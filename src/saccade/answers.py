@@ -104,6 +104,13 @@ def limits_of(wanted: Wanted, trust: ModelTrust | None) -> Limits:
                 fix="train it again, or resume its run",
             )
         return Limits()
+    if trust.selective is None and (wanted.min_accuracy or wanted.mistake_cost):
+        raise UsageError(
+            "Values are not right or wrong, so that none of them is withheld.",
+            code="272",
+            where="--min-accuracy or --mistake-cost",
+            fix="ask for --coverage instead",
+        )
     notes: list[str] = []
     try:
         reach = _reach(wanted, trust, notes)
@@ -165,8 +172,6 @@ def _threshold(wanted: Wanted, trust: ModelTrust, notes: list[str]) -> float | N
         return found.threshold
     if wanted.mistake_cost is None:
         return None
-    if trust.selective is None:
-        raise NotPromised("values are not right or wrong; ask for a coverage instead")
     threshold = 1 - 1 / wanted.mistake_cost
     notes.append(
         f"answers below a score of {threshold:.3f} are unsure: there a mistake at "

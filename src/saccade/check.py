@@ -3,18 +3,20 @@
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from saccade.data import audit
+from saccade.data.folders import FolderSource
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
 from saccade.insight.evidence import NO_FEATURES
 from saccade.insight.studies import BEFORE_LEARNING
 from saccade.insight.trust import Trust, examine
-from saccade.lesson import Lesson, counts, data_facts, look, split_facts, told
+from saccade.lesson import Lesson, counts, data_facts, look, split_facts, told, write_split
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
 from saccade.reporting.facts import Facts
@@ -38,6 +40,7 @@ def check(
     *,
     page_path: Path | None = None,
     preview_path: Path | None = None,
+    split_path: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return what is known of the data, as JSON can hold it and as lines for a person.
@@ -51,6 +54,8 @@ def check(
         recipe: names the data, how it would be split and augmented, and whose features to use.
         page_path: where to write the page; None = nowhere.
         preview_path: where to write a page with augmented examples; None = nowhere.
+        split_path: where to write the parts as a table, but with `strict` not those of data that
+            something severe was found in; None = nowhere.
         progress: is told how far it is.
 
     Raises:
@@ -74,8 +79,30 @@ def check(
         facts["trust"] = trust.as_dict()
         if page_path is not None:
             write_page(_page(lesson, facts), page_path)
+        refused = recipe.strict and any(own.severity == "severe" for own in findings)
+        if split_path is not None and not refused:
+            write_split(split_path, lesson.catalog, lesson.split, files=_files(lesson, split_path))
     lines = [*told(lesson, findings), *_table(lesson), *_left_out(lesson), *_said(trust)]
     return facts, lines
+
+
+def _files(lesson: Lesson, table: Path) -> list[str]:
+    """Return the pictures' paths from the folder of a table, so that it can be read as one.
+
+    Pictures within a Parquet file have no path, and are called as there.
+    """
+    source = lesson.catalog.source
+    if not isinstance(source, FolderSource):
+        return list(lesson.catalog.paths)
+    here, base = table.resolve().parent, Path(source.place).resolve()
+    return [os.path.relpath(base / path, here) for path in lesson.catalog.paths]
+
+
+def refuse_severe(facts: Mapping[str, Any], recipe: Recipe) -> None:
+    """Raise a DataError (E360) with --strict, where `check` found something severe."""
+    if recipe.strict:
+        severe = [own["sentence"] for own in facts["findings"] if own["severity"] == "severe"]
+        audit.refuse_severe(severe, place=recipe.data)
 
 
 def wants_network(recipe: Recipe) -> bool:
@@ -119,7 +146,7 @@ def _page(lesson: Lesson, facts: dict[str, Any]) -> Facts:
     return facts_of_look(
         facts,
         _rows(lesson),
-        name=Path(lesson.catalog.place).name,
+        name=Path(lesson.catalog.place).resolve().name,
         summary=f"{len(lesson.catalog)} of {lesson.catalog.num_files} files can be used. "
         f"Findings: {said}.",
         task=lesson.task,

@@ -10,14 +10,18 @@ import typer
 from saccade.endings import leave, spell_any_name, told_plainly
 from saccade.flags import (
     AUGMENT,
+    COLUMNS,
     DATA,
     LOOK,
     PIXELS,
     SCRATCH,
     Coverage,
+    ImageColumn,
+    LabelColumn,
     MinAccuracy,
     MistakeCost,
     NoUnknown,
+    SplitColumn,
     TableTask,
     recipe_from,
     with_recipe_flags,
@@ -40,7 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Data = Annotated[str, typer.Argument(help="A folder of class folders, or a table of pictures.")]
+DATA_HELP = "A folder of class folders, or a table of pictures."
+Data = Annotated[str, typer.Argument(help=DATA_HELP)]
 Source = Annotated[str, typer.Argument(help="A run folder or a model folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -64,9 +69,7 @@ def main() -> None:
 @app.command()
 @with_recipe_flags()
 def train(
-    data: Annotated[
-        str | None, typer.Argument(help="A folder of class folders, or a table of pictures.")
-    ] = None,
+    data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
     config: Annotated[
         str | None, typer.Option("--config", help="A recipe.toml; flags override it.")
     ] = None,
@@ -122,8 +125,9 @@ def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose mod
         them = "it" if num == 1 else "them"
         typer.echo(f"severe: {findings} in the data; the report begins with {them}")
     typer.echo(f"report: {run.report}")
-    ask = command("saccade", "predict", run.folder)
-    typer.echo(f"model:  {run.model_folder}  ({ask} PICTURES)")
+    typer.echo(
+        f"model:  {run.model_folder}  ({command('saccade', 'predict', run.folder)} PICTURES)"
+    )
 
 
 def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics
@@ -142,32 +146,35 @@ def predict(
     min_accuracy: MinAccuracy = None,
     mistake_cost: MistakeCost = None,
     no_unknown: NoUnknown = False,
+    image_column: ImageColumn = "",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Name what is on pictures: one line a picture, labels by name, with every score."""
     with told_plainly(debug=debug):
+        from saccade import printing
         from saccade.model import load
-        from saccade.printing import answers_told, write_answers
 
-        new = None if output is None else _new_file(output)
+        printing.check_format(file_format)
+        new = None if output is None else printing.new_file(output)
         with choose_progress(quiet=quiet) as progress:
             progress.start("load the model")
             loaded = load(model)
             if not loaded.tested:
-                progress.say("note: this model was never tested; its run was stopped before that")
+                progress.say(f"note: {printing.UNTESTED}")
             found = loaded.predict(
                 pictures[0] if len(pictures) == 1 else pictures,
                 coverage=coverage,
                 min_accuracy=min_accuracy,
                 mistake_cost=mistake_cost,
                 unknown=not no_unknown,
+                image_column=image_column,
                 progress=progress,
             )
         unsure = min_accuracy is not None or mistake_cost is not None
         marks = loaded.marks(unknown=not no_unknown, unsure=unsure, sets=coverage is not None)
-        write_answers(found, loaded.classes, kind=file_format, output=new, marks=marks)
-        for line in answers_told(found, marks):
+        printing.write_answers(found, loaded.classes, kind=file_format, output=new, marks=marks)
+        for line in printing.answers_told(found, marks):
             typer.echo(line, err=True)
 
 
@@ -175,11 +182,10 @@ def predict(
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run, a model, or a predictions.csv.")],
     data: Annotated[str | None, typer.Argument(help="Labelled pictures; none for a CSV.")] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", help="Write the prediction table to this CSV.")
-    ] = None,
-    image_column: Annotated[str, typer.Option(help="Table: path or bytes.")] = "",
-    label_column: Annotated[str, typer.Option(help="Table: the answer.")] = "",
+    output: Output = None,
+    image_column: ImageColumn = "",
+    label_column: LabelColumn = "",
+    split_column: SplitColumn = "",
     group: Annotated[
         str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
     ] = "",
@@ -193,40 +199,29 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
+        from saccade import printing
         from saccade.evaluation.scores import headline
         from saccade.examination import examine
-        from saccade.printing import metrics_table
 
+        new = None if output is None else printing.new_file(output)
         with choose_progress(quiet=quiet or as_json) as progress:
             found = examine(
                 model,
                 data,
-                columns={"image_column": image_column, "label_column": label_column},
+                columns=dict(zip(COLUMNS, (image_column, label_column, split_column), strict=True)),
                 exclude=[name.strip() for name in exclude.split(",") if name.strip()],
                 group=group,
                 task=task,
                 progress=progress,
                 tell=functools.partial(typer.echo, err=True),
             )
-        if output is not None:
-            found.table.write_csv(_new_file(output))
+        if new is not None:
+            found.table.write_csv(new)
         if as_json:
             typer.echo(json_text(_estimates(found.metrics)))
         else:
-            typer.echo(headline(found.metrics, found.table.task, found.apart))
-            typer.echo(metrics_table(found.metrics))
-
-
-def _new_file(output: str, *, flag: str = "--output") -> Path:
-    path = Path(output)
-    if path.exists():
-        raise UsageError(
-            "The output file exists already; nothing is ever overwritten.",
-            code="240",
-            where=str(path),
-            fix=f"choose another {flag}, or remove that file first",
-        )
-    return path
+            typer.echo(headline(found.metrics, found.table.task, found.apart, of_run=found.of_run))
+            typer.echo(printing.metrics_table(found.metrics))
 
 
 @app.command()
@@ -301,23 +296,47 @@ def check(
 ) -> None:
     """Look at the data without training: what is there, what looks wrong, how it would split."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade.check import check as look
+        from saccade import check as looking
+        from saccade import printing
 
         recipe = recipe_from(None, data, flags or {})
-        told = None if page is None else _new_file(page, flag="--page")
-        shown = None if preview is None else _new_file(preview, flag="--preview")
+        told = None if page is None else printing.new_file(page, flag="--page")
+        shown = None if preview is None else printing.new_file(preview, flag="--preview")
         with choose_progress(quiet=quiet or as_json) as progress:
-            facts, lines = look(recipe, page_path=told, preview_path=shown, progress=progress)
+            facts, lines = looking.check(
+                recipe, page_path=told, preview_path=shown, progress=progress
+            )
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
         for what, path in (("page", told), ("preview", shown)):
             if path is not None and not as_json:
                 typer.echo(f"{what}: {path}")
     with told_plainly(debug=debug):  # what was found is printed by now, as one document
-        if recipe.strict:
-            from saccade.data.audit import refuse_severe
+        looking.refuse_severe(facts, recipe)
 
-            severe = [own["sentence"] for own in facts["findings"] if own["severity"] == "severe"]
-            refuse_severe(severe, place=recipe.data)
+
+@app.command()
+@with_recipe_flags(*DATA, *PIXELS, *LOOK)
+def split(
+    data: Data,
+    output: Annotated[str, typer.Option("--output", help="The table; it must not exist yet.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    flags: dict[str, Any] | None = None,
+) -> None:
+    """Deal pictures out to train, validation and test, copies and groups whole; write a table."""
+    with told_plainly(debug=debug, as_json=as_json):
+        from saccade import check as looking
+        from saccade import printing
+
+        recipe, table = recipe_from(None, data, flags or {}), printing.new_file(output)
+        with choose_progress(quiet=quiet or as_json) as progress:
+            facts, lines = looking.check(recipe, split_path=table, progress=progress)
+        typer.echo(json_text(facts) if as_json else "\n".join(lines))
+    with told_plainly(debug=debug):
+        looking.refuse_severe(facts, recipe)
+        if not as_json:
+            typer.echo(f"split: {table}  ({command('saccade', 'train', table)})")
 
 
 @app.command()

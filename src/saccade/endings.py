@@ -68,18 +68,16 @@ def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
         if debug:
             raise
         _refuse(own, as_json=as_json)
-    except MemoryError:
-        if debug:
-            raise
-        full = ResourceError(
-            "The memory of this machine is used up.",
-            code="403",
-            fix="choose a smaller --batch-size or --img-size, or close other programs",
-        )
-        _refuse(full, as_json=as_json)
     except Exception as fault:
         if debug:
             raise
+        if _is_out_of_memory(fault):
+            full = ResourceError(
+                "The memory of this machine is used up.",
+                code="403",
+                fix="choose a smaller --batch-size or --img-size, or close other programs",
+            )
+            _refuse(full, as_json=as_json)
         name = type(fault).__name__
         internal = SaccadeError(
             f"This is a fault in saccade, not in your data: {name}: {fault}",
@@ -87,6 +85,15 @@ def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
             fix="run the same command with --debug and report what it prints",
         )
         _refuse(internal, as_json=as_json)
+
+
+def _is_out_of_memory(fault: Exception) -> bool:
+    """Say whether memory ran out, Python's or torch's, which may not have been loaded."""
+    if "torch" not in sys.modules:
+        return isinstance(fault, MemoryError)
+    from saccade.runtime.device import is_out_of_memory  # noqa: PLC0415 - brings torch
+
+    return is_out_of_memory(fault)
 
 
 def _refuse(error: SaccadeError, *, as_json: bool) -> None:

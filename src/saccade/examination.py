@@ -27,6 +27,7 @@ class Examined:
     table: Predictions
     metrics: Metrics
     apart: Mapping[str, Difference]  # of each part, from the most frequent answer
+    of_run: bool  # whether the parts are those of the model's run
 
 
 def examine(
@@ -45,7 +46,7 @@ def examine(
     Args:
         source: a table of predictions (CSV); with `data` a run folder or a model folder.
         data: labelled pictures that the model is asked about.
-        columns: `image_column` and `label_column`, where the data are a table.
+        columns: `image_column`, `label_column` and `split_column`, where the data are a table.
         exclude: classes of the data to leave out.
         group: a column or a pattern that names what belongs together; "" = as in the run whose
             table it is, or by the column that named the groups of the model's run, where the data
@@ -56,7 +57,7 @@ def examine(
 
     Raises:
         UsageError: a group that is none (E262), a task that nobody knows or needs (E260), or a
-            model without pictures, or a table with `exclude` (E235).
+            model without pictures, or a table with `columns` or `exclude` (E235).
         DataError: the data cannot be used, or hold classes that the model does not know.
         ArtefactError: the table or the model is not sound, or there are no labels (E557).
     """
@@ -72,14 +73,15 @@ def examine(
             )
         asked_for = {**(columns or {}), "exclude": exclude}
         return _of_model(source, data, asked_for, group=group, progress=progress, tell=tell)
-    _check_table(source, exclude)
+    for_pictures = {**(columns or {}), "exclude": ",".join(exclude)}
+    _check_table(source, {name: value for name, value in for_pictures.items() if value})
     table = read_csv(source, kind=kind)
     named = grouping.named_by(group, table.paths) if group else None
     groups = named or groups_beside(Path(source), table.paths)
     return _examined(table, groups)
 
 
-def _check_table(source: str, exclude: Sequence[str]) -> None:
+def _check_table(source: str, for_pictures: Mapping[str, str]) -> None:
     """Check that, without pictures, a table was named, and nothing that needs pictures."""
     if Path(source).is_dir():
         raise UsageError(
@@ -88,11 +90,14 @@ def _check_table(source: str, exclude: Sequence[str]) -> None:
             where=source,
             fix=f"name them: saccade eval {source} PICTURES",
         )
-    if exclude:
+    if for_pictures:
+        name, value = next(iter(for_pictures.items()))
+        flag = f"--{name.replace('_', '-')}"
         raise UsageError(
-            "A table of predictions is measured whole; --exclude is for labelled pictures.",
+            f"A table of predictions is measured whole, by its columns truth and prediction; "
+            f"{flag} is for labelled pictures.",
             code="235",
-            where=f"--exclude {','.join(exclude)}",
+            where=f"{flag} {value}",
             fix="leave it out, or name a model and pictures",
         )
 
@@ -119,7 +124,7 @@ def _of_model(
         if group or not column or not error.code.endswith("307"):
             raise
         table, catalog = ask(columns=columns)  # it has no such column as the run had
-    for line in eval_told(table, catalog, asked.taught):
+    for line in eval_told(table, catalog, asked.taught, tested=asked.tested):
         tell(line)
     groups = grouping.groups_of(catalog, group)
     if not group and any(catalog.groups):
@@ -131,7 +136,8 @@ def _of_model(
             f"note: the run kept together what belongs together (--group '{by}'), and here every "
             "picture counts for itself, so that intervals may be too narrow; give --group here too"
         )
-    return _examined(table, groups, training_truth=asked.training_truth(), whole=False)
+    truth = asked.training_truth()
+    return _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
 
 
 def _examined(
@@ -140,9 +146,11 @@ def _examined(
     *,
     training_truth: np.ndarray | None = None,
     whole: bool = True,
+    of_run: bool = True,
 ) -> Examined:
     return Examined(
         table=table,
         metrics=evaluate(table, groups=groups, training_truth=training_truth, whole=whole),
         apart=beside_usual(table, groups=groups, training_truth=training_truth, whole=whole),
+        of_run=of_run,
     )

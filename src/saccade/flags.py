@@ -30,6 +30,10 @@ SCRATCH = (
 )  # fmt: skip
 AUGMENT = ("augment", *AUGMENTATIONS)
 
+COLUMNS = ("image_column", "label_column", "split_column")
+ImageColumn = Annotated[str, typer.Option(help="Table: path or bytes.")]
+LabelColumn = Annotated[str, typer.Option(help="Table: the answer.")]
+SplitColumn = Annotated[str, typer.Option(help="Table: the part of each picture.")]
 Coverage = Annotated[
     float | None,
     typer.Option(help="Add sets of classes that hold the truth as often as this, such as 0.95."),

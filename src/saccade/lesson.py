@@ -271,15 +271,27 @@ def split_facts(lesson: Lesson) -> dict[str, Any]:
     }
 
 
-def write_split(path: Path, catalog: Catalog, split: Split) -> None:
-    """Write split.csv: one line a picture, with its part and why."""
+def write_split(path: Path, catalog: Catalog, split: Split, *, files: Sequence[str] = ()) -> None:
+    """Write split.csv: one line a picture, with its part and why.
+
+    Args:
+        path: a new file.
+        catalog: the pictures.
+        split: of them.
+        files: what the pictures are called; () = as in the catalogue.
+    """
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "label", "part", "group", "why"])
         table.writerows(
             [encode_name(name), encode_name(label), part, encode_name(group), why]
             for name, label, part, group, why in zip(
-                catalog.paths, catalog.labels, split.parts, split.groups, split.why, strict=True
+                files or catalog.paths,
+                catalog.labels,
+                split.parts,
+                split.groups,
+                split.why,
+                strict=True,
             )
         )
 

@@ -1,6 +1,6 @@
 """A finished model: pictures in, answers by name out."""
 
-import csv
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
 from saccade.evaluation.model_trust import ModelTrust, scores_of
-from saccade.evaluation.prediction_files import read_truth
+from saccade.evaluation.prediction_files import read_taught, read_truth
 from saccade.evaluation.predictions import Predictions
 from saccade.models.bundle import Bundle
 from saccade.models.bundle import load as load_bundle
@@ -42,12 +42,10 @@ class Model:
         bundle: Bundle,
         *,
         device_name: str = "cpu",
-        taught: Mapping[str, str] | None = None,
         run_table: Path | None = None,
     ) -> None:
         self.bundle = bundle
         self._run_table = run_table  # the predictions of the run that made it
-        self.taught = taught or {}  # content hash -> part, of what taught or chose the model
         self.task: Task = bundle.task
         self._device = device_name
 
@@ -56,6 +54,15 @@ class Model:
         """Whether its run came to the test; False for the model of a run that was stopped."""
         provenance = self.bundle.config.get("saccade", {}).get("provenance", {})
         return bool(provenance.get("tested", True))
+
+    @functools.cached_property
+    def taught(self) -> Mapping[str, str]:
+        """The part of every picture that taught or chose it, by content; empty without its run.
+
+        Raises:
+            ArtefactError: the run's table of predictions cannot be read (E563-E567).
+        """
+        return {} if self._run_table is None else read_taught(self._run_table)
 
     def training_truth(self) -> np.ndarray | None:
         """Return the true answers of the pictures that taught it; None without its run.
@@ -91,6 +98,7 @@ class Model:
         mistake_cost: float | None = None,
         unknown: bool = True,
         calibrated: bool = True,
+        image_column: str = "",
         progress: Progress | None = None,
     ) -> list[Prediction]:
         """Return an answer for every picture.
@@ -107,6 +115,7 @@ class Model:
             unknown: mark pictures that are unlike those learned from.
             calibrated: False shows scores as the network gives them; what is unsure, unknown or
                 in a set is decided by calibrated ones all the same.
+            image_column: of a table, what holds the pictures; "" = as it looks.
             progress: is told how far it is, and what the promises rest on.
 
         Raises:
@@ -127,23 +136,33 @@ class Model:
         limits = limits_of(wanted, self.trust)
         for note in limits.notes:
             progress.say(note)
-        catalog, answered = self._answers(named, limits, calibrated=calibrated, progress=progress)
-        return _in_order(catalog, answered)
+        with PixelStore(self.bundle.preprocess, shared=False, progress=progress) as pixels:
+            catalog = scan(
+                named, labelled=False, image_column=image_column, progress=progress, pixels=pixels
+            )
+            cache = pixels.finish(catalog)
+            found = self._answers(catalog, cache, limits, calibrated=calibrated, progress=progress)
+        return _in_order(catalog, found)
 
     def _answers(
-        self, named: Path | list[Path], limits: Limits, *, calibrated: bool, progress: Progress
-    ) -> tuple[Catalog, list[Prediction]]:
-        """Return what was found, and an answer for each picture that can be read."""
-        with PixelStore(self.bundle.preprocess, shared=False, progress=progress) as pixels:
-            catalog = scan(named, labelled=False, progress=progress, pixels=pixels)
-            cache, rows, features_ND = pixels.finish(catalog), range(len(catalog)), None
-            if limits.unknown is None:
-                logits_NK = self.logits(cache, rows, progress=progress)
-            else:
-                logits_NK, features_ND = self.logits_and_features(cache, rows, progress=progress)
+        self,
+        catalog: Catalog,
+        cache: PixelCache,
+        limits: Limits,
+        *,
+        calibrated: bool,
+        progress: Progress,
+    ) -> list[Prediction]:
+        """Return an answer for each picture that can be read."""
+        rows, features_ND = range(len(catalog)), None
+        if limits.unknown is None:
+            logits_NK = self.logits(cache, rows, progress=progress)
+        else:
+            logits_NK, features_ND = self.logits_and_features(cache, rows, progress=progress)
         judged_NK = self.scores(logits_NK)
-        table = self._table(catalog, judged_NK if calibrated else self.task.scores(logits_NK))
-        return catalog, answers_of(table, limits, judged_NK=judged_NK, features_ND=features_ND)
+        scores_NK = judged_NK if calibrated else self.task.scores(logits_NK)
+        table = self._table(catalog, scores_NK, parts=("test",) * len(catalog))
+        return answers_of(table, limits, judged_NK=judged_NK, features_ND=features_ND)
 
     def marks(self, *, unknown: bool, unsure: bool, sets: bool) -> tuple[str, ...]:
         """Return the fields of a `Prediction` that mean something, of those asked for."""
@@ -193,19 +212,25 @@ class Model:
             truth = targets(catalog, self.task) if labelled else None
             cache = pixels.finish(catalog)
             logits_NK = self.logits(cache, range(len(catalog)), progress=progress)
-        table = self._table(catalog, self.scores(logits_NK))
+        table = self._table(catalog, self.scores(logits_NK), parts=self._parts(catalog))
         return replace(table, truth=truth), catalog
 
-    def _table(self, catalog: Catalog, scores_NK: np.ndarray) -> Predictions:
+    def _parts(self, catalog: Catalog) -> tuple[str, ...]:
+        """Return the part that each picture had in its run; without that as the data say."""
         given = [""] * len(catalog) if self.taught else catalog.parts
+        return tuple(
+            self.taught.get(content, part or "test")
+            for content, part in zip(catalog.hashes, given, strict=True)
+        )
+
+    def _table(
+        self, catalog: Catalog, scores_NK: np.ndarray, *, parts: tuple[str, ...]
+    ) -> Predictions:
         return Predictions(
             task=self.task,
             paths=catalog.paths,
             hashes=catalog.hashes,
-            parts=tuple(
-                self.taught.get(content, part or "test")
-                for content, part in zip(catalog.hashes, given, strict=True)
-            ),
+            parts=parts,
             truth=None,
             scores=scores_NK,
         )
@@ -312,7 +337,6 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     return Model(
         load_bundle(inner if (inner / "config.json").is_file() else path),
         device_name=device.choose_device(device_name),
-        taught=None if table is None else _taught(table),
         run_table=table,
     )
 
@@ -321,9 +345,3 @@ def _run_table(folder: Path) -> Path | None:
     """Return the table of predictions of a run folder; None if there is none, or it is no run."""
     path = folder / "predictions.csv"
     return path if path.is_file() and (folder / "run.json").is_file() else None
-
-
-def _taught(table: Path) -> dict[str, str]:
-    """Return the part of every picture that taught or chose, by content."""
-    with table.open(encoding="utf-8", newline="") as file:
-        return {row["hash"]: row["part"] for row in csv.DictReader(file) if row["part"] != "test"}

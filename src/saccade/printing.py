@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from saccade.evaluation.digits import is_share
 from saccade.evaluation.intervals import Estimate
 from saccade.runtime.errors import UsageError
 from saccade.runtime.store import encode_name, json_text, writing
@@ -17,7 +18,40 @@ if TYPE_CHECKING:
     from saccade.data.catalog import Catalog
     from saccade.evaluation.predictions import Predictions
 
+UNTESTED = "this model was never tested; its run was stopped before that"
 MARKS = ("unknown", "unsure", "labels", "low", "high")
+
+
+def new_file(output: str, *, flag: str = "--output") -> Path:
+    """Return the path of a file that is to be written.
+
+    Raises:
+        UsageError: it is there already (E240).
+    """
+    path = Path(output)
+    if path.exists():
+        raise UsageError(
+            "The output file exists already; nothing is ever overwritten.",
+            code="240",
+            where=str(path),
+            fix=f"choose another {flag}, or remove that file first",
+        )
+    return path
+
+
+def check_format(kind: str) -> None:
+    """Check that answers can be written so.
+
+    Raises:
+        UsageError: the kind is unknown (E236).
+    """
+    if kind not in {"csv", "jsonl"}:
+        raise UsageError(
+            f"--format knows csv and jsonl, not '{kind}'.",
+            code="236",
+            where="the command line",
+            fix="leave --format out for CSV",
+        )
 
 
 def write_answers(
@@ -33,20 +67,10 @@ def write_answers(
     Args:
         answers: from `Model.predict`.
         classes: the columns of scores.
-        kind: csv or jsonl.
+        kind: as `check_format` lets it pass.
         output: a new file; None = standard output.
         marks: those of `MARKS` that were asked for.
-
-    Raises:
-        UsageError: the kind is unknown (E236).
     """
-    if kind not in {"csv", "jsonl"}:
-        raise UsageError(
-            f"--format knows csv and jsonl, not '{kind}'.",
-            code="236",
-            where="the command line",
-            fix="leave --format out for CSV",
-        )
     write = functools.partial(write_json_lines, answers=answers, marks=marks)
     if kind == "csv":
         write = functools.partial(write_csv, answers=answers, classes=classes, marks=marks)
@@ -125,9 +149,10 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
     told = []
     unknown = sum(bool(answer.unknown) for answer in read)
     if "unknown" in marks and unknown:
+        are, them = ("is", "it") if unknown == 1 else ("are", "them")
         told.append(
-            f"unknown: {unknown} of {len(read)} pictures are unlike those that the model learned "
-            "from; its label for them means little"
+            f"unknown: {unknown} of {len(read)} pictures {are} unlike those that the model learned "
+            f"from; its label for {them} means little"
         )
     if "unsure" in marks:
         unsure = sum(bool(answer.unsure) for answer in read)
@@ -142,13 +167,16 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
     return [*told, *(f"not read: {encode_name(one.path)}: {one.error}" for one in lost)]
 
 
-def eval_told(table: "Predictions", catalog: "Catalog", taught: Mapping[str, str]) -> Iterator[str]:
+def eval_told(
+    table: "Predictions", catalog: "Catalog", taught: Mapping[str, str], *, tested: bool
+) -> Iterator[str]:
     """Yield what was left out of an evaluation, and what the model knew of it before.
 
     Args:
         table: what the model says of the pictures.
         catalog: of these pictures.
         taught: by content, what taught or chose the model; empty: nobody knows.
+        tested: whether the model's run came to its test, and wrote down what taught it.
     """
     for own in catalog.skipped:
         yield f"left out: {encode_name(own.path)}: {own.sentence}"
@@ -159,10 +187,8 @@ def eval_told(table: "Predictions", catalog: "Catalog", taught: Mapping[str, str
         )
     if not taught:
         parts = "they are in the parts that the data give" if any(catalog.parts) else "all are test"
-        yield (
-            "note: the run of this model is not here, so that nobody knows which of these "
-            f"pictures taught it; {parts}"
-        )
+        why = "the run of this model is not here" if tested else UNTESTED
+        yield f"note: {why}, so that nobody knows which of these pictures taught it; {parts}"
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
@@ -172,6 +198,8 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
         width = max((len(encode_name(name)) for name in estimates), default=0)
         lines.append(f"{part}:")
         for name, own in estimates.items():
-            text = str(own) if math.isfinite(own.value) else f"not defined ({own.method})"
+            text = f"not defined ({own.method})"
+            if math.isfinite(own.value):
+                text = own.told(share=is_share(name))
             lines.append(f"  {encode_name(name):<{width}}  {text}")
     return "\n".join(lines)

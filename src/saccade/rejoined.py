@@ -47,7 +47,8 @@ def rejoined(lesson: Lesson, features_ND: np.ndarray, *, name: str) -> Lesson:
     """
     drawn = any(why.startswith(DRAWN) for why in lesson.split.why)
     auto = lesson.recipe.group == grouping.AUTO
-    if not auto or not drawn or NEAR_APART in lesson.split.notes:
+    let_apart = any(note.startswith(NEAR_APART) for note in lesson.split.notes)
+    if not auto or not drawn or let_apart:
         return lesson
     begun, num_copies, num_scenes = lesson, 0, 0
     for _ in range(MOST_ROUNDS):

@@ -268,14 +268,14 @@ class Ledger:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of what a run leaves for good, by name; of a model its config.json.
+    """Return the SHA-256 of what a run leaves for good, by name; of a model config and card.
 
     Not of run.json, which holds them, nor of the page, whose hash it holds apart, for that can be
     written anew, nor of the tables that a person is asked to edit. The model's config.json holds
     the hashes of its other files.
     """
     names = [path.name for path in folder.iterdir() if path.suffix in {".csv", ".json", ".toml"}]
-    names += ["history.jsonl", "model/config.json"]
+    names += ["history.jsonl", "model/README.md", "model/config.json"]
     return {
         name: sha256(folder / name)
         for name in sorted(names)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.evaluation.difference import Difference, corrected, p_text
+from saccade.evaluation.digits import is_share, signed, with_interval
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
@@ -57,7 +58,7 @@ class Comparison:
         """Return a table and the sentences, for a terminal."""
         named = encode_name(self.metric)
         head = ["run", "model", named, "n", "difference", "95 % interval", "p", "corrected"]
-        rows = [head, *(_cells(own) for own in self.standings)]
+        rows = [head, *(_cells(own, share=is_share(self.metric)) for own in self.standings)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, "", *self.sentences])
@@ -240,19 +241,19 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _cells(own: Standing) -> list[str]:
+def _cells(own: Standing, *, share: bool) -> list[str]:
     estimate, one = own.estimate, own.difference
     value = "not defined"
     if not math.isnan(estimate.value):
-        value = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        value = with_interval(estimate.value, estimate.low, estimate.high, share=share)
     cells = [own.name, own.model, value, str(estimate.n)]
     if one is None:
         return [*cells, *[""] * 4]
     if math.isnan(one.value):
         return [*cells, "not defined", "", "", ""]
     if math.isnan(one.low):
-        return [*cells, f"{one.value:+.3f}", "none", "", ""]
-    interval = f"[{one.low:+.3f}, {one.high:+.3f}]"
+        return [*cells, signed(one.value, share=share), "none", "", ""]
+    low, high = (signed(end, share=share) for end in (one.low, one.high))
     after = p_text(one.final_p).removeprefix("p = ").removeprefix("p ")
     before = p_text(one.p).removeprefix("p = ").removeprefix("p ")
-    return [*cells, f"{one.value:+.3f}", interval, before, after]
+    return [*cells, signed(one.value, share=share), f"[{low}, {high}]", before, after]

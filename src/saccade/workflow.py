@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from saccade.data import audit
 from saccade.data.catalog import Catalog, Finding
-from saccade.data.folders import no_such_place
+from saccade.data.folders import check_place, no_such_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.insight.studies import BEFORE_LEARNING
@@ -37,7 +37,13 @@ from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, Usag
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import remove_halves
 from saccade.training.recipe import Recipe
-from saccade.training.recipe_file import read_recipe, write_recipe
+from saccade.training.recipe_file import (
+    check,
+    keeping_what_was_set,
+    make_recipe,
+    read_recipe,
+    write_recipe,
+)
 
 SHARE_TO_LOOK = 0.4
 """Share of a budget after which no more pictures are looked at, beyond those that a split needs."""
@@ -56,6 +62,7 @@ def train(
     output: str | Path | None = None,
     progress: Progress | None = None,
     begun: float | None = None,
+    **choices: Any,  # noqa: ANN401 - as `Recipe` has them
 ) -> Run:
     """Return a finished run: data looked at and split, a network trained, tested and kept.
 
@@ -66,14 +73,15 @@ def train(
         output: folder to write, which must not exist; None = runs/<name of the data>.
         progress: is told how far it is.
         begun: when the budget began, on the monotonic clock; None = now.
+        choices: fields of `Recipe`, instead of those of `recipe`: `train("photos/", budget="2m")`.
 
     Raises:
         SaccadeError: whatever stopped it, by kind: usage, data, resource, artefact, interrupted.
     """
     place = data.place if isinstance(data, Catalog) else str(data)
-    if not isinstance(data, Catalog) and not Path(data).exists():
-        raise no_such_place(Path(data))  # before weights are looked for, which can take a while
-    recipe = (recipe or Recipe()).replace(data=place)
+    if not isinstance(data, Catalog):
+        check_place(Path(data))  # before weights are looked for, which can take a while
+    recipe = _choosing(recipe or Recipe(), choices).replace(data=place)
     if recipe.corrections and not Path(recipe.corrections).is_file():
         raise no_such_place(Path(recipe.corrections))
     check_new(output)
@@ -81,6 +89,18 @@ def train(
     if isinstance(data, Catalog):
         recipe = _as_scanned(recipe, data, progress)
     return _go(recipe, data, output=output, progress=progress, begun=begun)
+
+
+def _choosing(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
+    """Return the recipe with some choices made otherwise, each checked as those of a file are."""
+    if not choices:
+        return recipe
+    values = {"keep_augment": list(recipe.keep_augment), **choices}
+    said = keeping_what_was_set(values, choices)
+    made = make_recipe(said, where="train(…)")
+    merged = recipe.replace(**{name: getattr(made, name) for name in said})
+    check(merged, where="train(…)")
+    return merged
 
 
 def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:

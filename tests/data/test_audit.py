@@ -122,9 +122,19 @@ def test_names_that_a_person_would_take_for_one_are_found(
     (root / "val" / "dog" / "x.png").write_bytes(make_picture(1002))
     found = findings(scan(root))
     assert found["class-name-twin"].sentence == (
-        "1 set of class names differ only in capitals, accents' encoding or space: 'Cat' and 'cat'."
+        "1 set of class names differ only in capitals, accents' encoding, space or the way a "
+        "number is written: 'Cat' and 'cat'."
     )
     assert found["file-name-twin"].paths == ("val/dog/X.png", "val/dog/x.png")
+
+
+def test_one_class_number_written_in_two_ways_is_found(photos: Photos) -> None:
+    root = photos({"pool": 80})
+    lines = [f"pool/{n}.png,{n % 2 + 1}{'.0' * (n < 40)}" for n in range(80)]
+    path = root / "labels.csv"
+    path.write_text("\n".join(["file,label", *lines]))
+    found = findings(scan(path))
+    assert "'1' and '1.0', '2' and '2.0'" in found["class-name-twin"].sentence
 
 
 def test_a_placeholder_and_a_lonely_format_are_pointed_at(photos: Photos) -> None:

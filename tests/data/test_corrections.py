@@ -284,3 +284,31 @@ def test_corrections_that_leave_nothing_are_refused(tmp_path: Path) -> None:
     assert refused(own, table(tmp_path, *lines)).startswith(
         "SACCADE-E373 fixes.csv leaves out every one of 6 pictures."
     )
+
+
+def test_a_misspelt_class_that_is_corrected_away_does_not_keep_the_data_from_a_split(
+    tmp_path: Path,
+) -> None:
+    own = catalog(["rose"] * 20 + ["tulip"] * 20 + ["tulp"])
+    with pytest.raises(DataError, match="'tulp'"):
+        split_of(own)
+    found = correct(own, table(tmp_path, ("40.jpg", "tulip")))
+    task = choose_task(found)
+    split = make_split(found, task, targets(found, task), seed=0)
+    assert set(split.parts) == {"train", "validation", "test"}
+    assert split.notes[-1].startswith("Parts are drawn by the corrected labels; by those given: ")
+
+
+def test_a_label_that_the_table_fills_in_may_be_empty_in_the_data(tmp_path: Path) -> None:
+    own = catalog([*LABELS, ""], label_name="label")
+    found = correct(own, table(tmp_path, ("6.jpg", "rose")))
+    assert found.labels[-1] == "rose"
+
+
+def test_two_lines_that_mean_the_same_are_no_contradiction(tmp_path: Path) -> None:
+    own = catalog(["0.5", "1.5", "2.5", "3.5"] * 10)
+    path = table(tmp_path, ("1.jpg", "5"), ("1.jpg", "5.0"))
+    assert correct(own, path, requested="regression").labels[1] == "5"
+    twice = table(tmp_path, ("1.jpg", "5"), ("1.jpg", "6"))
+    with pytest.raises(DataError, match="Two lines say different things"):
+        correct(own, twice, requested="regression")

@@ -150,7 +150,7 @@ def test_near_copies_do_not_keep_a_class_from_being_split_but_then_it_is_severe(
     twins = twins_of(own, (20, 21, 0.9), (21, 22, 0.9), (22, 23, 0.9))
     task = choose_task(own)
     split = make_split(own, task, targets(own, task), seed=0, twins=twins)
-    assert NEAR_APART in split.notes
+    assert any(note.startswith(f"{NEAR_APART} in 'b'") for note in split.notes)
     assert "leak" in {
         one.kind for one in look(own, task, split, twins=twins) if one.severity == "severe"
     }
@@ -217,3 +217,15 @@ def test_one_set_of_labels_in_another_order_is_no_second_label() -> None:
     task = choose_task(other, requested="multilabel")
     kinds = {found.kind for found in look(other, task, twins=find_twins(other, None))}
     assert "conflict" in kinds
+
+
+def test_only_the_class_that_is_too_small_has_its_near_copies_let_apart() -> None:
+    own = catalog(["a"] * 60 + ["b"] * 60 + ["c"] * 3)
+    pairs = [(row, row + 60, 0.9) for row in range(60)]
+    twins = twins_of(own, *pairs, (120, 121, 0.9))
+    task = choose_task(own)
+    split = make_split(own, task, targets(own, task), seed=0, twins=twins)
+    assert all(split.parts[first] == split.parts[second] for first, second, _ in pairs)
+    assert {split.parts[row] for row in (120, 121, 122)} == {"train", "validation", "test"}
+    (note,) = [note for note in split.notes if note.startswith(NEAR_APART)]
+    assert note == f"{NEAR_APART} in 'c': they have too few that differ for a split."

@@ -104,6 +104,36 @@ def test_classes_that_are_all_called_like_parts_are_refused(photos: Photos, belo
     )
 
 
+def test_a_contest_layout_with_another_folder_beside_it_keeps_its_parts(photos: Photos) -> None:
+    root = photos({"train/cat": 2, "train/dog": 1, "test": 2, "docs": 1})
+    assert parts_and_labels(root) == {("train", "cat"): 2, ("train", "dog"): 1}
+    outside = {own.path for own in listing(root).skipped}
+    assert outside == {"test/0.png", "test/1.png", "docs/0.png"}
+
+
+def test_classes_of_which_two_are_called_like_parts_are_refused(photos: Photos) -> None:
+    root = photos({"train": 2, "test": 2, "docs": 2})
+    with pytest.raises(DataError, match="2 of 3 classes are called like parts of a split"):
+        listing(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_says_so(photos: Photos) -> None:
+    root = photos({"cat": 1})
+    root.chmod(0)
+    try:
+        with pytest.raises(DataError, match="cannot be opened: Permission denied"):
+            listing(root)
+    finally:
+        root.chmod(0o700)
+
+
+def test_a_path_that_is_too_long_is_an_error_of_the_path(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be opened: File name too long") as caught:
+        scan(tmp_path / ("x" * 300))
+    assert caught.value.code == "SACCADE-E301"
+
+
 def test_one_class_may_be_called_like_a_part(photos: Photos) -> None:
     assert parts_and_labels(photos({"train": 2})) == {("", "train"): 2}
 

@@ -259,6 +259,61 @@ def test_a_column_of_parts_in_one_table_stands_and_the_folder_gives_the_other_pa
     assert catalog.layout.endswith("labels in column 'label', parts in column 'split'")
 
 
+def test_pictures_outside_the_folders_of_parts_are_named_and_not_mixed_in(photos: Photos) -> None:
+    root = photos({"train": 2, "test": 1, "extra": 1})
+    rows = [("train/0.png", "a"), ("train/1.png", "b"), ("test/0.png", "a"), ("extra/0.png", "b")]
+    text = "file_name,label\n" + "".join(f"{name},{label}\n" for name, label in rows)
+    table(root, text, "metadata.csv")
+    assert "1 of 4 pictures lie outside the folders of parts, in which the others are: " in (
+        message(root)
+    )
+    table(root, text.replace("extra/0.png,b\n", ""), "metadata.csv")
+    assert set(scan(root).parts) == {"train", "test"}
+
+
+def test_rows_behind_a_link_out_of_the_folder_are_passed_over_and_hidden_ones_are_used(
+    photos: Photos, tmp_path: Path
+) -> None:
+    root = photos({"pool": 3})
+    other = tmp_path / "elsewhere.png"
+    other.write_bytes((root / "pool/0.png").read_bytes())
+    (root / "link.png").symlink_to(other)
+    (root / ".hidden.png").write_bytes((root / "pool/1.png").read_bytes())
+    names = ["pool/0.png", "pool/1.png", "pool/2.png", "link.png", ".hidden.png"]
+    text = "file_name,label\n" + "".join(f"{name},{n % 2}\n" for n, name in enumerate(names))
+    table(root, text, "metadata.csv")
+    found = scan(root)
+    assert ".hidden.png" in found.paths
+    assert "link.png" not in found.paths
+    assert Counter(own.reason for own in found.skipped) == {"link": 1, "table": 1}
+    assert found.num_files == len(found) + len(found.skipped) == 6
+    assert "link.png" in scan(root, follow_links=True).paths
+
+
+@pytest.mark.parametrize("role", ["label_column", "group_column", "split_column"])
+def test_a_named_column_of_nested_values_is_refused(
+    parquet: Callable[..., Path], photos: Photos, role: str
+) -> None:
+    photos({"pool": 2})
+    boxes = [{"x": 1}, {"x": 2}]
+    path = parquet({"file": ["pool/0.png", "pool/1.png"], "label": ["a", "b"], "box": boxes}, {})
+    assert "The column 'box' holds pictures or nested values, no text." in (
+        message(path, **{role: "box"})
+    )
+
+
+def test_vectors_in_a_parquet_file_are_no_labels_and_are_not_read(
+    parquet: Callable[..., Path], photos: Photos
+) -> None:
+    photos({"pool": 2})
+    cells = {"file": ["pool/0.png", "pool/1.png"], "what": ["a", "b"]}
+    path = parquet({**cells, "embedding": [[0.1, 0.2], [0.3, 0.4]]}, {})
+    found = read_table(path)
+    assert "embedding" in found.names
+    assert "embedding" not in found.cells
+    assert labels(scan(path)) == {"pool/0.png": "a", "pool/1.png": "b"}
+
+
 @pytest.mark.parametrize("with_parts", ["a", "b"])
 def test_tables_of_which_one_has_no_parts_are_named(photos: Photos, with_parts: str) -> None:
     root = photos({"a": 2, "b": 1})

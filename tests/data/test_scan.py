@@ -456,3 +456,10 @@ def test_cifar_loads_from_parquet() -> None:
     assert Counter(catalog.parts) == {"train": 50_000, "test": 10_000}
     assert set(Counter(catalog.labels).values()) == {6_000}
     assert time.process_time() - begun < 60  # seconds of processor; measured 17
+
+
+def test_a_class_with_a_comma_or_an_escape_in_its_name_can_be_excluded(photos: Photos) -> None:
+    root = photos({"tench, Tinca tinca": 2, "-x": 2, "cat": 2, "dog": 2})
+    catalog = scan(root, exclude=["tench", "Tinca tinca", "'-x"])
+    assert set(catalog.labels) == {"cat", "dog"}
+    assert Counter(own.reason for own in catalog.skipped) == {"excluded": 4}

@@ -287,7 +287,7 @@ def test_a_class_of_marks_that_cannot_be_read_is_named_by_its_column() -> None:
 def test_without_the_guard_a_class_goes_untested_negative_control(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(splitting, "_check_enough", lambda *_args, **_given: None)
+    monkeypatch.setattr(splitting, "check_enough", lambda *_args, **_given: None)
     own = catalog(["dog"] * 9 + ["emu"] * 9 + ["lynx"])
     task = choose_task(own)
     found = make_split(own, task, targets(own, task), seed=0, val_fraction=0.15, test_fraction=0.15)

@@ -312,3 +312,13 @@ def test_standardising_uses_the_mean_and_spread_given() -> None:
         standardise(task, np.array([4.0, 4.0]))
     binary = Task(kind="binary", classes=("a", "b"))
     assert standardise(binary, np.array([0.0])) is binary
+
+
+def test_many_unknown_labels_are_named_in_part_and_not_advised_away() -> None:
+    task = Task(kind="multiclass", classes=("cat", "dog"))
+    with pytest.raises(DataError) as caught:
+        targets(catalog([f"id-{n}" for n in range(5_000)]), task)
+    said = str(caught.value)
+    assert len(said) < 1_000
+    assert "--exclude" not in said
+    assert "name the right column of labels" in said

@@ -1,12 +1,17 @@
 """A look at data: what studies say before learning, with a network and without one."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.conftest import ImageFolder
+from typer.testing import CliRunner
 
+import saccade
 from saccade import check as looking
 from saccade.check import check, wants_network
+from saccade.cli import app
 from saccade.data.task import Task
 from saccade.insight.studies import STUDIES
 from saccade.models import network, tensors
@@ -86,3 +91,42 @@ def test_a_network_is_asked_only_where_one_or_its_weights_are_named(
 
 def test_what_a_look_decodes_a_run_with_the_default_network_need_not_decode_again() -> None:
     assert looking._preprocess(Recipe()).canvas_px == 256
+
+
+def test_split_writes_a_table_from_which_any_tool_learns_the_same_parts(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(3, 20, side=32)
+    shutil.copy(folder / "class0" / "000.png", folder / "class0" / "copy.png")
+    done = CliRunner().invoke(
+        app, ["split", str(folder), "--output", str(tmp_path / "tables.csv"), "--seed", "3"]
+    )
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"split: {tmp_path / 'tables.csv'}  (saccade ")
+    rows = list(csv.DictReader((tmp_path / "tables.csv").read_text().splitlines()))
+    assert len(rows) == 61
+    assert all((tmp_path / row["file"]).is_file() for row in rows)
+    part = {Path(row["file"]).name: row["part"] for row in rows if row["label"] == "class0"}
+    assert part["000.png"] == part["copy.png"]
+    again = saccade.scan(tmp_path / "tables.csv")
+    assert sorted(again.parts) == sorted(row["part"] for row in rows)
+    assert set(again.parts) == {"train", "validation", "test"}
+    refused = CliRunner().invoke(
+        app, ["split", str(folder), "--output", str(tmp_path / "tables.csv")]
+    )
+    assert (refused.exit_code, "E240" in refused.stderr) == (2, True)
+
+
+def test_strict_writes_no_split_of_data_in_which_something_is_severe(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 20, side=32)
+    parts = tmp_path / "parts"
+    for part in ("train", "test"):
+        shutil.copytree(folder, parts / part)  # all of them leak
+    words = ["split", str(parts), "--output", str(tmp_path / "t.csv"), "--strict"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 3
+    assert not (tmp_path / "t.csv").exists()
+    assert CliRunner().invoke(app, words[:-1]).exit_code == 0
+    assert (tmp_path / "t.csv").is_file()

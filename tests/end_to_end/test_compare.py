@@ -212,7 +212,7 @@ def test_numbers_are_compared_by_their_mean_error(tmp_path: Path) -> None:
     done = cli("compare", "a.csv", "b.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (
-        "On the same 60 pictures the mae of b.csv is better (lower) than that of a.csv: -0."
+        "On the same 60 pictures the mae of b.csv is better (lower) than that of a.csv: −0."
         in done.stdout
     )
     assert done.stdout.rstrip().endswith("(paired t): beyond chance.")

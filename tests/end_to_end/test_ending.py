@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from saccade import cli
+from saccade import cli, endings
 from saccade.models import backbones
 
+FULL = "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"
 SITE = """
 import atexit, os, sys
 atexit.register(lambda: print("registered for the end", file=sys.stderr))
@@ -103,3 +105,18 @@ def test_names_that_the_encoding_of_a_pipe_lacks_are_written_all_the_same(
     assert {f"recall[{name}]" for name in ("żółty", "🦋", "é")} <= (
         set(json.loads(said)["test"]) if words else set(said.split())
     )
+
+
+def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import torch
+
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(FULL)):
+        with pytest.raises(typer.Exit) as caught, endings.told_plainly(debug=False):
+            raise error
+        assert caught.value.exit_code == 4
+        assert "SACCADE-E403" in capsys.readouterr().err
+    with pytest.raises(typer.Exit) as caught, endings.told_plainly(debug=False):
+        raise RuntimeError("shapes cannot be multiplied")
+    assert caught.value.exit_code == 1

@@ -179,7 +179,7 @@ def test_values_get_a_stretch_and_no_accuracy(made: Path) -> None:
     assert np.mean(holds) >= 0.77
     done = cli("predict", "values", "pictures", "--min-accuracy", "0.9", cwd=made)
     assert done.returncode == 2
-    assert "Values are not right or wrong; ask for a coverage instead." in done.stderr
+    assert "Values are not right or wrong, so that none of them is withheld." in done.stderr
 
 
 @pytest.mark.parametrize(

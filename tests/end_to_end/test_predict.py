@@ -12,7 +12,7 @@ from PIL import Image
 from tests.conftest import shape_picture
 from typer.testing import CliRunner
 
-import saccade
+import saccade.model
 from saccade.answers import Limits, answers_of
 from saccade.cli import app
 from saccade.data.task import Task
@@ -130,3 +130,28 @@ def test_yes_or_no_is_said_where_it_was_asked_and_a_picture_was_read() -> None:
     )  # fmt: skip
     found = answers_of(table, Limits(threshold=0.8), judged_NK=scores_NK)
     assert [(answer.unknown, answer.unsure) for answer in found] == [(None, False), (None, True)]
+
+
+def test_columns_that_only_training_needs_are_not_looked_at(place: Path, answers: Answers) -> None:
+    """Parts that nobody knows, and one picture in two of them."""
+    rows = ["d.png,train", "new photos/a.png,unlabeled", "d.png,test"]
+    (place / "parts.csv").write_text("\n".join(["image,split", *rows]) + "\n")
+    found = answers("parts.csv")
+    assert [row["file"] for row in found] == ["d.png", "new photos/a.png", "d.png"]
+    assert [row["error"] for row in found] == [""] * 3
+
+
+def test_of_two_columns_of_pictures_one_is_named(place: Path, answers: Answers) -> None:
+    (place / "eyes.csv").write_text("left,right\nd.png,new photos/a.png\n")
+    found = answers("eyes.csv", "--image-column", "right")
+    assert [row["file"] for row in found] == ["new photos/a.png"]
+
+
+def test_a_format_that_nobody_knows_is_refused_before_anything_is_answered(
+    inside: "contextlib.chdir[Path]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saccade.model.Model, "predict", lambda *_, **__: pytest.fail("too late"))
+    with inside:
+        done = CliRunner().invoke(app, ["predict", "model", "d.png", "--format", "json"])
+    assert done.exit_code == 2
+    assert "E236" in done.stderr

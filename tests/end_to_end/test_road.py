@@ -25,7 +25,7 @@ from saccade.cli import app
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.scores import as_json, evaluate
 from saccade.insight.trust import FAULT
-from saccade.runtime.errors import InterruptedRun
+from saccade.runtime.errors import InterruptedRun, UsageError
 from saccade.runtime.interrupts import Interrupts
 from saccade.training.history import History
 from saccade.training.learn import Learned
@@ -202,12 +202,59 @@ def test_a_model_without_its_run_keeps_the_parts_of_the_data_and_says_what_it_do
     assert "warning" not in told
     usual = metrics["validation"]["majority_accuracy"]["method"]
     assert usual.endswith("(the most frequent of this part itself)")
+    in_words = cli("eval", "alone", folder.parent, cwd=tmp_path).stdout
+    assert "helped to choose the model" not in in_words  # as nobody knows
 
 
 def test_eval_of_a_table_needs_no_model_and_no_pictures(trained: Path) -> None:
     done = cli("eval", "runs/pictures/predictions.csv", cwd=trained)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
+    for flag in ("--label-column", "--image-column", "--split-column", "--exclude"):
+        refused = cli("eval", "runs/pictures/predictions.csv", flag, "species", cwd=trained)
+        assert (refused.returncode, flag in refused.stderr) == (2, True)
+
+
+def test_a_table_of_the_run_that_a_spreadsheet_has_saved_is_read(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "runs" / "pictures", tmp_path / "run")
+    path = tmp_path / "run" / "predictions.csv"
+    rows = list(csv.reader(path.read_text().splitlines()))
+    with path.open("w", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(rows)
+    counted, _, _ = judged("run", trained / "pictures", cwd=tmp_path)
+    assert counted == {"train": 30, "validation": 6, "test": 6}
+    path.write_bytes("datei;hash\nü;1\n".encode("cp1252"))
+    refused = cli("eval", "run", trained / "pictures", cwd=tmp_path)
+    assert (refused.returncode, "E563" in refused.stderr) == (5, True)
+    answered = cli("predict", "run", trained / "pictures" / "class1", "--quiet", cwd=tmp_path)
+    assert answered.returncode == 0  # which does not ask what taught it
+
+
+def test_where_a_table_should_go_is_checked_before_anything_is_asked(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saccade.examination.examine", lambda *_, **__: pytest.fail("too late"))
+    (tmp_path / "there.csv").write_text("kept")
+    words = ("eval", "runs/pictures", "pictures", "--output", tmp_path / "there.csv")
+    refused = cli(*words, cwd=trained)
+    assert (refused.returncode, "E240" in refused.stderr) == (2, True)
+
+
+def test_choices_are_arguments_in_python(trained: Path, tmp_path: Path) -> None:
+    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(8,), batch_size=8)
+    output, seconds = tmp_path / "run", "10m"
+    run = saccade.train(
+        trained / "pictures", recipe, output=output, budget=seconds, epochs=1, hflip=0, trust=False
+    )
+    written = (run.folder / "recipe.toml").read_text()
+    assert 'budget = "10m"' in written
+    assert "widths = [8]" in written
+    assert "hflip = 0.0" in written
+    for wrong, code in ({"epoch": 1}, "E230"), ({"epochs": "1"}, "E231"), ({"lr": -1.0}, "E232"):
+        with pytest.raises(UsageError, match="train"):
+            saccade.train(trained / "pictures", recipe, output=tmp_path / code, **wrong)
 
 
 def test_check_looks_without_training(trained: Path) -> None:

@@ -296,6 +296,13 @@ def prettier_page(run: Path) -> None:
     path.write_text(page.replace("accuracy", "accuracy 0.99", 1), encoding="utf-8")
 
 
+def break_off(run: Path) -> None:
+    """Cut split.csv within the first cell of its last line."""
+    path = run / "split.csv"
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    path.write_text(text[: text.rindex("\n") + 4], encoding="utf-8")
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a digit of metrics.json": (flip_a_digit, {"metrics"}, "log_loss: low"),
     "a summary": (facts(lambda own: own.update(summary="97 %")), {"metrics"}, "the summary in"),
@@ -335,6 +342,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "a study of nobody": (a_study_of_nobody, {"studies"}, "a field is missing or of another kind"),
     "half a study": (half_a_study, {"studies"}, "trust.json is damaged"),
     "a number on the page": (prettier_page, {"page"}, "report.html was changed since"),
+    "a line that breaks off": (
+        break_off, {"files"}, "a line lacks what the others have"),
+    "a card": (
+        lambda run: (run / "model" / "README.md").write_text("It is always right.\n"),
+        set(), ""),
     "no metrics": (lambda run: (run / "metrics.json").unlink(), {"files"}, "it is not there"),
     "no model": (lambda run: shutil.rmtree(run / "model"), {"model files"}, "not a model folder"),
 }  # fmt: skip

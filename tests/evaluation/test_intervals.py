@@ -100,7 +100,7 @@ def test_no_pictures_give_no_number() -> None:
     assert math.isnan(found.value)
     assert found.method == "undefined: no pictures"
     assert str(undefined("never predicted", n=3)) == (
-        "nan [nan, nan] (n=3, undefined: never predicted)"
+        "– (no interval) (n=3, undefined: never predicted)"
     )
 
 

@@ -7,7 +7,6 @@ from saccade.evaluation.mistakes import (
     ConfusedPair,
     confusion_matrix,
     most_confused_pairs,
-    most_uncertain,
     worst_mistakes,
 )
 from saccade.evaluation.predictions import Predictions
@@ -76,21 +75,3 @@ def test_where_nothing_is_known_to_be_wrong_there_are_no_mistakes(make_table: Ma
     assert worst_mistakes(make_table("binary", None, [[0.1, 0.9]])) == []
     assert worst_mistakes(make_table("binary", [1], [[0.1, 0.9]])) == []
     assert worst_mistakes(make_table("binary", [], np.zeros((0, 2)))) == []
-
-
-def test_the_least_sure_pictures_have_the_closest_scores(flowers: Predictions) -> None:
-    unsure = most_uncertain(flowers, limit=3)
-    assert {(one.row, round(one.size, 9)) for one in unsure} == {(6, 0.9), (7, 0.9), (1, 0.7)}
-    assert unsure[-1].row == 1
-
-
-def test_labels_are_unsure_near_one_half(make_table: Make) -> None:
-    table = make_table("multilabel", None, [[0.1, 0.9], [0.45, 0.99]])
-    unsure = most_uncertain(table)
-    assert [one.row for one in unsure] == [1, 0]
-    assert [one.score for one in unsure] == [0.45, 0.1]
-
-
-def test_answers_without_scores_are_never_unsure(make_table: Make) -> None:
-    assert most_uncertain(make_table("binary", [0], [[1, 0]], scored=False)) == []
-    assert most_uncertain(make_table("regression", [0.0], [[1.0]])) == []

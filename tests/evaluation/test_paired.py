@@ -255,7 +255,7 @@ def test_of_differences_that_are_all_equal_nothing_is_beyond_chance() -> None:
     assert (found.value, found.beyond_chance) == (-2.0, False)
     assert np.isnan([found.low, found.high, found.p]).all()
     assert found.sentence == (
-        "On the same 2 pictures the mae of b is better (lower) than that of a: -2.000 "
+        "On the same 2 pictures the mae of b is better (lower) than that of a: −2.000 "
         "(no interval: all differences are equal)."
     )
     thirds = compare_answers(truth, truth + 0.3, truth + 0.1)  # equal but for rounding
@@ -268,7 +268,7 @@ def test_answers_that_are_the_same_have_the_same_error(grouped: bool) -> None:
     groups = list("aabbcc") if grouped else None
     found = compare_answers(truth, truth + 1, truth + 1, groups=groups, names=("a", "b"))
     assert found.sentence == (
-        "On the same 6 pictures b and a have the same mae: +0.000 "
+        "On the same 6 pictures b and a have the same mae: 0.000 "
         "(no interval: all differences are equal)."
     )
 
@@ -326,7 +326,7 @@ def test_one_picture_has_no_interval() -> None:
     assert (found.value, found.n) == (-0.25, 1)
     assert found.sentence == (
         "On one and the same picture the mae of the second is better (lower) than that of the "
-        "first: -0.250 (no interval: one picture)."
+        "first: −0.250 (no interval: one picture)."
     )
 
 
@@ -343,9 +343,9 @@ def answers(only_first: int, only_second: int, n: int = 200) -> tuple[np.ndarray
     [
         (2, 11, "On the same 200 pictures B names 9 more rightly than A: +0.045 [+0.011, +0.087], "
                 "p = 0.022 (McNemar exact): beyond chance."),
-        (11, 2, "On the same 200 pictures B names 9 fewer rightly than A: -0.045 [-0.087, -0.011], "
+        (11, 2, "On the same 200 pictures B names 9 fewer rightly than A: −0.045 [−0.087, −0.011], "
                 "p = 0.022 (McNemar exact): beyond chance."),
-        (3, 3, "On the same 200 pictures B names as many rightly as A: +0.000 [-0.030, +0.030], "
+        (3, 3, "On the same 200 pictures B names as many rightly as A: 0.000 [−0.030, +0.030], "
                "p = 1 (McNemar exact): not beyond chance."),
     ],
 )  # fmt: skip
@@ -367,7 +367,7 @@ def test_labels_and_numbers_have_their_own_words() -> None:
         numbers, numbers + 0.2 * np.sin(np.arange(30.0)), numbers, names=("A", "B")
     )
     assert found.sentence.startswith(
-        "On the same 30 pictures the mae of B is better (lower) than that of A: -0.1"
+        "On the same 30 pictures the mae of B is better (lower) than that of A: −0.1"
     )
     assert found.second_is_better
 

@@ -305,6 +305,28 @@ class TestHeadline:
             f"(p = {p:.2f}, on the same pictures)."
         )
 
+    def test_worse_than_the_baseline_is_said(self) -> None:
+        """Of 190 and 10 pictures, as class weights may make it."""
+        truth = np.repeat([0, 1], [190, 10])
+        said = np.repeat([0, 1, 1], [150, 40, 10])
+        apart = {"test": compare_answers(truth, truth * 0, said)}
+        text = headline({"test": accuracy(160, 200, 190)}, FLOWERS, apart)
+        assert "would have 0.950. The model does worse than that one answer (p < 0.0001" in text
+
+    def test_nearly_all_are_not_all(self) -> None:
+        assert "accuracy > 0.999 [0.998, > 0.999]" in told({"test": accuracy(2499, 2500, 800)})
+
+    def test_small_errors_are_not_none(self, make_table: Make) -> None:
+        truth = np.linspace(0, 1e-3, 60)
+        noise = 1e-5 * np.random.default_rng(0).normal(size=60)
+        table = make_table("regression", truth, (truth + noise)[:, None])
+        said = headline(evaluate(table), table.task, beside_usual(table))
+        assert "off by 7.32e-6 on average: mean absolute error 7.32e-6 [" in said
+
+    def test_of_pictures_that_nobody_knows_it_is_not_said_that_they_taught(self) -> None:
+        said = headline({"train": accuracy(99, 100, 30)}, FLOWERS, {}, of_run=False)
+        assert "has learned these very pictures" not in said
+
     def test_no_comparison_no_claim(self) -> None:
         assert headline({"test": accuracy(90, 100, 50)}, FLOWERS, {}).endswith(
             "It is not shown that the model does better than that one answer."
@@ -347,9 +369,9 @@ class TestHeadline:
         own = metrics["test"]
         mae, usual, r2 = own["mae"], own["mean_baseline_mae"], own["r2"]
         assert headline(metrics, table.task, beside_usual(table, training_truth=taught)) == (
-            f"On 80 test pictures the answers are off by {mae.value:.4g} on average: mean absolute "
-            f"error {mae.value:.4g} [{mae.low:.4g}, {mae.high:.4g}]; always answering the "
-            f"mean (100) would be off by {usual.value:.4g}. Of the variance 100% is explained: R² "
+            f"On 80 test pictures the answers are off by {mae.value:.3f} on average: mean absolute "
+            f"error {mae.value:.3f} [{mae.low:.3f}, {mae.high:.3f}]; always answering the "
+            f"mean (100) would be off by {usual.value:.3f}. Of the variance 100% is explained: R² "
             f"{r2.value:.3f} [{r2.low:.3f}, {r2.high:.3f}]."
         )
 
@@ -357,8 +379,8 @@ class TestHeadline:
         table = make_table("regression", [3.0], [[2.0]])
         said = headline(evaluate(table), table.task, beside_usual(table))
         assert said == (
-            "On 1 test picture the answers are off by 1 on average: mean absolute error 1 (no "
-            "interval from so few pictures); always answering the mean of this part itself (3) "
-            "would be off by 0. It is not shown that the model does better than that "
+            "On 1 test picture the answers are off by 1.000 on average: mean absolute error 1.000 "
+            "(no interval from so few pictures); always answering the mean of this part itself (3) "
+            "would be off by 0.000. It is not shown that the model does better than that "
             "one answer. 1 picture is few."
         )

@@ -199,3 +199,20 @@ def test_without_pictures_there_is_no_score() -> None:
     found = nothing.estimate(alone(0), seed=0)
     assert isinstance(found, Estimate)
     assert found.method == "undefined: no pictures"
+
+
+def test_a_difference_of_shares_lies_between_minus_one_and_one() -> None:
+    """Of two groups Student's t reaches far beyond."""
+    own = grouping(["a"] * 100 + ["b"] * 100, num_rows=200)
+    before = tally(np.ones(200, int), np.ones(200, int), TWO)
+    after = tally(np.ones(200, int), np.repeat([0, 1], [5, 195]), TWO)
+    found = difference(after, before, own)
+    assert (found.value, found.low, found.high) == (-0.025, -1.0, 1.0)
+
+
+@pytest.mark.parametrize("task", [TWO, Task(kind="multilabel", classes=("a", "b"))])
+def test_losses_of_pictures_add_up_to_the_score(task: Task) -> None:
+    rng = np.random.default_rng(0)
+    shape = (60, 2) if task.kind == "multilabel" else 60
+    own = tally(rng.integers(0, 2, shape), rng.integers(0, 2, shape), task)
+    assert own.losses_N.mean() == pytest.approx(1 - own.value)

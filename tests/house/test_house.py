@@ -13,7 +13,7 @@ FILES = sorted(SRC.rglob("*.py"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "core"}
-CODE = re.compile(r'code="(\d{3})"')
+CODE = re.compile(r'code(?:: str)? ?= ?"(\d{3})"')  # of a call, or a default
 
 
 @functools.cache

@@ -164,7 +164,7 @@ def test_what_was_tried_is_counted(run: Evidence) -> None:
     found = measured(run, KNOWN)["measured"]["tuning"]
     assert found["penalties"] == 2
     assert found["penalty_losses"] == [0.4, 0.5]
-    assert (found["rungs"], found["rungs_kept"], found["networks"], found["epochs"]) == (2, 1, 2, 3)
+    assert (found["rungs"], found["rungs_kept"], found["networks"], found["epochs"]) == (2, 1, 1, 3)
     assert found["rates"] == [1e-4, 1e-3]
 
 

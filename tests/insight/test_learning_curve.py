@@ -199,3 +199,31 @@ def _held(
             gain.low <= true[n] - true[base] <= gain.high,
         ]
     return tuple(right / times)  # type: ignore[return-value]
+
+
+def test_what_was_never_measured_nearby_is_not_told(of_digits: Evidence) -> None:
+    """Ten times as many training pictures as the largest head learned from."""
+    few = draw_pool(of_digits, num=200)
+    found = learning_curve.judge_subsets(of_digits, few, penalty=known_penalty(of_digits))
+    curve = learning_curve.pooled_curve(found, seed=0)
+    assert learning_curve._told_of(curve, 10 * curve.sizes[-1]) == curve.sizes[-1]
+    assert learning_curve._told_of(curve, 2 * curve.sizes[-1]) == 2 * curve.sizes[-1]
+
+
+def test_the_classes_that_are_asked_about_are_those_with_the_lowest_scores(
+    of_digits: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = learning_curve.study(of_digits, {})["classes"]
+    monkeypatch.setattr(learning_curve, "MOST_CLASSES", 2)
+    found = learning_curve.study(of_digits, {})
+    assert found["classes"] == every[:2]
+    assert found["num_classes"] == len(every) == 4
+
+
+def test_a_penalty_for_many_classes_is_chosen_on_pictures_of_all_of_them() -> None:
+    many = Task(kind="multiclass", classes=tuple(f"{k:03}" for k in range(300)))
+    targets = np.repeat(np.arange(300), 10)
+    order = np.random.default_rng(0).permutation(len(targets))
+    features = np.eye(300, dtype=np.float32)[targets][order]
+    facts = evidence_of(features, targets[order], many, history=())
+    assert known_penalty(facts).num >= 5 * 300

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.insight.clouds import evidence_of
 from tests.insight.readers import (
     LIGHT,
     evidence,
@@ -20,6 +21,7 @@ from tests.training.pointers import blobs
 
 from saccade.data.task import Task
 from saccade.insight import robustness
+from saccade.insight.changed import drawn
 from saccade.insight.disturb import DISTURBANCES
 from saccade.insight.evidence import NotPossible
 from saccade.insight.robustness import planned, study
@@ -218,3 +220,42 @@ def test_groups_widen_the_intervals() -> None:
     width = [own["score"]["high"] - own["score"]["low"] for own in (alone, grouped)]
     assert width[1] > width[0]
     assert "groups" in grouped["score"]["method"]
+
+
+def test_a_sample_has_as_many_pictures_as_were_asked_for_in_the_shares_of_the_part() -> None:
+    """With many classes too, of which some have fewer pictures than there is one in so many."""
+    many = Task(kind="multiclass", classes=tuple(f"{k:03}" for k in range(100)))
+    targets = np.concatenate([np.zeros(1000, int), np.repeat(np.arange(1, 100), 5)])
+    facts = evidence_of(None, targets, many, parts=("test",) * len(targets))
+    rows = drawn(facts, 100, "test")
+    assert len(set(rows.tolist())) == 100
+    assert (np.diff(rows) > 0).all()
+    assert abs((targets[rows] == 0).mean() - 1000 / 1495) < 0.01
+    assert drawn(facts, 100, "test").tolist() == rows.tolist()
+
+
+def test_the_worst_of_many_strengths_is_not_called_harm_by_chance() -> None:
+    """Twenty networks whose answers to disturbed pictures change at random, for better or worse."""
+    called = 0
+    for seed in range(20):
+        draws = np.random.default_rng(seed)
+
+        def random(canvases: np.ndarray, draws: Any = draws) -> np.ndarray:
+            right = reads_light(canvases)
+            return np.where(draws.random((len(right), 1)) < 0.2, -right, right)
+
+        found = study(evidence(*gray(700), random), {})
+        strongest = [
+            point["final"]
+            for own in found["disturbances"]
+            for point in own["points"]
+            if "p" in point["final"]
+        ]
+        assert len(strongest) == len(found["disturbances"])
+        assert all(own["p_corrected"] >= own["p"] for own in strongest)
+        names = [own["name"] for own in found["disturbances"]]
+        called += any(
+            own["p_corrected"] < 0.05 and name not in {"brightness", "contrast"}
+            for own, name in zip(strongest, names, strict=True)
+        )
+    assert called <= 3

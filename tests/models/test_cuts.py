@@ -230,3 +230,38 @@ def test_looking_for_a_cut_leaves_no_trace(built: Build) -> None:
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+
+
+class Branches(nn.Module):
+    """A stage that is given a list, as HRNet's are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1), Joined()])
+        self.classifier = nn.Linear(3, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        first = self.stages[0](images)
+        return self.classifier(self.stages[1]([first, first * 2]).mean(dim=(2, 3)))
+
+
+class Joined(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        return self.layer(branches[0] + branches[1])
+
+
+def test_a_network_whose_stage_is_given_a_list_is_not_cut_there() -> None:
+    body = Branches()
+    network = Network(
+        body,
+        name="branches",
+        architecture="branches",
+        classifier_name="classifier",
+        stages=stages.cut_scratch(body, [("one", "stages.0"), ("two", "stages.1")]),
+        input_px=16,
+    )
+    assert [find_cut(network, depth) is not None for depth in (0, 1)] == [True, False]

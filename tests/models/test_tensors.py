@@ -53,6 +53,15 @@ def test_views_and_channels_last_are_written_as_plain_tensors(tmp_path: Path) ->
     assert torch.equal(found["b"], base[0])
 
 
+def test_tensors_that_share_their_memory_are_written_each_for_itself(tmp_path: Path) -> None:
+    base = torch.arange(12.0)
+    tensors.write(tmp_path / "w", {"a": base, "b": base, "c": base[3:6], "d": base.view(3, 4)})
+    found = tensors.read(tmp_path / "w")
+    assert torch.equal(found["a"], found["b"])
+    assert found["c"].tolist() == [3, 4, 5]
+    assert found["d"].shape == (3, 4)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught:
         tensors.check(tmp_path / "w.safetensors")

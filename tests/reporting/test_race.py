@@ -64,3 +64,22 @@ def test_a_network_that_was_not_probed_has_no_number(run_of: RunOf) -> None:
     html = page_of(run)
     assert "not probed" in html
     assert "left out: no time was left" in html
+
+
+def test_where_none_was_tried_it_is_not_said_that_they_were() -> None:
+    why = "the first; there are too few training pictures to compare by"
+    one = {"name": "a", "score": None, "n": 0, "score_name": "accuracy", "chosen": True, "why": why}
+    other = {**one, "name": "b", "chosen": False, "why": "not compared"}
+    words = race_words(learning_of([{"event": "race", "candidates": [one, other]}]).race)
+    assert words == (
+        "2 backbones stood to choice, and none was tried; a was taken: the first; there are too "
+        "few training pictures to compare by."
+    )
+
+
+def test_backbones_that_could_not_enter_are_not_counted_as_tried() -> None:
+    left_out = {"name": "z", "score": None, "n": 0, "score_name": "accuracy", "why": "no weights"}
+    event = ladders.race()
+    event["candidates"] = [*event["candidates"], left_out]
+    num = sum(own["score"] is not None for own in event["candidates"])
+    assert race_words(learning_of([event]).race).startswith(f"{num} backbones were tried")

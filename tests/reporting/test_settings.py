@@ -1,11 +1,12 @@
 import dataclasses
 
-from saccade.reporting.settings import recipe_meanings, settings
+from saccade.reporting.settings import settings
 from saccade.training.recipe import Recipe
+from saccade.training.recipe_file import descriptions
 
 
 def test_every_choice_has_its_meaning() -> None:
-    assert set(recipe_meanings()) == {field.name for field in dataclasses.fields(Recipe)}
+    assert set(descriptions()) == {field.name for field in dataclasses.fields(Recipe)}
 
 
 def test_a_choice_that_differs_from_the_default_is_marked() -> None:

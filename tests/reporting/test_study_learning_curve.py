@@ -206,3 +206,22 @@ def test_many_classes_are_folded_away_and_cut() -> None:
     many = [class_of(f"class {k}", 40, None, None, None) for k in range(100)]
     assert len(view(changed(classes=many), ALBUM)["rows"]) == 30
     assert np.isfinite(view(FOUND, ALBUM)["rows"][0]["gains"][0].value)
+
+
+def test_of_more_pictures_than_a_few_times_the_measured_nothing_is_told() -> None:
+    far = changed(num_train=42_500, num_told=680, gains=gains(None, None, None))
+    assert sentences(far)[0] == (
+        "A head on the frozen features of mobilenetv2_100 names 0.894 [0.874, 0.915] of new "
+        "pictures rightly when it has learned from 680 pictures, the most that was measured; of "
+        "the 42,500 here nothing is said (judged on 850 pictures that it had not seen)."
+    )
+    assert "now:" not in str(curve_chart(far))
+    assert "now: 700" in str(curve_chart(FOUND))
+
+
+def test_of_many_classes_those_with_the_lowest_scores_were_asked_about() -> None:
+    best = class_of("tulips", 172, None, (0.05, 0.04, 0.06), None)
+    close = class_of("roses", 170, None, (0.03, 0.02, 0.04), None)
+    said = sentences(changed(classes=[best, close], num_classes=100))[2]
+    assert "of 2 classes with a clear gain among the 2 with the lowest scores: recall" in said
+    assert "lowest" not in sentences(changed(classes=[best, close], num_classes=2))[2]

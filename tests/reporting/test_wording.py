@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from saccade.evaluation.digits import signed
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.scores import as_json
 from saccade.reporting.collect import collect
-from saccade.reporting.estimates import signed, told, told_change
+from saccade.reporting.estimates import told, told_change
 from saccade.reporting.page import render
 from saccade.reporting.wording import decimals, interval, value
 

@@ -261,6 +261,73 @@ def test_where_time_is_up_the_best_epoch_so_far_is_kept(lesson_for) -> None:
     assert note == "Learning ended in epoch 1: its time was up; the best epoch so far is kept."
 
 
+def test_what_the_last_step_of_an_epoch_spoils_is_not_kept_as_the_best(
+    lesson_for, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss and gradients were finite, and the step went too far: nothing met it before the end."""
+    net, material = lesson_for(SMALL)
+    around, calls = surroundings(), iter(range(10**6))
+    last = -(-len(material.train_rows) // SMALL.batch_size) - 1
+    step = step_module.Updater.__call__
+
+    def too_far(self: step_module.Updater, *args: object, **kwargs: object) -> float:
+        loss = step(self, *args, **kwargs)
+        if next(calls) == last:
+            with torch.no_grad():
+                self.network.classifier.weight.fill_(math.nan)
+        return loss
+
+    monkeypatch.setattr(step_module.Updater, "__call__", too_far)
+    fitted = fit(net, material, recipe=SMALL, pretrained=False, surroundings=around)
+    epochs = [event for event in around.history.events if event["event"] == "epoch"]
+    assert [event["epoch"] for event in epochs] == [1, 2, 3]
+    assert all(math.isfinite(event["validation_loss"]) for event in epochs)
+    assert fitted.judgement is not None
+    assert math.isfinite(fitted.judgement.loss)
+    (note,) = (event for event in around.history.events if event["event"] == "note")
+    assert note["sentence"].startswith(
+        "Numbers stopped being finite, first in the weights after this step, in epoch 1, step"
+    )
+    assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
+
+
+def test_an_epoch_cut_short_has_the_mean_norms_of_its_own_steps(lesson_for) -> None:
+    net, material = lesson_for(SMALL)
+    norms = []
+    for seconds in (math.inf, -1.0):
+        net, material = lesson_for(SMALL.replace(epochs=1))
+        around = surroundings()
+        recipe = SMALL.replace(epochs=1)
+        fit(net, material, recipe=recipe, pretrained=False, surroundings=around, seconds=seconds)
+        (event,) = (e for e in around.history.events if e["event"] == "layer_gradients")
+        (epoch,) = (e for e in around.history.events if e["event"] == "epoch")
+        norms.append((event["norms"]["head"], epoch["step"]))
+    (whole, steps), (cut, one) = norms
+    assert one == 1 < steps
+    assert cut > 0.4 * whole  # of one step, divided by all it would be a fifth or less
+
+
+def test_who_resumes_a_fit_that_the_clock_has_ended_learns_no_more(
+    lesson_for, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    net, material = lesson_for(SMALL)
+    around = surroundings(path)
+    fit(net, material, recipe=SMALL, pretrained=False, surroundings=around, seconds=-1)
+    expected = weights_of(net)
+    net, material = lesson_for(SMALL)
+    fitted = fit(
+        net,
+        material,
+        recipe=SMALL,
+        pretrained=False,
+        surroundings=surroundings(path),
+        resume=read_checkpoint(path),
+    )
+    assert (fitted.epochs, fitted.interrupted) == (1, False)
+    assert_same(weights_of(net), expected)
+
+
 def test_a_single_picture_a_step_is_refused_where_batchnorm_learns(lesson_for) -> None:
     recipe = SMALL.replace(batch_size=1)
     net, material = lesson_for(recipe)
@@ -281,8 +348,8 @@ def test_without_the_guard_a_bad_step_spoils_the_weights_negative_control(
     spoiled: list[bool] = []
     monkeypatch.setattr(
         fit_module._Loop,
-        "_judge",
-        lambda _self: (
+        "_judged",
+        lambda _self, _standing: (
             spoiled.append(any(not bool(v.isfinite().all()) for v in net.state_dict().values()))
             or fit_module.Judgement(loss=1.0, score=0.5, name="accuracy")
         ),

@@ -107,7 +107,7 @@ def test_a_step_is_timed_as_it_will_run(
 ) -> None:
     sides = []
 
-    def timed(_net: Network, inputs: Inputs, rows: np.ndarray, *, bf16: bool) -> float:
+    def timed(_net: Network, inputs: Inputs, rows: np.ndarray, *, bf16: bool, **_: float) -> float:
         sides.append((inputs.batch(rows, epoch=0, step=0).shape[-1], bf16))
         return 1e-3
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.training.climbs import (
 from tests.training.test_ladder import always
 
 from saccade.models.inference import predict_logits
+from saccade.runtime.budget import Budget
 from saccade.training import fit as fit_module
 from saccade.training import ladder, learn, standing
 from saccade.training.checkpoint import read_checkpoint
@@ -327,6 +329,32 @@ def test_killed_after_the_climb_it_climbs_no_further(
     kept = History(notes, keep=checkpoint.counters["events"])
     found = lessons.climb(recipe, resume=checkpoint, history=kept)
     assert_same(found, expected)
+
+
+def test_after_a_climb_that_the_clock_ended_a_resumed_run_climbs_no_further(
+    lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second rung did not fit; a resumed run begins with a new budget, in which it would."""
+    path, notes = tmp_path / "checkpoint.safetensors", tmp_path / "history.jsonl"
+    always(monkeypatch, [True, True, True])
+    prices = iter([1e-3, 1e3, 1e3])
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: next(prices))
+    budget = Budget(seconds=1000.0, begun=time.monotonic())
+    plans: list[tuple[str, ...]] = []
+    expected = lessons.climb(
+        QUICK, checkpoint=path, history=History(notes), budget=budget, on_plan=plans.append
+    )
+    assert len(expected.rungs) == 1
+    monkeypatch.setattr(ladder, "seconds_a_step", lambda *_, **__: 1e-3)
+    checkpoint = read_checkpoint(path)
+    found = lessons.climb(
+        QUICK.replace(rungs=plans[0]),
+        resume=checkpoint,
+        history=History(notes, keep=checkpoint.counters["events"]),
+        budget=Budget(seconds=1000.0, begun=time.monotonic()),
+    )
+    assert len(found.rungs) == 1
+    assert different(found.weights, expected.weights) == []
 
 
 # --- plans -----------------------------------------------------------------------------------

@@ -212,3 +212,19 @@ def test_a_step_does_move_the_statistics_negative_control(
     seconds_a_step(net, inputs, np.array(material.train_rows[:8]), bf16=False)
     changed = {n for n, v in net.state_dict().items() if not torch.equal(v, before[n])}
     assert any("running_mean" in name for name in changed)
+
+
+def test_where_a_step_takes_too_long_it_is_timed_once(lesson_for) -> None:
+    net, material = lesson_for(SMALL)
+    calls = []
+
+    class Counted(Pictures):
+        def batch(self, rows: np.ndarray, *, epoch: int, step: int) -> torch.Tensor:
+            calls.append(step)
+            return super().batch(rows, epoch=epoch, step=step)
+
+    inputs, rows = Counted(material.cache, SMALL, device="cpu"), np.array(material.train_rows[:8])
+    assert seconds_a_step(net, inputs, rows, bf16=False, seconds=0.0) > 0
+    assert calls == [0]
+    seconds_a_step(net, inputs, rows, bf16=False)
+    assert calls == [0, 0, 1, 2]

@@ -246,3 +246,22 @@ def test_what_is_given_may_not_fit_either(updater_for) -> None:
     updater.inputs.batch = full
     with pytest.raises(ResourceError, match="does not hold one training step"):
         updater(rows, epoch=1, step=0)
+
+
+def test_an_attempt_that_did_not_fit_moves_no_statistics(updater_for) -> None:
+    """Layers before the one that did not fit had counted the batch already."""
+    recipe = SMALL.replace(model="cnn", drop=0.0, augment=False, opt="sgd", lr=0.1)
+    updater, rows = updater_for(recipe)
+    norms = [m for m in updater.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    last = norms[-1]
+    forward = type(last).forward
+
+    def limited(images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 16:
+            raise MemoryError
+        return forward(last, images)
+
+    last.forward = limited
+    updater(rows, epoch=1, step=0)
+    assert updater.pieces == 2
+    assert {int(norm.num_batches_tracked) for norm in norms} == {2}

@@ -14,6 +14,7 @@ from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import part_findings
 from saccade.data.duplicate_findings import duplicate_findings
 from saccade.data.duplicates import Twins, find_twins
+from saccade.data.labels import as_number
 from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task, absent_classes, targets
@@ -193,14 +194,14 @@ def _absent(catalog: Catalog, task: Task) -> Iterator[Finding]:
 
 def _names(catalog: Catalog) -> Iterator[Finding]:
     for what, names in (("class", sorted(set(catalog.labels))), ("file", catalog.paths)):
-        twins = _twins(names)
+        twins = _twins(names, numbers=what == "class" and bool(catalog.label_name))
         if twins:
             shown = listed(" and ".join(f"'{encode_name(name)}'" for name in own) for own in twins)
             yield _finding(
                 f"{what}-name-twin",
                 "warning" if what == "class" else "note",
                 f"{_count(len(twins), 'set')} of {what} names differ only in capitals, accents' "
-                f"encoding or space: {shown}.",
+                f"encoding, space or the way a number is written: {shown}.",
                 paths=[name for own in twins for name in own] if what == "file" else (),
                 action="rename them where they should be one" if what == "class" else "",
             )
@@ -215,11 +216,17 @@ def _names(catalog: Catalog) -> Iterator[Finding]:
         )
 
 
-def _twins(names: Iterable[str]) -> list[list[str]]:
-    """Return the names that a person, or another file system, would take for one."""
-    same: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+def _twins(names: Sequence[str], *, numbers: bool) -> list[list[str]]:
+    """Return the names that a person, or another file system, would take for one.
+
+    With `numbers` 1 and 1.0 are one as well, where all names are numbers.
+    """
+    values = [as_number(name) for name in names] if numbers else [None]
+    same: defaultdict[str | float, list[str]] = defaultdict(list)
+    for place, name in enumerate(names):
+        key: str | float = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        if None not in values:
+            key = values[place] or 0.0
         same[key].append(name)
     return [own for own in same.values() if len(set(own)) > 1]
 

@@ -109,10 +109,9 @@ def claim_room(root: Path, needed_bytes: int, *, at_least: Callable[[], int | No
     Raises:
         ResourceError: there is not the room (E402); nothing was removed.
     """
-    room = make_room(root, limit_bytes=math.inf, needed_bytes=needed_bytes)
-    if needed_bytes > room and (known := at_least()) is not None:
+    if needed_bytes > free_bytes(root) and (known := at_least()) is not None:
         needed_bytes = known
-        room = make_room(root, limit_bytes=math.inf, needed_bytes=needed_bytes)
+    room = make_room(root, limit_bytes=math.inf, needed_bytes=needed_bytes)
     if needed_bytes > room:
         raise ResourceError(
             f"The decoded pictures need {needed_bytes / 1e6:,.0f} MB, and {room / 1e6:,.0f} MB "

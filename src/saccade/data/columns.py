@@ -1,7 +1,7 @@
 """Which column of a table is the picture, the label, the part and the group."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,21 +66,23 @@ def find_columns(
     A picture column is one of picture files, or of paths; a label column has a name such as
     "label", or else is the only one left; where all that are left hold 0 and 1 only, they are one
     label each. What may name groups (see `may_name_groups`) is no label unless it is named. A
-    column of parts is used when its name says so and it holds nothing but the known spellings. A
-    group column is used only when it is named.
+    column of parts is used when labels are and its name says so, and it holds nothing but the
+    known spellings. A group column is used only when it is named.
 
     Raises:
         DataError: the first line is no header (E313), a named column is not there (E307), no
             picture (E308) or label column (E309) can be told, or the labels of a column that was
-            not named are all called like parts (E318).
+            not named are called like parts (E318).
     """
     _check_header(table)
-    for name in (image_column, split_column, group_column):
-        if name:
-            _check_there(table, name)
+    check_column(table, image_column, among=(*table.cells, *table.pictures))
+    for name in (split_column, group_column):
+        check_column(table, name, among=table.cells)
     image = image_column or _image_column(table, base)
     labels = _named_labels(table, label_column) if labelled and label_column else ()
-    split = split_column or _split_column(table, besides=labels)
+    split = split_column
+    if labelled and not split:  # who only wants answers need not have tidy parts
+        split = _split_column(table, besides=labels)
     if labelled and not labels:
         taken = {image, split, group_column}
         labels = _label_columns(table, [name for name in table.cells if name not in taken])
@@ -126,12 +128,20 @@ def _check_header(table: Table) -> None:
         )
 
 
-def _check_there(table: Table, name: str) -> None:
-    if name in table.names:
+def check_column(table: Table, name: str, *, among: Collection[str]) -> None:
+    """Check that a column which was named can be used for what it was named for.
+
+    Raises:
+        DataError: there is no such column, or it holds nested values (E307).
+    """
+    if not name or name in among:
         return
-    near = nearest(name, table.names)
+    near = nearest(name, [own for own in among if own != name])
+    what = f"The table has no column '{encode_name(name)}'."
+    if name in table.names:
+        what = f"The column '{encode_name(name)}' holds pictures or nested values, no text."
     raise DataError(
-        f"The table has no column '{encode_name(name)}'.",
+        what,
         code="307",
         where=f"{encode_name(table.place)} (columns: {_names(table)})",
         fix=f"perhaps {listed(map(encode_name, near))}" if near else "name one of its columns",
@@ -198,11 +208,11 @@ def _split_column(table: Table, *, besides: Sequence[str]) -> str:
 
 
 def _named_labels(table: Table, label_column: str) -> tuple[str, ...]:
-    if label_column in table.names:
+    if label_column in table.cells:
         return (label_column,)
     names = tuple(name.strip() for name in label_column.split(",") if name.strip())
     for name in names:
-        _check_there(table, name)
+        check_column(table, name, among=table.cells)
     return names
 
 

@@ -10,7 +10,7 @@ from saccade.data.catalog import Catalog
 from saccade.data.labels import as_number, pieces_of
 from saccade.data.tables import Table
 from saccade.data.task import Task
-from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.errors import MAX_LISTED, DataError, listed, nearest
 from saccade.runtime.store import decode_name, encode_name
 
 FILE, LABEL, CONTENT = "file", "label", "content"
@@ -94,14 +94,19 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
             wanted.unknown_labels.append(line)
             continue
         for row in rows:
-            _note(wanted, row, label, line)
+            _note(wanted, row, label, line, task)
     return wanted
 
 
-def _note(wanted: Wanted, row: int, label: str | None, line: int) -> None:
+def _note(wanted: Wanted, row: int, label: str | None, line: int, task: Task) -> None:
     """Note the label of a picture, None = left out, and whether another was said before."""
     if row in wanted.first_line:
-        if label != (None if row in wanted.left_out else wanted.labels[row]):
+        before = wanted.labels.get(row)
+        if label is None or before is None:
+            differ = label is not before
+        else:
+            differ = not same_label(label, before, task)
+        if differ:
             wanted.contradictions += [wanted.first_line[row], line]
         return
     wanted.first_line[row] = line
@@ -189,7 +194,7 @@ def _check(wanted: Wanted, table: Table, catalog: Catalog, task: Task) -> None:
 def _label_advice(texts: Sequence[str], task: Task) -> str:
     if task.kind == "regression":
         return f"write numbers with a decimal point, or {LEAVE_OUT} to leave a picture out"
-    near = [name for text in texts for name in nearest(text, task.classes)]
+    near = [name for text in texts[:MAX_LISTED] for name in nearest(text, task.classes)]
     shown = listed(map(encode_name, dict.fromkeys(near) or task.classes))
     return (
         f"{'nearest' if near else 'known'}: {shown}; {LEAVE_OUT} leaves a picture out; for a new "

@@ -42,7 +42,9 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
     if not path.is_file():
         raise no_such_place(path)
     table = read_table(path)
-    task = choose_task(catalog, requested=requested)
+    empty = {row for row, label in enumerate(catalog.labels) if not label.strip()}
+    labelled = _without(catalog, empty) if len(empty) < len(catalog) else catalog
+    task = choose_task(labelled, requested=requested)  # what is empty may be filled in
     wanted = read_wanted(table, catalog, task)
     if len(wanted.left_out) == len(catalog):
         raise DataError(

@@ -1,5 +1,6 @@
 """What a folder holds: the files that may be pictures, with the labels that its folders give."""
 
+import contextlib
 import os
 import stat
 from collections import Counter
@@ -67,6 +68,25 @@ def gone(path: Path, why: str) -> DataError:
     )
 
 
+def check_place(path: Path) -> None:
+    """Check that there is a folder or file.
+
+    Raises:
+        DataError: there is none, or it cannot be told (E301).
+    """
+    try:
+        if path.exists():
+            return
+    except OSError as error:  # no permission on the way there, or a name too long
+        raise DataError(
+            f"'{encode_name(str(path))}' cannot be opened: {error.strerror or error}.",
+            code="301",
+            where="the path",
+            fix="check the path and the permissions on the folders above it",
+        ) from error
+    raise no_such_place(path)
+
+
 def no_such_place(path: Path) -> DataError:
     """Return the error for a folder or file that is not there."""
     beside, where = neighbours(path)
@@ -83,7 +103,9 @@ def no_such_place(path: Path) -> DataError:
 def neighbours(path: Path) -> tuple[list[str], str]:
     """Return the names beside a path that is not there, and words on where that is."""
     parent = path.parent
-    beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    beside: list[str] = []
+    with contextlib.suppress(OSError):  # not to be read; the error is about the path
+        beside = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
     holds = f"holds {listed(map(encode_name, beside))}" if beside else "not there either"
     return beside, f"{encode_name(str(parent.resolve()))} ({holds})"
 
@@ -97,7 +119,7 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
 
     Raises:
         DataError: the folder is empty (E302), has no class folders (E303), or its classes are
-            all called like parts (E318).
+            called like parts (E318).
     """
     place = str(root)
     if not found.files:
@@ -136,15 +158,19 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
 
 
 def refuse_parts_as_classes(labels: set[str], *, where: str, fix: str) -> None:
-    """Raise a DataError (E318) where classes, two or more, are all called like parts.
+    """Raise a DataError (E318) where all classes are called like parts, or two, one for training.
 
     It is an error and no finding: what would be learned is how the parts differ, and a score of
     that looks like one of the pictures' content.
     """
-    if len(labels) > 1 and all(label.casefold() in PART_SPELLINGS for label in labels):
+    called = {own for own in labels if own.casefold() in PART_SPELLINGS}
+    parts = {PART_SPELLINGS[own.casefold()] for own in called}
+    all_are = called == labels and len(called) > 1
+    if all_are or ("train" in parts and len(parts) > 1):
+        how_many = "All" if all_are else f"{len(called)} of"
         raise DataError(
-            f"All {len(labels)} classes are called like parts of a split, not like what pictures "
-            f"show: {listed(map(encode_name, sorted(labels)))}.",
+            f"{how_many} {len(labels)} classes are called like parts of a split, not like what "
+            f"pictures show: {listed(map(encode_name, sorted(called)))}.",
             code="318",
             where=where,
             fix=fix,
@@ -155,9 +181,8 @@ def part_folders(found: Walk) -> dict[str, str]:
     """Return the top folders that are parts, each with "train", "validation" or "test".
 
     A class may be called "train": so they count only when each of them holds folders, and there
-    are two of them or nothing else. Where all top folders have names of parts, one for training
-    that holds folders is enough: a test part whose pictures lie flat has no labels, as contests
-    give it out.
+    are two of them or nothing else. Where there are several, one for training that holds folders
+    is enough: a test part whose pictures lie flat has no labels, as contests give it out.
     """
     top = [folder for folder in found.folders if "/" not in folder]
     with_folders = {folder.split("/", 1)[0] for folder in found.folders if "/" in folder}
@@ -167,10 +192,10 @@ def part_folders(found: Walk) -> dict[str, str]:
         if folder.casefold() in PART_SPELLINGS
     }
     named = {folder: part for folder, part in spelled.items() if folder in with_folders}
-    if len(spelled) == len(top) and "train" in named.values():
+    several = len(set(spelled.values())) > 1 or len(spelled) == len(top)
+    if several and "train" in named.values():
         return spelled
-    several = len(set(named.values())) > 1 and "train" in named.values()
-    return named if several or len(named) == len(top) else {}
+    return named if len(named) == len(top) else {}
 
 
 def _with_labels(
@@ -258,6 +283,14 @@ def no_files(place: str, found: Walk) -> DataError:
     """Return the error for a folder without a file that could be a picture."""
     passed = Counter(skipped.reason for skipped in found.skipped)
     seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
+    closed = next((own.sentence for own in found.skipped if own.path == "."), "")
+    if closed:
+        return DataError(
+            f"{closed[0].upper()}{closed[1:]}.",
+            code="302",
+            where=encode_name(place),
+            fix="mend its permissions",
+        )
     return DataError(
         "The folder holds no files.",
         code="302",

@@ -1,17 +1,17 @@
 """What there is to scan: the candidates of a folder, a table or a list of files."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Listing, Skipped
-from saccade.data.folders import FolderSource, list_folder, no_files, no_such_place
+from saccade.data.folders import FolderSource, check_place, list_folder, no_files
 from saccade.data.labels import reader
 from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
 from saccade.data.tables import is_table
 from saccade.data.walk import walk
 from saccade.runtime.errors import DataError, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import decode_name, encode_name
 
 
 def list_data(
@@ -35,8 +35,7 @@ def list_data(
     if not isinstance(data, str | Path):
         return list_paths([Path(path) for path in data], follow_links=follow_links)
     place = Path(data)
-    if not place.exists():
-        raise no_such_place(place)
+    check_place(place)
     if is_table(place) and not place.is_dir():
         return list_table(place, names=names, labelled=labelled)
     if not place.is_dir():
@@ -56,8 +55,7 @@ def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
     asked: list[str] = []
     skipped: dict[str, Skipped] = {}
     for path in paths:
-        if not path.exists():
-            raise no_such_place(path)
+        check_place(path)
         if not path.is_dir():
             asked.append(str(path))
             continue
@@ -109,6 +107,7 @@ def without_classes(listing: Listing, exclude: Sequence[str]) -> Listing:
     named = [own.label for own in listing.candidates]
     texts = {*named, *listing.unused_labels}
     labels = sorted({*listing.label_columns, *(name for own in texts for name in names_in(own))})
+    exclude = _pieced(exclude, texts.union(labels))
     unknown = [name for name in exclude if name not in texts.union(labels)]
     if unknown:
         raise _no_such_classes(listing, unknown, labels)
@@ -126,6 +125,37 @@ def without_classes(listing: Listing, exclude: Sequence[str]) -> Listing:
         unused_labels=tuple(own for own in listing.unused_labels if own not in gone),
     )
     return _without_columns(left, exclude)
+
+
+def _pieced(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return names as they are known: some hold the comma at which a command line was cut.
+
+    And some are written with an escape where errors name them (see `encode_name`).
+
+    >>> _pieced(["tench", "Tinca tinca", "'-x", "cat"], {"tench, Tinca tinca", "-x", "cat"})
+    ['tench, Tinca tinca', '-x', 'cat']
+    """
+    found, start = [], 0
+    while start < len(names):
+        ends = range(len(names), start, -1)  # the longest first
+        readings = (
+            (text, end)
+            for end in ends
+            for between in (", ", ",")
+            for text in _as_written(between.join(names[start:end]))
+        )
+        name, start = next(
+            ((text, end) for text, end in readings if text in known), (names[start], start + 1)
+        )
+        found.append(name)
+    return found
+
+
+def _as_written(name: str) -> list[str]:
+    try:
+        return [name, decode_name(name)]
+    except ValueError:  # a backslash that begins no escape of ours
+        return [name]
 
 
 def _names_in(listing: Listing) -> Callable[[str], tuple[str, ...]]:

@@ -128,7 +128,7 @@ def look_at_canvases(
 def corners_of(canvases_BHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the four corners of canvases in gray, uint8 (B, 4, CORNER_PX, CORNER_PX)."""
     side = canvases_BHWC.shape[1]
-    weights = _area_weights(side, CORNER_CELLS)[:CORNER_PX]
+    weights = area_weights(side, CORNER_CELLS)[:CORNER_PX]
     reach = int(np.flatnonzero(weights.any(axis=0))[-1]) + 1  # pixels that a corner touches
     near, far = weights[:, :reach], weights[::-1, :reach][:, ::-1]
     found = np.empty((len(canvases_BHWC), 4, CORNER_PX, CORNER_PX), np.uint8)
@@ -160,7 +160,7 @@ def _tones(
 def _averaged(canvas_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return a canvas at THUMB_PX by area averaging, (THUMB_PX, THUMB_PX, 3), 0…255."""
     side = len(canvas_HWC)
-    weights = _area_weights(side, THUMB_PX)
+    weights = area_weights(side, THUMB_PX)
     flat = canvas_HWC.reshape(side, -1)
     whole, rest = divmod(side, THUMB_PX)
     if rest or whole > 257:  # of which 16 bits hold the sum
@@ -172,7 +172,7 @@ def _averaged(canvas_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 @functools.cache
-def _area_weights(side: int, cells: int) -> NDArray[np.float32]:
+def area_weights(side: int, cells: int) -> NDArray[np.float32]:
     """Return which share of each of `side` pixels lies in each cell, (cells, side), rows 1."""
     edges = np.linspace(0, side, cells + 1)
     pixels = np.arange(side)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
-from saccade.data.columns import Columns, find_columns, may_name_groups
+from saccade.data.columns import Columns, check_column, find_columns, may_name_groups
 from saccade.data.folders import PART_SPELLINGS, FolderSource
 from saccade.data.rows import (
     candidates_of,
@@ -111,6 +111,7 @@ def list_metadata(
         if not names.image and FILE_COLUMN not in table.names:
             return None
         columns = _columns(table, names=replace(names, image=names.image or FILE_COLUMN))
+        check_column(table, columns.image, among=table.cells)
         if met and met[0].labels != columns.labels:
             raise _other_labels(root, tables, met[0], columns)
         met.append(columns)
@@ -127,23 +128,51 @@ def list_metadata(
         findings += _group_hint(table, columns)
     if not met:
         return None
-    from_folders = _parts_from_folders([own for rows in without.values() for own in rows])
+    from_folders = _parts_from_folders(root, [own for rows in without.values() for own in rows])
     if with_parts and not all(own.part for own in from_folders):
         raise _some_parts(root, list(without))
-    candidates = with_parts + from_folders
+    candidates, linked = _without_links(with_parts + from_folders, found)
     columns = next((own for own in met if own.split), met[0])
     used, repeated = once_each(candidates, columns)
+    named = {own.path for own in candidates}
+    passed_over = [own for own in found.skipped if own.path not in named]
     return Listing(
         place=str(root),
         layout=f"a folder with {listed(tables)}: {columns.sentence()}",
         source=FolderSource(place=str(root)),
         candidates=tuple(sorted(used, key=lambda candidate: candidate.path)),
-        skipped=(*found.skipped, *missing, *_beside(found, candidates, tables), *repeated),
+        skipped=(
+            *passed_over,
+            *linked,
+            *missing,
+            *_beside(found, candidates, tables),
+            *repeated,
+        ),
         findings=tuple(findings),
         unused_labels=unused_labels(candidates, used, absent_labels),
         label_name=columns.labels[0] if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
     )
+
+
+def _without_links(
+    candidates: list[Candidate], found: Walk
+) -> tuple[list[Candidate], list[Skipped]]:
+    """Return the rows but for those behind a link out of the folder that was passed over.
+
+    And what else is passed over for it: a link to a file is among `found.skipped` already.
+    """
+    if not found.outside:
+        return candidates, []
+    kept, skipped = [], []
+    for own in candidates:
+        above = {parent.as_posix() for parent in PurePath(own.path).parents}
+        if not found.outside.keys().isdisjoint(above):
+            sentence = "behind a link out of the folder (--follow-links reads it)"
+            skipped.append(Skipped(path=own.path, reason="link", sentence=sentence))
+        elif own.path not in found.outside:
+            kept.append(own)
+    return kept, skipped
 
 
 def _beside(found: Walk, candidates: Sequence[Candidate], tables: Sequence[str]) -> list[Skipped]:
@@ -192,9 +221,26 @@ def _columns(table: Table, *, names: ColumnNames, labelled: bool = True) -> Colu
     )
 
 
-def _parts_from_folders(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _parts_from_folders(root: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the rows with the parts that their folders name, where folders name parts.
+
+    Raises:
+        DataError: folders name train and another part, and rows lie elsewhere (E357).
+    """
     tops = [own.path.split("/", 1)[0].casefold() if "/" in own.path else "" for own in candidates]
-    if not set(tops) <= PART_SPELLINGS.keys():
+    others = [
+        own.path for own, top in zip(candidates, tops, strict=True) if top not in PART_SPELLINGS
+    ]
+    parts = {PART_SPELLINGS[top] for top in tops if top in PART_SPELLINGS}
+    if others and "train" in parts and len(parts) > 1:
+        raise DataError(
+            f"{len(others)} of {len(candidates)} pictures lie outside the folders of parts, in "
+            f"which the others are: {listed(map(encode_name, others))}.",
+            code="357",
+            where=encode_name(str(root)),
+            fix="put them into train/, val/ or test/, or give the tables a column of parts",
+        )
+    if others:
         return list(candidates)
     return [
         Candidate(path=own.path, label=own.label, part=PART_SPELLINGS[top], group=own.group)

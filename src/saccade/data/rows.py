@@ -33,7 +33,8 @@ def file_keys(table: Table, column: str, base: Path) -> list[str | None]:
     Raises:
         DataError: half of them or more are not there: the paths are wrong, or the folder (E310).
     """
-    found = [_file_key(cell, base) for cell in table.cells[column]]
+    real = base.resolve()
+    found = [_file_key(cell, base, real) for cell in table.cells[column]]
     absent = [row for row, key in enumerate(found) if key is None]
     if 2 * len(absent) >= table.num_rows:
         shown = listed(encode_name(table.cells[column][row]) or "''" for row in absent)
@@ -57,19 +58,19 @@ def missing_files(
         keys: the path of each row's file; None where it is not there.
         above: the table's folder, as the listing's paths begin with it.
     """
-    base = Path(table.place).parent
+    real = Path(table.place).parent.resolve()
     found = []
     for row, key in enumerate(keys):
         if key is None:
             name = table.cells[column][row].strip()
             what = "names it, and there is no such file" if name else "names no file"
-            path = above / (_below(name, base) if name else "(no name)")
+            path = above / (_below(name, real) if name else "(no name)")
             sentence = f"{table.line(row)} {what}"
             found.append(Skipped(path=path.as_posix(), reason="missing", sentence=sentence))
     return found
 
 
-def _file_key(cell: str, base: Path) -> str | None:
+def _file_key(cell: str, base: Path, real: Path) -> str | None:
     """Return the path of a file (see `_below`), None where it is not there.
 
     Tried as written, without the space around it, with Windows' backslashes turned, and as
@@ -81,16 +82,14 @@ def _file_key(cell: str, base: Path) -> str | None:
                 continue
         except (OSError, ValueError):  # too long for a name, or with a zero byte
             continue
-        return _below(text, base).as_posix()
+        return _below(text, real).as_posix()
     return None
 
 
-def _below(text: str, base: Path) -> PurePath:
-    """Return a path relative to the table's folder where it lies below it, else as it is."""
+def _below(text: str, real: Path) -> PurePath:
+    """Return a path relative to the table's real folder where it lies below it, else as it is."""
     path = PurePath(text)
-    if path.is_absolute() and path.is_relative_to(base.resolve()):
-        return path.relative_to(base.resolve())
-    return path
+    return path.relative_to(real) if path.is_relative_to(real) else path
 
 
 def _spellings(cell: str) -> Iterable[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from saccade.data.ahead import in_order
 from saccade.data.cache import PixelCache
+from saccade.data.looks import area_weights
 from saccade.data.preprocess import Preprocess
 
 CHUNK_BYTES = 4_000_000  # of canvases in a work item, so that memory stays flat
@@ -59,18 +60,10 @@ def averaged(pixels_BHWC: np.ndarray, side: int) -> np.ndarray:
     """
     whole, rest = divmod(pixels_BHWC.shape[1], side)
     if rest or not 0 < whole <= 16:  # of which 16 bits hold the sum
-        weights = _area_weights(pixels_BHWC.shape[1], side)
+        weights = area_weights(pixels_BHWC.shape[1], side)
         found = np.einsum("sh,bhwc->bswc", weights, pixels_BHWC.astype(np.float32), optimize=True)
         found = np.einsum("sw,bhwc->bhsc", weights, found, optimize=True)
         return np.asarray(np.floor(found + 0.5), np.uint8)
     cells = pixels_BHWC.reshape(len(pixels_BHWC), side, whole, side, whole, -1)
     sums = np.add.reduce(np.add.reduce(cells, axis=2, dtype=np.uint16), axis=3, dtype=np.uint16)
     return np.asarray((sums + whole * whole // 2) // (whole * whole), np.uint8)
-
-
-def _area_weights(side_from: int, side: int) -> np.ndarray:
-    """Return which share of each pixel lies in each cell, float32 (side, side_from), rows 1."""
-    edges = np.linspace(0, side_from, side + 1)
-    pixels = np.arange(side_from)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.asarray(overlap.clip(0) * side / side_from, np.float32)

@@ -1,28 +1,35 @@
 """Which pictures teach, which choose, and which judge."""
 
+import contextlib
 import functools
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data.catalog import Catalog
 from saccade.data.duplicates import Twins, find_twins, joined_groups
-from saccade.data.stratify import strata, stratify
-from saccade.data.task import Task, absent_classes, choose_task
+from saccade.data.split_checks import (
+    check_drawn,
+    check_enough,
+    check_fractions,
+    check_groups,
+    check_training,
+    small_classes,
+)
+from saccade.data.stratify import strata, stratify, units_of
+from saccade.data.task import Task, choose_task
 from saccade.data.task import targets as targets_of
-from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed
+from saccade.runtime.errors import DataError, listed
 from saccade.runtime.seeds import generator
 from saccade.runtime.store import encode_name
 
 PARTS = ("train", "validation", "test")
 DRAWN = "drawn"  # begins why a picture is in a part that the user did not give
-NEAR_APART = (
-    "Pictures that show the same in other bytes were not kept together, for then a class would "
-    "have too few that differ for a split."
-)
+NEAR_APART = "Pictures that show the same in other bytes were not kept together"
+"""Begins the note that says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +90,10 @@ def make_split(
         val_fraction=val_fraction,
         test_fraction=test_fraction,
         keep_val=keep_val,
-        twins=twins,
     )
     if catalog.given is not None:
-        return _as_given(catalog.given, catalog, task, targets, draw=draw)
-    return draw(catalog, task, targets)
+        return _as_given(catalog.given, catalog, task, targets, twins=twins, draw=draw)
+    return draw(catalog, task, targets, twins=twins)
 
 
 def _split_of(
@@ -102,17 +108,16 @@ def _split_of(
     twins: Twins | None,
 ) -> Split:
     """Return the split of a catalogue whose labels are as given; arguments as of `make_split`."""
-    _check_fractions(val_fraction, test_fraction)
+    check_fractions(val_fraction, test_fraction)
     parts, why, notes = _given(catalog, keep_val=keep_val)
-    _check_groups(catalog, parts)
+    check_groups(catalog, parts)
     twins = twins or find_twins(catalog, None)
-    groups = joined_groups(catalog, twins.cluster_N)
     fractions = _fractions(parts, val_fraction=val_fraction, test_fraction=test_fraction)
     if len(fractions) > 1:
         pool = [row for row, part in enumerate(parts) if part in {"", "train"}]
         groups, said = _together(catalog, task, targets, pool, twins, needed=len(fractions))
         notes += said
-        units = _units(pool, groups)
+        units = units_of(pool, groups)
         dealt = stratify(
             units,
             strata(task, targets),
@@ -122,11 +127,13 @@ def _split_of(
         )
         _deal(catalog, units, dealt, parts=parts, why=why)
         drawn = Counter(parts[row] for row in pool)
-        _check_drawn(catalog, fractions, drawn)
+        check_drawn(catalog, fractions, drawn)
         notes.append(_drawn_note(fractions, drawn, from_train="train" in catalog.parts))
-    elif "" in parts:  # nothing was asked to be drawn
+    else:
+        groups = joined_groups(catalog, twins.cluster_N)
+    if "" in parts:  # nothing was asked to be drawn
         parts, why = ["train"] * len(parts), [DRAWN] * len(parts)
-    _check_training(catalog, task, targets, parts)
+    check_training(catalog, task, targets, parts)
     return Split(parts=tuple(parts), groups=groups, why=tuple(why), seed=seed, notes=tuple(notes))
 
 
@@ -139,16 +146,38 @@ def _together(
     *,
     needed: int,
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the groups that what is drawn does not tear, and what is to be said of them."""
-    enough = functools.partial(_check_enough, catalog, task, targets, needed=needed)
+    """Return the groups that what is drawn does not tear, and what is to be said of them.
+
+    Where classes would have too few pictures that differ, near copies are let apart: of these
+    classes, and of all if that does not do.
+    """
+    enough = functools.partial(check_enough, catalog, task, targets, needed=needed)
     groups = joined_groups(catalog, twins.cluster_N)
-    try:
-        enough(units=_units(pool, groups))
-    except DataError:
-        groups = joined_groups(catalog, twins.exact_cluster_N)
-        enough(units=_units(pool, groups))
-        return groups, [NEAR_APART]
-    return groups, []
+    small = small_classes(catalog, task, targets, units_of(pool, groups), needed=needed)
+    named = listed(f"'{encode_name(name)}'" for name in small)
+    few = "too few that differ for a split."
+    for cluster_N, notes in (
+        (twins.cluster_N, []),
+        (_apart_in(small, task, targets, twins), [f"{NEAR_APART} in {named}: they have {few}"]),
+    ):
+        groups = joined_groups(catalog, cluster_N)
+        with contextlib.suppress(DataError):
+            enough(units=units_of(pool, groups))
+            return groups, notes
+    groups = joined_groups(catalog, twins.exact_cluster_N)
+    enough(units=units_of(pool, groups))
+    return groups, [f"{NEAR_APART}, for then there would be {few}"]
+
+
+def _apart_in(
+    small: Collection[str], task: Task, targets: NDArray[np.generic], twins: Twins
+) -> NDArray[np.int64]:
+    """Return the clusters of `twins`; of those with pictures of these classes equal bytes alone."""
+    numbers = [number for number, name in enumerate(task.classes) if name in small]
+    if not numbers:
+        return twins.cluster_N
+    touched_N = np.isin(twins.cluster_N, twins.cluster_N[np.isin(targets, numbers)])
+    return np.where(touched_N, twins.exact_cluster_N, twins.cluster_N)
 
 
 def _deal(
@@ -173,21 +202,28 @@ def _as_given(
     task: Task,
     targets: NDArray[np.generic],
     *,
-    draw: Callable[[Catalog, Task, NDArray[np.generic]], Split],
+    twins: Twins | None,
+    draw: Callable[..., Split],
 ) -> Split:
     """Return the split of the catalogue before its labels were corrected.
 
     Drawn by the new labels it would be another one, and a picture that judged a run could teach
-    the next.
+    the next. Labels that no run could have been made of (a class of one picture, misspelt) have
+    judged nothing; then it is drawn by the new ones.
     """
     kind: str = "multiclass" if task.kind == "binary" else task.kind  # the strata are the same
     kind = "auto" if given.label_columns else kind
-    task_given = choose_task(given, requested=kind)
-    split = draw(given, task_given, targets_of(given, task_given))
     place = {path: row for row, path in enumerate(given.paths)}
     rows = [place[path] for path in catalog.paths]
+    try:
+        task_given = choose_task(given, requested=kind)
+        split = draw(given, task_given, targets_of(given, task_given), twins=twins)
+    except DataError as error:
+        split = draw(catalog, task, targets, twins=None if twins is None else twins.only(rows))
+        note = f"Parts are drawn by the corrected labels; by those given: {error.message}"
+        return replace(split, notes=(*split.notes, note))
     parts = tuple(split.parts[row] for row in rows)
-    _check_training(catalog, task, targets, parts)
+    check_training(catalog, task, targets, parts)
     note = "Labels were corrected; every picture is in the part that it was in before."
     return Split(
         parts=parts,
@@ -240,14 +276,6 @@ def _fractions(
     return {"train": 1 - sum(drawn.values()), **drawn}
 
 
-def _units(pool: Sequence[int], groups: Sequence[str]) -> list[list[int]]:
-    """Return the rows that stay together, one list a group, single rows alone."""
-    units: dict[str | int, list[int]] = {}
-    for row in pool:
-        units.setdefault(groups[row] or row, []).append(row)
-    return list(units.values())
-
-
 def _drawn(catalog: Catalog, row: int, rows: Sequence[int]) -> str:
     if len(rows) == 1:
         return DRAWN
@@ -260,116 +288,3 @@ def _drawn_note(fractions: dict[str, float], drawn: Mapping[str, int], *, from_t
     )
     source = "the given training part" if from_train else "all"
     return f"Drawn from {source} ({sum(drawn.values())} pictures): {shares}."
-
-
-def _check_fractions(val_fraction: float, test_fraction: float) -> None:
-    for name, value in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= value <= 0.5 or val_fraction + test_fraction >= 1:
-            raise UsageError(
-                f"{name} is {value:g}; it must lie between 0 and 0.5, and leave something to "
-                "learn from.",
-                code="261",
-                where=f"--{name.replace('_', '-')}",
-                fix="0.15 is usual",
-            )
-
-
-def _check_groups(catalog: Catalog, parts: Sequence[str]) -> None:
-    parts_of: defaultdict[str, set[str]] = defaultdict(set)
-    for group, part in zip(catalog.groups, parts, strict=True):
-        if group:
-            parts_of[group].add(part)
-    torn = sorted(group for group, own in parts_of.items() if len(own) > 1)
-    if torn:
-        raise DataError(
-            f"{len(torn)} of {len(parts_of)} groups lie in more than one of the given parts: "
-            f"{listed(map(encode_name, torn))}.",
-            code="358",
-            where=encode_name(catalog.place),
-            fix="mend the column of parts, or remove it: parts drawn here keep groups together",
-        )
-
-
-def _check_drawn(
-    catalog: Catalog, fractions: Mapping[str, float], drawn: Mapping[str, int]
-) -> None:
-    """Check that every part that was asked for has a picture; large groups can fill the others."""
-    empty = [part for part in fractions if not drawn[part]]
-    if empty:
-        raise DataError(
-            f"No picture was left for {listed(empty)}: groups stay together, and they are few or "
-            "large.",
-            code="351",
-            where=encode_name(catalog.place),
-            fix="name smaller groups, add pictures, or give the parts yourself",
-        )
-
-
-def _check_enough(
-    catalog: Catalog,
-    task: Task,
-    targets: NDArray[np.generic],
-    *,
-    units: Sequence[Sequence[int]],
-    needed: int,
-) -> None:
-    """Check that each class has a picture for each part, copies and groups counting as one."""
-    if len(units) < needed:
-        raise DataError(
-            f"There are {len(units)} pictures (copies and groups count as one), and a split into "
-            f"{needed} parts needs {needed} at least.",
-            code="351",
-            where=encode_name(catalog.place),
-            fix="add pictures",
-        )
-    if task.kind not in {"binary", "multiclass"}:
-        return
-    absent = absent_classes(catalog, task, (*catalog.lost_labels, *catalog.undrawn_labels))
-    counts = Counter(dict.fromkeys((*task.classes, *absent), 0))
-    for rows in units:
-        counts.update({task.classes[int(targets[row])] for row in rows})
-    small = {name: count for name, count in sorted(counts.items()) if count < needed}
-    if small:
-        raise _too_small(catalog, small, num_classes=len(counts), needed=needed)
-
-
-def _too_small(
-    catalog: Catalog, small: dict[str, int], *, num_classes: int, needed: int
-) -> DataError:
-    named = listed(f"'{encode_name(name)}' ({count})" for name, count in small.items())
-    passed = [own for own in catalog.skipped if own.reason not in {"hidden", "outside"}]
-    bad = f", {len(passed)} not usable: {listed(encode_name(own.path) for own in passed)}"
-    with_copies = set(catalog.hashes) - {""}
-    alike = len(with_copies) < len(catalog) or any(catalog.groups)
-    counted = " (copies and groups count as one)" if alike else ""
-    leave_out = ""
-    if len(small) <= min(MAX_LISTED, num_classes - 2):
-        flag = command("--exclude", ",".join(map(encode_name, small)))
-        leave_out = f", or leave them out with {flag}"
-    kind = "training images" if "train" in catalog.parts else "images"
-    return DataError(
-        f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "
-        f"{named}; a split needs at least {needed} each.",
-        code="351",
-        where=f"{encode_name(catalog.place)} ({catalog.num_files} files seen"
-        f"{bad if passed else ''})",
-        fix=f"add images to these classes{leave_out}",
-    )
-
-
-def _check_training(
-    catalog: Catalog, task: Task, targets: NDArray[np.generic], parts: Sequence[str]
-) -> None:
-    if task.kind not in {"binary", "multiclass"}:
-        return
-    taught = {int(target) for target, part in zip(targets, parts, strict=True) if part == "train"}
-    absent = [name for number, name in enumerate(task.classes) if number not in taught]
-    if absent:
-        raise DataError(
-            f"{len(absent)} of {len(task.classes)} classes have no training picture: "
-            f"{listed(map(encode_name, absent))}.",
-            code="356",
-            where=f"{encode_name(catalog.place)} ({catalog.layout})",
-            fix="add training pictures of these classes, or leave them out with --exclude "
-            f"{','.join(map(encode_name, absent[:5]))}",
-        )

@@ -1,7 +1,7 @@
 """Dealing pictures out to parts so that every part is like the whole."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,18 @@ def strata(task: Task, targets: NDArray[np.generic]) -> list[tuple[int, ...]]:
         ranks[np.argsort(targets, kind="stable")] = np.arange(len(targets))
         return [(int(rank * bins // len(targets)),) for rank in ranks]
     return [(int(number),) for number in targets.tolist()]
+
+
+def units_of(rows: Iterable[int], groups: Sequence[str]) -> list[list[int]]:
+    """Return the rows that stay together, a list a group; a row whose group is "" is alone.
+
+    >>> units_of([0, 2, 3, 5], ["a", "b", "", "a", "b", ""])
+    [[0, 3], [2], [5]]
+    """
+    units: dict[str | int, list[int]] = {}
+    for row in rows:
+        units.setdefault(groups[row] or row, []).append(row)
+    return list(units.values())
 
 
 def stratify(

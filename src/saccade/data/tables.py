@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -20,6 +21,11 @@ from saccade.runtime.store import encode_name
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DELIMITERS = (",", ";", "\t", "|")
+NO_TEXT = re.compile(
+    r"struct<|map<|(large_|fixed_size_)?list<\w+: "
+    r"(struct|map|list|large_list|fixed|half|float|double)"
+)
+"""Types of Parquet columns that hold no labels: nested ones, and vectors, which are large."""
 CACHED_BYTES = 512_000_000  # of unpacked Parquet row groups that are kept
 
 
@@ -106,7 +112,10 @@ def _read_csv(path: Path, *, delimiter: str) -> Table:
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
     encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -190,11 +199,11 @@ def _read_parquet(path: Path) -> Table:
         kind = str(own.type)
         if kind in {"binary", "large_binary"}:
             pictures[own.name] = [""] * file.metadata.num_rows
-        elif kind.startswith("struct<") and "bytes: " in kind:
-            named = "path: " in kind
+        elif "bytes" in (inner := _fields(own.type)):
+            named = "path" in inner
             names = _column(file, own.name, "path") if named else [""] * file.metadata.num_rows
             pictures[own.name] = cell_texts(names)
-        elif not kind.startswith(("struct<", "map<", "list<element: struct")):
+        elif not NO_TEXT.match(kind):
             cells[own.name] = _named(_column(file, own.name), class_names.get(own.name))
     return Table(
         place=str(path),
@@ -203,6 +212,12 @@ def _read_parquet(path: Path) -> Table:
         cells=cells,
         pictures=pictures,
     )
+
+
+def _fields(kind: Any) -> list[str]:  # noqa: ANN401 - pyarrow carries no types
+    """Return the names of a struct's fields; none of any other type."""
+    is_struct = str(kind).startswith("struct<")
+    return [kind.field(place).name for place in range(kind.num_fields)] if is_struct else []
 
 
 def _column(file: Any, name: str, inner: str = "") -> list[Any]:  # noqa: ANN401 - pyarrow

@@ -21,7 +21,7 @@ from saccade.data.labels import (
     marked,
     pieces_of,
 )
-from saccade.runtime.errors import DataError, UsageError, command, listed, nearest
+from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed, nearest
 from saccade.runtime.store import encode_name
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -338,16 +338,19 @@ def _check_text(catalog: Catalog) -> None:
 
 
 def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataError:
-    near = dict.fromkeys(name for own in unknown for name in nearest(own, task.classes))
+    some = unknown[:MAX_LISTED]
+    near = dict.fromkeys(name for own in some for name in nearest(own, task.classes))
     known = f" (nearest: {listed(map(encode_name, near))})" if near else ""
+    leave_out = "name the right column of labels"
+    if some == unknown:
+        leave_out = f"leave them out with {command('--exclude', ','.join(map(encode_name, some)))}"
     return DataError(
         f"Labels that are not among the model's {len(task.classes)} classes "
         f"({listed(map(encode_name, task.classes), limit=20)}): "
         f"{listed(map(encode_name, unknown))}.",
         code="359",
         where=encode_name(catalog.place),
-        fix=f"rename them{known}, or leave them out with "
-        f"{command('--exclude', ','.join(map(encode_name, unknown)))}",
+        fix=f"rename them{known}, or {leave_out}",
     )
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from saccade.evaluation.digits import change_with_interval, is_share, signed
 from saccade.evaluation.significance import SURE, holm
 from saccade.runtime.store import encode_name
 
@@ -79,9 +80,10 @@ class Difference:
         pictures = (
             f"On the same {self.n} pictures" if self.n != 1 else "On one and the same picture"
         )
-        numbers = f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        share = is_share(self.metric)
         if math.isnan(self.low):
-            return f"{pictures} {self._said()}: {self.value:+.3f} ({self.method})."
+            return f"{pictures} {self._said()}: {signed(self.value, share=share)} ({self.method})."
+        numbers = change_with_interval(self.value, self.low, self.high, share=share)
         text = f"{pictures} {self._said()}: {numbers}, {p_text(self.p)} ({self.method})"
         if self.num_compared > 1:
             text += f"; corrected for {self.num_compared} comparisons {p_text(self.final_p)}"

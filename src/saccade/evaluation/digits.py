@@ -32,6 +32,44 @@ def decimals(number: float, *, share: bool = True) -> str:
     return f"{'−' if number < 0 else ''}{figures(abs(number), below=0.0005 if share else 0.1)}"
 
 
+def signed(number: float, *, share: bool = True) -> str:
+    """Return a number with its sign, as `decimals` has it; nothing is neither more nor less.
+
+    >>> signed(0.0412), signed(-0.2), signed(-0.0001), signed(0.0)
+    ('+0.041', '−0.200', '−0.0001', '0.000')
+    """
+    if not math.isfinite(number):
+        return decimals(number)
+    text = figures(abs(number), below=0.0005 if share else 0.1)
+    if not any(digit in text for digit in "123456789"):
+        return text
+    return f"{'+' if number > 0 else '−'}{text}"
+
+
+def with_interval(value: float, low: float, high: float, *, share: bool = True) -> str:
+    """Return a number and its interval, each as `decimals` has it.
+
+    >>> with_interval(0.866, 0.8, 0.912), with_interval(3.5, math.nan, math.nan)
+    ('0.866 [0.800, 0.912]', '3.500 (no interval)')
+    """
+    return _between([decimals(one, share=share) for one in (value, low, high)], low, high)
+
+
+def change_with_interval(value: float, low: float, high: float, *, share: bool = True) -> str:
+    """Return a difference and its interval, each as `signed` has it.
+
+    >>> change_with_interval(0.012, -0.004, 0.03)
+    '+0.012 [−0.004, +0.030]'
+    """
+    return _between([signed(one, share=share) for one in (value, low, high)], low, high)
+
+
+def _between(texts: list[str], low: float, high: float) -> str:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{texts[0]} (no interval)"
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
 def figures(size: float, *, below: float) -> str:
     """Return a number of 0 or more with three decimals; with three figures if it lies `below`.
 

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
+from saccade.evaluation.digits import with_interval
+
 LEVEL = 0.95
 Z = float(ndtri(0.5 + LEVEL / 2))
 TAIL = 0.035
@@ -19,9 +21,9 @@ TAIL = 0.035
 is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
 100 pictures. Summed up from the binomial distribution beside every end (docs/intervals.md).
 """
-INTERVALS_VERSION = 2
-"""Raise it when any interval of the same table changes: a run notes it, and `verify` then knows
-that another version computed its intervals."""
+INTERVALS_VERSION = 3
+"""Raise it when any interval of the same table changes, or how the summary writes it: a run notes
+it, and `verify` then knows that another version computed its intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,12 @@ class Estimate:
         }
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n}, {self.method})"
+        return self.told()
+
+    def told(self, *, share: bool = True) -> str:
+        """Return it as people read it; without `share` it is an error in the target's unit."""
+        ends = with_interval(self.value, self.low, self.high, share=share)
+        return f"{ends} (n={self.n}, {self.method})"
 
 
 def _finite(value: float) -> float | None:

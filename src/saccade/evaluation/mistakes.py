@@ -93,26 +93,6 @@ def worst_mistakes(predictions: Predictions, *, limit: int = 12) -> list[Case]:
     return _cases(predictions, [row for row in order if wrong[row]][:limit], size, label)
 
 
-def most_uncertain(predictions: Predictions, *, limit: int = 12) -> list[Case]:
-    """Return the pictures the network was least sure about, right or wrong, least sure first.
-
-    `size` is 1 minus the gap between the two highest scores (multi-label: 1 minus twice the
-    distance of the nearest score from 0.5). Empty for regression and without scores.
-    """
-    if predictions.task.kind == "regression" or not predictions.scored or not len(predictions):
-        return []
-    label = None
-    if predictions.task.kind == "multilabel":
-        gap_NK = np.abs(predictions.scores - 0.5)
-        label, size = gap_NK.argmin(axis=1), 1 - 2 * gap_NK.min(axis=1)
-    elif len(predictions.task.classes) < 2:
-        return []
-    else:
-        top = np.sort(predictions.scores, axis=1)[:, -2:]
-        size = 1 - (top[:, 1] - top[:, 0])
-    return _cases(predictions, np.argsort(-size, kind="stable")[:limit], size, label)
-
-
 def _cases(
     predictions: Predictions, rows: Iterable[int], size: np.ndarray, label: np.ndarray | None
 ) -> list[Case]:

@@ -93,6 +93,23 @@ def read_truth(path: str | Path, *, task: Task, part: str = "train") -> np.ndarr
     return None if truth is None else truth[rows]
 
 
+def read_taught(path: str | Path) -> dict[str, str]:
+    """Return the part of every picture of a run's table that taught or chose, by content hash.
+
+    Raises:
+        ArtefactError: as `read_csv`, but for what concerns answers and scores.
+    """
+    table = read_cells(Path(path), scores=False)
+    if "hash" not in table.columns:
+        raise table.wrong(
+            "The table of a run needs a column 'hash', which tells what taught its model.",
+            code="564",
+            fix="restore the table from a copy",
+        )
+    parts = zip(table.columns["hash"], _parts(table), strict=True)
+    return {content: part for content, part in parts if part != "test"}
+
+
 def _task(table: RawTable, kind: Kind | None) -> Task:
     """Return the task that the cells speak of."""
     answers = [*table.columns.get("truth", []), *table.columns.get("prediction", [])]

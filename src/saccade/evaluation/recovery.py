@@ -3,8 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import stdtr
-from scipy.stats import binom
+from scipy.special import bdtrc, stdtr
 
 from saccade.evaluation.intervals import Estimate, Grouping, quantile, undefined
 from saccade.evaluation.significance import ALL_EQUAL, ROUNDING, difference_of_shares
@@ -63,8 +62,9 @@ def p_of_gain(first_N: np.ndarray, second_N: np.ndarray, grouping: Grouping) -> 
         return 1.0
     if not grouping.named and _counted(first_N, second_N):
         better, worse = int((first_N > second_N).sum()), int((first_N < second_N).sum())
-        return float(binom.sf(better - 1, better + worse, 0.5)) if better else 1.0
-    error = (gain.value - gain.low) / quantile(grouping.count - 1)
+        return float(bdtrc(better - 1, better + worse, 0.5)) if better else 1.0
+    reach = max(gain.value - gain.low, gain.high - gain.value)  # one of them may be cut at ±1
+    error = reach / quantile(grouping.count - 1)
     return float(stdtr(grouping.count - 1, -gain.value / error))
 
 

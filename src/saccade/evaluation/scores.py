@@ -9,7 +9,7 @@ import numpy as np
 from saccade.data.split import PARTS
 from saccade.data.task import Task
 from saccade.evaluation.difference import Difference, p_text, readable_score
-from saccade.evaluation.digits import decimals, is_share
+from saccade.evaluation.digits import decimals, is_share, with_interval
 from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.part_scores import part_estimates
 from saccade.evaluation.predictions import Predictions
@@ -79,7 +79,9 @@ def _place(part: str) -> tuple[int, str]:
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 
-def headline(metrics: Metrics, task: Task, apart: Mapping[str, Difference]) -> str:
+def headline(
+    metrics: Metrics, task: Task, apart: Mapping[str, Difference], *, of_run: bool = True
+) -> str:
     """Return what the main number, its interval and the baseline mean, in plain words.
 
     The test part is spoken of; without one the validation part, else any other, and the text
@@ -89,6 +91,8 @@ def headline(metrics: Metrics, task: Task, apart: Mapping[str, Difference]) -> s
         metrics: of each part, as `evaluate` returns them.
         task: the kind of answer.
         apart: of each part, how much better than the baseline, as `beside_usual` returns it.
+        of_run: whether the parts are those of the model's run; what pictures in other parts
+            taught it, nobody knows.
 
     >>> from saccade.evaluation.intervals import wilson
     >>> from saccade.evaluation.paired import compare_answers
@@ -117,7 +121,7 @@ def headline(metrics: Metrics, task: Task, apart: Mapping[str, Difference]) -> s
         "train": " There is no test part. The model has learned these very pictures, so this "
         "number says nothing about new ones.",
     }
-    return said + warning.get(part, "")
+    return said + (warning.get(part, "") if of_run else "")
 
 
 def _share_words(
@@ -132,7 +136,7 @@ def _share_words(
     text = (
         f"Of {share.n} {part} picture{'s' * (share.n != 1)} {right} {were}{what}: "
         f"{'subset ' * several}accuracy {_interval(share)}; {baseline} would have "
-        f"{usual.value:.3f}."
+        f"{decimals(usual.value)}."
     )
     if several and math.isfinite(estimates["f1_macro"].value):
         text += f" The mean F1 of the labels is {_interval(estimates['f1_macro'])}."
@@ -146,11 +150,13 @@ def _share_words(
 
 
 def _not_shown(apart: Difference | None) -> str:
-    """Return that the model may be no better than the baseline; empty where it is better."""
+    """Return that the model is worse or may be no better than the baseline; empty where better."""
     if is_better(apart):
         return ""
     known = apart is not None and math.isfinite(apart.p)
     p = f" ({p_text(apart.p)}, on the same pictures)" if apart is not None and known else ""
+    if apart is not None and apart.beyond_chance:
+        return f" The model does worse than that one answer{p}."
     return f" It is not shown that the model does better than that one answer{p}."
 
 
@@ -158,22 +164,23 @@ def _regression_words(estimates: dict[str, Estimate], part: str, apart: Differen
     mae, usual, r2 = estimates["mae"], estimates["mean_baseline_mae"], estimates["r2"]
     baseline = usual.method.partition("; ")[2] or "always answering the mean"
     text = (
-        f"On {mae.n} {part} picture{'s' * (mae.n != 1)} the answers are off by {mae.value:.4g} "
-        f"on average: mean absolute error {_interval(mae, digits='.4g')}; "
-        f"{baseline} would be off by {usual.value:.4g}."
+        f"On {mae.n} {part} picture{'s' * (mae.n != 1)} the answers are off by "
+        f"{decimals(mae.value, share=False)} on average: mean absolute error "
+        f"{_interval(mae, share=False)}; {baseline} would be off by "
+        f"{decimals(usual.value, share=False)}."
     )
     if r2.value >= 0:
-        text += f" Of the variance {r2.value:.0%} is explained: R² {_interval(r2)}."
+        text += f" Of the variance {r2.value:.0%} is explained: R² {_interval(r2, share=False)}."
     text += _not_shown(apart)
     if mae.n < _FEW:
         text += f" {mae.n} picture{'s' * (mae.n != 1)} {'are' if mae.n != 1 else 'is'} few."
     return text
 
 
-def _interval(one: Estimate, *, digits: str = ".3f") -> str:
+def _interval(one: Estimate, *, share: bool = True) -> str:
     if math.isnan(one.low):
-        return f"{one.value:{digits}} (no interval from so few pictures)"
-    return f"{one.value:{digits}} [{one.low:{digits}}, {one.high:{digits}}]"
+        return f"{decimals(one.value, share=share)} (no interval from so few pictures)"
+    return with_interval(one.value, one.low, one.high, share=share)
 
 
 def score_told(name: str, score: float, *ends: float) -> str:

@@ -119,8 +119,8 @@ def difference_of_shares(first_N: np.ndarray, second_N: np.ndarray, grouping: Gr
         return Estimate(value=value, low=low, high=high, n=n, method="tango")
     variance = grouping.variance((apart_N - value) / n) + grouping.half_apart
     reach = quantile(grouping.count - 1) * math.sqrt(variance)
-    method = f"t{grouping.suffix}"
-    return Estimate(value=value, low=value - reach, high=value + reach, n=n, method=method)
+    low, high = max(value - reach, -1.0), min(value + reach, 1.0)
+    return Estimate(value=value, low=low, high=high, n=n, method=f"t{grouping.suffix}")
 
 
 def two_sided(value: float, error: float, *, freedom: float) -> float:

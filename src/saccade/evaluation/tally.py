@@ -48,6 +48,19 @@ class Tally:
         total = float(self.trials_N.sum())
         return float(self.hits_N.sum()) / total if total else float("nan")
 
+    @property
+    def losses_N(self) -> np.ndarray:
+        """What each picture adds to the mean loss: an error, wrong or not, or 1 - F1.
+
+        F1 is no mean over pictures; each adds what it would add if the others stayed as they are
+        (its infinitesimal jackknife value).
+        """
+        if lower_is_better(self.name):
+            return self.hits_N
+        if (self.trials_N == 1).all():
+            return 1 - self.hits_N
+        return 1 - self.value - len(self) * _influence(self)
+
     def take(self, rows: np.ndarray) -> "Tally":
         """Return the tally of some of the pictures."""
         return replace(self, hits_N=self.hits_N[rows], trials_N=self.trials_N[rows])
@@ -139,10 +152,11 @@ def difference(first: Tally, second: Tally, grouping: Grouping) -> Estimate:
     if spread <= ROUNDING * abs(value):
         return Estimate(value=value, low=np.nan, high=np.nan, n=n, method=ALL_EQUAL)
     reach = quantile(grouping.count - 1) * spread
+    limit = np.inf if lower_is_better(first.name) else 1.0
     return Estimate(
         value=value,
-        low=value - reach,
-        high=value + reach,
+        low=max(value - reach, -limit),
+        high=min(value + reach, limit),
         n=n,
         method=f"paired jackknife{grouping.suffix}",
     )

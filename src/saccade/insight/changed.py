@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from saccade.data.stratify import strata, stratify
+from saccade.data.stratify import strata
 from saccade.evaluation.intervals import grouped_ratio
+from saccade.evaluation.recovery import p_of_gain
 from saccade.evaluation.tally import Tally, answers_of, difference, tally
 from saccade.insight.evidence import Ask, Evidence
 from saccade.runtime.seeds import generator
@@ -45,6 +46,11 @@ class Changeable:
         """Return the second network's score minus the first's, of the same pictures."""
         return difference(self.tally(second_NK), self.tally(first_NK), self.grouping).as_dict()
 
+    def p_of_harm(self, plain_NK: np.ndarray, changed_NK: np.ndarray) -> float:
+        """Return the one-sided p of answers that became worse (see `p_of_gain`)."""
+        plain, changed = self.tally(plain_NK), self.tally(changed_NK)
+        return p_of_gain(changed.losses_N, plain.losses_N, self.grouping)
+
     def compared(self, plain_NK: np.ndarray, changed_NK: np.ndarray) -> dict[str, Any]:
         """Return the score of changed pictures, its change, and the share of other answers.
 
@@ -82,18 +88,20 @@ def number_of_pictures(rate: float, *, passes: int, num: int, seconds: float) ->
 
 
 def drawn(evidence: Evidence, num: int, *parts: str) -> np.ndarray:
-    """Return `num` rows of parts, or about so many, ascending; every class has its share."""
+    """Return `num` rows of parts, ascending; every class has its share, to the nearest picture.
+
+    Rows are put in order by class, and drawn at even distances: so a class of less than a
+    distance may have none, and a sample answers as the part does.
+    """
     rows = evidence.rows(*parts)
     if num >= len(rows):
         return rows
-    share = num / len(rows)
-    dealt = stratify(
-        [[place] for place in range(len(rows))],
-        strata(evidence.task, evidence.targets[rows]),
-        fractions={"rest": 1 - share, "drawn": share},
-        rng=generator(evidence.recipe.seed, "pictures to change", *parts),
-    )
-    return rows[[place for place, own in enumerate(dealt) if own == "drawn"]]
+    rng = generator(evidence.recipe.seed, "pictures to change", *parts)
+    shuffled = rng.permutation(len(rows)).tolist()
+    of = strata(evidence.task, evidence.targets[rows])
+    by_class = np.array(sorted(shuffled, key=of.__getitem__))
+    places = (np.arange(num) + rng.random()) * (len(rows) / num)
+    return np.sort(rows[by_class[places.astype(np.int64)]])
 
 
 def images_per_second(ask: Ask, canvases_BHWC: np.ndarray) -> float:

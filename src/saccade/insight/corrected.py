@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from saccade.data.corrections import REASON, corrected_rows, given_targets
-from saccade.data.task import Task
 from saccade.evaluation.intervals import grouped_ratio
 from saccade.evaluation.paired import compare_answers
-from saccade.evaluation.predictions import THRESHOLD
+from saccade.evaluation.tally import answers_of
 from saccade.insight.evidence import Evidence
 from saccade.runtime.store import encode_name
 from saccade.training.head import fit_head
@@ -73,7 +72,7 @@ def _effect(
             penalties=PENALTIES,
         )
         logits_NK = axes_NR[judge] @ head.weight_KD.T.astype(np.float64) + head.bias_K
-        answers.append(_answers(task, logits_NK))
+        answers.append(answers_of(logits_NK, task))
     groups = [own for own, kept in zip(sample.groups, judge, strict=True) if kept]
     found = compare_answers(truth, *answers, groups=groups, names=NAMES)
     return {
@@ -89,17 +88,6 @@ def _effect(
         "sentence": found.sentence,
         "num_train": int(teach.sum()),
     }
-
-
-def _answers(task: Task, logits_NK: np.ndarray) -> np.ndarray:
-    scores = task.scores(logits_NK)
-    if task.kind == "regression":
-        return scores[:, 0]
-    if task.kind == "multilabel":
-        marks: np.ndarray = (scores > THRESHOLD).astype(np.uint8)
-        return marks
-    classes: np.ndarray = scores.argmax(axis=1)
-    return classes
 
 
 def _test_scores(evidence: Evidence, given: np.ndarray) -> dict[str, Any] | None:

@@ -52,7 +52,7 @@ def study(evidence: Evidence, known: Findings) -> dict[str, Any]:
 
 
 def _similarity(evidence: Evidence, known: Findings) -> dict[str, Any]:
-    """Return what frozen features are worth beside the best network from scratch."""
+    """Return what frozen features are worth beside the small CNN, else the other from scratch."""
     if evidence.features_ND is None:
         raise NotPossible("the network was trained from scratch, so nothing was transferred")
     ladder = _of(known, "baselines", "the baseline ladder was left out")
@@ -80,7 +80,7 @@ def _amount(evidence: Evidence, known: Findings) -> dict[str, Any]:
     best = next((own for own in told if own["more"] == 200), told[-1])
     return {
         "score_name": curve["score_name"],
-        "num_train": curve["num_train"],
+        "num_train": curve["num_train"],  # a gain is told where these are not too many
         "now": curve["now"],
         "more": best["more"],
         "gain": best["gain"],
@@ -167,7 +167,9 @@ def _tuning(evidence: Evidence, known: Findings) -> dict[str, Any]:
         "penalty_losses": [min(losses), max(losses)] if losses else None,
         "rungs": len(rungs),
         "rungs_kept": sum(bool(own["taken"]) for own in rungs),
-        "networks": len(races[-1]["candidates"]) if races else 0,
+        "networks": len([one for one in races[-1]["candidates"] if one["score"] is not None])
+        if races
+        else 0,
         "epochs": len(epochs),
         "rates": sorted({float(own["lr"]) for own in epochs if own.get("lr")}),
         "opt": evidence.recipe.opt,

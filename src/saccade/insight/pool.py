@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from saccade.insight.changed import drawn
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.training.head import fit_head
 from saccade.training.nested_heads import MOST_AXES
 from saccade.training.objective import class_weights_of
-from saccade.training.probe import PENALTIES, Sample, draw_sample, group_folds
+from saccade.training.probe import PENALTIES, Sample, draw_sample, group_folds, num_wanted
 
 MOST_NUMBERS = 20_000_000
 """Pictures × axes × outputs of a pool; where there are more, the pool is a sample."""
 FEWEST_OF_A_CLASS = 10  # pictures in such a sample, on average
-NUM_FOR_PENALTY = 500
 
 
 def draw_pool(evidence: Evidence, *, num: int = 0) -> Sample:
@@ -80,7 +78,7 @@ def known_penalty(evidence: Evidence) -> KnownPenalty:
         share = float(solved.get("share", 1.0))
         value = float(solved["penalty"]) / share
         return KnownPenalty(value=value, num=round(share * len(rows)))
-    few = rows[:: -(-len(rows) // NUM_FOR_PENALTY)]  # ordered by folder, so of all classes
+    few = drawn(evidence, num_wanted(evidence.task), "train")
     taught = evidence.targets[few]
     groups = [evidence.split.groups[row] for row in few]
     penalty = fit_head(
@@ -95,11 +93,3 @@ def known_penalty(evidence: Evidence) -> KnownPenalty:
         folds=group_folds(groups, taught, task=evidence.task, seed=evidence.recipe.seed),
     ).penalty
     return KnownPenalty(value=penalty, num=len(few))
-
-
-def units_of(groups: tuple[str, ...], places: np.ndarray) -> list[list[int]]:
-    """Return the places that stay together, in lists; a picture without a group is alone."""
-    found: dict[str | int, list[int]] = {}
-    for place in places.tolist():
-        found.setdefault(groups[place] or place, []).append(place)
-    return list(found.values())

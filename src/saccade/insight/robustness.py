@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.evaluation.significance import holm
 from saccade.insight.changed import (
     PROBES,
     Changeable,
@@ -110,13 +111,14 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     disturb = Disturber(evidence.cache.preprocess, seed=evidence.recipe.seed)
     deadline = min(time.monotonic() + PATIENCE * SECONDS, evidence.deadline)
     points = list(_points(plan, pictures, disturb, asked, deadline=deadline))
+    _corrected(points)
     late = [one.name for one in plan.conditions[len(points) :]]
     return {
         "part": part,
         "n": len(pictures.rows),
         "num_part": num,
         "score_name": pictures.tally(asked.plain["final"]).name,
-        "convolutional": evidence.model.get("name") != "mlp",
+        "convolutional": _looks_the_same_everywhere(evidence.model),
         "size_px": evidence.cache.preprocess.size_px,
         "images_per_second": round(rate, 1),
         "plain": {who: pictures.score(said) for who, said in asked.plain.items()},
@@ -128,6 +130,20 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "left_out": [*plan.left_out, *late],
         "shown": _shown(evidence, int(pictures.rows[0]), disturb),
     }
+
+
+def _looks_the_same_everywhere(model: Mapping[str, Any]) -> bool | None:
+    """Return whether a network is built of convolutions; None where it is of other things too.
+
+    Convolutions of a transformer only cut the picture up: what has less than half of the FLOPs
+    does not say why a network answers as it does.
+    """
+    if model.get("name") == "mlp":
+        return False
+    flops = {True: 0, False: 0}
+    for layer in model.get("layers", ()):
+        flops["Conv" in layer["kind"]] += layer["flops"]
+    return True if flops[True] > flops[False] else None
 
 
 def planned(rate: float, *, num: int, compares: bool) -> Plan:
@@ -216,7 +232,16 @@ def _points(
         canvases = disturb(pictures.canvases, pictures.rows, name=kind.name, strength=one.strength)
         said = asked.say(canvases, compared=one.compared)
         found = {who: pictures.compared(asked.plain[who], said[who]) for who in said}
+        if one.is_strongest:
+            found["final"]["p"] = pictures.p_of_harm(asked.plain["final"], said["final"])
         yield kind, {"strength": one.strength, **found, **_gain(pictures, said)}
+
+
+def _corrected(points: list[tuple[Disturbance, dict[str, Any]]]) -> None:
+    """Correct p of the strongest of each disturbance for how many there are, by Holm's rule."""
+    strongest = [point["final"] for _, point in points if "p" in point["final"]]
+    for final, p in zip(strongest, holm([own["p"] for own in strongest]), strict=True):
+        final["p_corrected"] = p
 
 
 def _gain(pictures: Changeable, said: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from saccade.insight.changed import drawn
 from saccade.insight.evidence import Evidence, NotPossible
 from saccade.insight.pool import head_event, known_penalty
 from saccade.insight.small_networks import small_preprocess, train_small
-from saccade.insight.trivial import MOST_FITTED, answers, design
+from saccade.insight.trivial import MOST_FITTED, design, property_answers
 from saccade.training.nested_heads import growing_heads, prepare
 from saccade.training.objective import class_weights_of
 
@@ -47,11 +47,12 @@ def properties_rung(evidence: Evidence, test: np.ndarray) -> Rung:
     """Return a head on trivial properties: brightness, size, file kind, border, source."""
     begun = time.perf_counter()
     rows, every = drawn(evidence, MOST_FITTED, "train"), evidence.rows("train")
-    properties = properties_of(evidence.catalog, evidence.looks)
+    known_rows = evidence.rows("train", "validation").tolist()
+    properties = properties_of(evidence.catalog, evidence.looks, known_rows=known_rows)
     features_ND = design(properties.values_NP, rows)
     if not features_ND.shape[1]:
         raise NotPossible("all pictures have the same trivial properties")
-    scores_TK = answers(
+    scores_TK = property_answers(
         features_ND, evidence.targets, rows, test, task=evidence.task, seed=evidence.recipe.seed
     )
     num = (features_ND.shape[1] + 1) * evidence.task.num_outputs

@@ -1,6 +1,5 @@
 """Shortcuts: do brightness, size, file kind, border or source alone nearly tell the classes?"""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.properties import CORNERS, FAMILIES, Properties, properties_of
-from saccade.data.stratify import strata, stratify
+from saccade.data.stratify import strata, stratify, units_of
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, mean_share
 from saccade.evaluation.recovery import mean_gain, p_of_gain, recovered
@@ -27,13 +26,13 @@ from saccade.insight.separation import (
 from saccade.insight.shortcut_words import findings, sentence, verdict
 from saccade.insight.trivial import (
     MOST_FITTED,
-    RIDGE,
     Family,
     answers,
     design,
     families_of,
     losses_of,
     plain_losses,
+    property_answers,
     ridge_answers,
     wanted_of,
 )
@@ -44,7 +43,6 @@ from saccade.training.head import PENALTIES
 
 FEWEST = 20  # pictures to fit on, and to judge by
 FROZEN_PENALTY = (PENALTIES[6],)  # 0.1: the best of flowers; one, for time is short before learning
-LARGE = 5_000_000  # pictures × columns × outputs; for 2,100 pictures of 100 classes 1.5 s
 MOST_ASKED = 2_500_000
 """Pictures × classes that single properties are asked about; of more, fewer pictures are drawn.
 Each costs some 50 bytes: a family of properties keeps what it says of every one."""
@@ -101,7 +99,11 @@ def _studied(evidence: Evidence) -> dict[str, Any]:
     features_ND = design(properties.values_NP, judged.fit_rows)
     if not features_ND.shape[1]:
         raise NotPossible("all pictures have the same trivial properties")
-    trivial_N = _losses(evidence, features_ND, judged)
+    said = property_answers(
+        features_ND, evidence.targets, judged.fit_rows, judged.rows,
+        task=evidence.task, seed=evidence.recipe.seed,
+    )  # fmt: skip
+    trivial_N = losses_of(said, evidence.targets[judged.rows], evidence.task)
     families = families_of(properties, evidence.looks, judged.fit_rows)
     found: dict[str, Any] = {
         "part": judged.part,
@@ -155,7 +157,7 @@ def _judged(evidence: Evidence) -> Judged:
         rows=rows,
         fit_rows=fit_rows,
         kept=evidence.grouping_of(rows),
-        plain_N=plain_losses(truth, fit_rows, rows, task),
+        plain_N=plain_losses(truth, evidence.rows("train"), rows, task),
         model_N=model_N,
         model_name=name,
     )
@@ -167,24 +169,6 @@ def _seen_share(evidence: Evidence) -> float:
         return 1.0
     preprocess = evidence.cache.preprocess
     return preprocess.size_px / preprocess.canvas_px
-
-
-def _losses(evidence: Evidence, features_ND: np.ndarray, judged: Judged) -> np.ndarray:
-    """Return the losses of the probe: a solved head, or by least squares where that took long."""
-    task, fit = evidence.task, evidence.targets[judged.fit_rows]
-    if features_ND[judged.fit_rows].size * task.num_outputs > LARGE:
-        scores = ridge_answers(
-            features_ND[judged.fit_rows],
-            wanted_of(fit, task),
-            features_ND[judged.rows],
-            ridge=RIDGE,
-        )
-    else:
-        scores = answers(
-            features_ND, evidence.targets, judged.fit_rows, judged.rows,
-            task=task, seed=evidence.recipe.seed,
-        )  # fmt: skip
-    return losses_of(scores, evidence.targets[judged.rows], task)
 
 
 def _compared(evidence: Evidence, judged: Judged, trivial_N: np.ndarray) -> dict[str, Any]:
@@ -301,10 +285,7 @@ def _separations(
 
 def _half(targets: np.ndarray, groups: Sequence[str], *, task: Task, seed: int) -> np.ndarray:
     """Return which pictures are in the first half, bool (N,); groups stay whole."""
-    units: defaultdict[str | int, list[int]] = defaultdict(list)
-    for place, group in enumerate(groups):
-        units[group or place].append(place)
-    whole = list(units.values())
+    whole = units_of(range(len(groups)), groups)
     rng = generator(seed, "shortcuts", "halves")
     dealt = stratify(whole, strata(task, targets), fractions={"a": 0.5, "b": 0.5}, rng=rng)
     half_N = np.zeros(len(targets), np.bool_)

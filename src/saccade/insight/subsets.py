@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saccade.data.stratify import strata
+from saccade.data.stratify import strata, units_of
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Grouping, grouping
 from saccade.evaluation.learning_curve import Answers, sizes_of, spread_order
 from saccade.evaluation.tally import Tally, answers_of, blank_answers
 from saccade.insight.evidence import Evidence, NotPossible
-from saccade.insight.pool import KnownPenalty, units_of
+from saccade.insight.pool import KnownPenalty
 from saccade.runtime.machine import num_cores, one_blas_thread
 from saccade.runtime.seeds import generator
 from saccade.training.nested_heads import growing_heads, prepare
@@ -128,7 +128,7 @@ def _sizes(folds_N: np.ndarray, used: int, task: Task) -> tuple[int, ...]:
 
 def _order(sample: Sample, task: Task, fold: int, repeat: int, *, seed: int) -> np.ndarray:
     """Return the pictures outside a fold in an order of which every beginning is like the whole."""
-    units = units_of(sample.groups, np.flatnonzero(sample.folds_N != fold))
+    units = units_of(np.flatnonzero(sample.folds_N != fold).tolist(), sample.groups)
     strata_of = strata(task, sample.targets_N)
     number = {own: place for place, own in enumerate(sorted(set(strata_of)))}
     rng = generator(seed, "learning curve", "subsets", fold, repeat)

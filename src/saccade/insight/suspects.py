@@ -193,7 +193,7 @@ def _listed(
             {
                 "path": encode_name(evidence.catalog.paths[row]),
                 "label": _cell(evidence.catalog.labels[row]),
-                "likelier": encode_name(likelier),
+                "likelier": _cell(likelier),
                 "score": float(accused.quality_N[place]),
                 "rank": rank,
                 "why": why,

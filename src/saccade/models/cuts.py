@@ -123,8 +123,14 @@ def _by_order_of_calls(
     done: dict[str, nn.Module] = {}
     found: list[tuple[nn.Module, dict[str, nn.Module], Tensor]] = []
 
+    several = False
+
     def before(module: nn.Module, given: tuple[Any, ...]) -> None:
-        if not found and id(module) in first_candidates:
+        nonlocal several
+        if found or several or id(module) not in first_candidates:
+            return
+        several = not given or not isinstance(given[0], Tensor)  # HRNet's branches are a list
+        if not several:
             found.append((module, dict(done), given[0]))
 
     def after(module: nn.Module, _given: object, _answer: object) -> None:

@@ -13,13 +13,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from saccade.models.engine import MAX_ERROR, Engine, OfCanvas, noise, one_thread, relative_error
+from saccade.models.engine import (
+    MAX_ERROR,
+    MAX_ERROR_BF16,
+    Engine,
+    OfCanvas,
+    noise,
+    one_thread,
+    relative_error,
+)
 from saccade.models.fused import fused
 
 BATCH = 8  # small batches stay in the processor's cache; fixed, so that answers are repeatable
 BATCH_PX = 224  # side of the pictures in such a batch; of smaller ones there are more
 MOST_IN_BATCH = 64
-BATCH_ON_ACCELERATOR = 128
+MOST_ON_ACCELERATOR = 128
 BATCHES_A_THREAD = 4  # in one call, so that few threads wait for the last one
 
 
@@ -44,7 +52,13 @@ def open_torch(asked: OfCanvas, *, device: str, exact: bool, fuse: bool) -> Engi
             if fuse:
                 network, notes = _fused_if_right(asked, probes, expected, device)
             error = relative_error(Asker(network, device=device, bf16=bf16)(probes), expected)
-    asker = Asker(network, device=device, bf16=bf16, batch=batch_of(asked.preprocess.size_px))
+            if bf16 and not error <= MAX_ERROR_BF16:
+                notes += (f"Answers in bf16 differ by {error:.1e} of the largest; fp32 is used.",)
+                bf16 = False
+                error = relative_error(Asker(network, device=device)(probes), expected)
+    size_px = asked.preprocess.size_px
+    batch = batch_of(size_px) if device == "cpu" else batch_on_accelerator(size_px)
+    asker = Asker(network, device=device, bf16=bf16, batch=batch)
     return Engine(
         name=f"torch {'bf16' if bf16 else 'fp32'}{'' if network is asked else ' fused'}",
         ask=asker,
@@ -67,6 +81,15 @@ def batch_of(size_px: int) -> int:
     """
     room = BATCH * BATCH_PX**2 // size_px**2
     return min(max(1 << max(room.bit_length() - 1, 0), BATCH), MOST_IN_BATCH)
+
+
+def batch_on_accelerator(size_px: int) -> int:
+    """Return how many pictures an accelerator is asked about at once: fewer of large ones.
+
+    >>> [batch_on_accelerator(size_px) for size_px in (96, 224, 448, 1024)]
+    [128, 128, 32, 6]
+    """
+    return max(1, min(MOST_ON_ACCELERATOR, MOST_ON_ACCELERATOR * BATCH_PX**2 // size_px**2))
 
 
 def _fused_if_right(
@@ -99,7 +122,7 @@ class Asker:
     def __init__(
         self, network: nn.Module, *, device: str, bf16: bool = False, batch: int = BATCH
     ) -> None:
-        self.batch = batch if device == "cpu" else BATCH_ON_ACCELERATOR
+        self.batch = batch
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self._bf16 = bf16
@@ -150,7 +173,7 @@ def _precision(device: str, *, bf16: bool) -> Iterator[None]:
             yield
     elif device == "cuda":
         # By default cuDNN rounds what it convolves to TF32, which is right to 1e-3 only.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             yield
     else:
         yield

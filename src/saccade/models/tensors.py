@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -220,7 +222,29 @@ def write(path: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
     Raises:
         ResourceError: the disk does not take it (E401).
     """
-    from safetensors.torch import save  # noqa: PLC0415 - brings torch
+    from safetensors import SafetensorError  # noqa: PLC0415 - with torch
+    from safetensors.torch import save_file  # noqa: PLC0415 - brings torch
 
-    owned = {n: t.detach().to("cpu").contiguous().clone() for n, t in tensors.items()}
-    store.write_bytes(path, save(owned, metadata={"format": "pt"}))
+    own: dict[str, torch.Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        own[name] = _own(tensor, taken)
+    with store.writing(path) as temporary:
+        try:
+            save_file(own, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:  # its words for what the disk said
+            number = re.search(r"os error (\d+)|code: (\d+)", str(error))
+            known = int(number[1] or number[2]) if number else None
+            raise OSError(known, os.strerror(known) if known else str(error)) from error
+
+
+def _own(tensor: "torch.Tensor", taken: set[int]) -> "torch.Tensor":
+    """Return a tensor on the processor that shares its memory with none; itself where it does.
+
+    Copies of all would take as much memory again as a checkpoint has.
+    """
+    kept = tensor.detach().to("cpu").contiguous()
+    if kept.untyped_storage().nbytes() != kept.nbytes or kept.data_ptr() in taken:
+        kept = kept.clone()
+    taken.add(kept.data_ptr())
+    return kept

@@ -9,10 +9,15 @@ from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
-from saccade.reporting.wording import decimals, duration, joined_words, percent, plural
+from saccade.reporting.wording import (
+    decimals,
+    duration,
+    first_words,
+    percent,
+    plural,
+)
 
 FEW_TO_LEARN = 30
-MAX_NAMED = 5
 OUT_OF_TIME = "its time was up"
 "What a rung says that ran out of time; `training.fit` writes it, and importing that costs torch."
 GAP = 0.03
@@ -51,8 +56,8 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
     absent = [name for name, number in own.items() if number == 0]
     if absent:
         yield Advice(
-            sentence=f"Collect {results.part} pictures of {_named(absent)}: without any, nothing "
-            "is known about how well they are recognised.",
+            sentence=f"Collect {results.part} pictures of {first_words(absent)}: without any, "
+            "nothing is known about how well they are recognised.",
             evidence=f"0 of {plural(split.sizes.get(results.part, 0), f'{results.part} picture')} "
             f"show {'it' if len(absent) == 1 else 'them'}.",
         )
@@ -60,7 +65,7 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
     if few:
         smallest = min(few, key=lambda name: own[name])
         yield Advice(
-            sentence=f"Collect more {results.part} pictures of {_named(few)} before you trust "
+            sentence=f"Collect more {results.part} pictures of {first_words(few)} before you trust "
             "their numbers.",
             evidence=f"Fewer than {FEW_IN_TEST} each; the fewest, {smallest}: {own[smallest]}.",
         )
@@ -81,7 +86,7 @@ def _about_training(
     if few:
         fewest = min(few, key=lambda name: own[name])
         yield Advice(
-            sentence=f"Add training pictures of {_named(few)}.",
+            sentence=f"Add training pictures of {first_words(few)}.",
             evidence=f"Fewer than {FEW_TO_LEARN} each; the fewest, {fewest}: {own[fewest]}.",
         )
     yield from _about_gap(learning, results)
@@ -171,12 +176,10 @@ def _about_last_epochs(learning: LearningFacts) -> Iterator[Advice]:
             "epochs (--epochs), stronger augmentation or more pictures may help.",
             evidence=f"From epoch {best.number} to {last.number} of "
             f"“{learning.rungs[learning.kept_rung].name}” the validation loss rose from "
-            f"{decimals(best.validation_loss)} to {decimals(last.validation_loss)}, while the "
-            f"training loss fell from {decimals(best.train_loss)} to {decimals(last.train_loss)}.",
+            f"{_loss(best.validation_loss)} to {_loss(last.validation_loss)}, while the training "
+            f"loss fell from {_loss(best.train_loss)} to {_loss(last.train_loss)}.",
         )
 
 
-def _named(names: list[str]) -> str:
-    if len(names) <= MAX_NAMED:
-        return joined_words(names)
-    return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
+def _loss(value: float) -> str:
+    return decimals(value, share=False)

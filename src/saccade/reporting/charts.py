@@ -74,6 +74,11 @@ def line_chart(
     return drawing(WIDTH, plot.height, *parts, label=title)
 
 
+def one_in(num: int) -> int:
+    """Return of how many pictures one is drawn as a dot."""
+    return max(1, math.ceil(num / MAX_DOTS))
+
+
 def scatter(
     x_N: np.ndarray, y_N: np.ndarray, *, x: Axis, y: Axis, title: str, line_at: str = "equal"
 ) -> Svg:
@@ -92,7 +97,7 @@ def scatter(
         parts.append(
             line(plot.across(low), plot.up(low), plot.across(high), plot.up(high), kind="mark")
         )
-    every = max(1, math.ceil(len(x_N) / MAX_DOTS))
+    every = one_in(len(x_N))
     for at, seen in zip(x_N[::every], y_N[::every], strict=True):
         place = {"cx": plot.across(float(at)), "cy": plot.up(float(seen)), "r": 3, "class": "dot"}
         parts.append(element("circle", place))

@@ -13,7 +13,7 @@ from saccade.reporting.estimates import p_words, told, told_change
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
 from saccade.reporting.glossary import BASELINES, is_share, title
-from saccade.reporting.wording import decimals, joined_words, percent, plural
+from saccade.reporting.wording import decimals, first_words, percent, plural
 
 FEW_IN_TEST = 30
 "Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
@@ -195,14 +195,14 @@ def _small_classes(task: Task, results: ResultFacts, split: SplitFacts) -> Itera
     if absent:
         yield Check(
             holds=False,
-            sentence=f"No {results.part} picture shows {_named(absent)}, so nothing is known "
+            sentence=f"No {results.part} picture shows {first_words(absent)}, so nothing is known "
             f"about {'it' if len(absent) == 1 else 'them'}.",
         )
     few = [name for name in task.classes if 0 < own.get(name, 0) < FEW_IN_TEST]
     if few:
         yield Check(
             holds=False,
-            sentence=f"{_named(few)} {'has' if len(few) == 1 else 'have'} fewer than "
+            sentence=f"{first_words(few)} {'has' if len(few) == 1 else 'have'} fewer than "
             f"{FEW_IN_TEST} {results.part} pictures: read "
             f"{'its' if len(few) == 1 else 'their'} numbers with the interval.",
         )
@@ -239,9 +239,3 @@ def _baseline(
         f"{title(metric)[0].lower()} {told(own.as_dict(), metric)} against {usual}, apart by "
         f"{told_change(found, metric)}, {p_words(apart.p)} (n = {own.n:,}, the same pictures).",
     )
-
-
-def _named(names: Sequence[str], *, limit: int = 5) -> str:
-    if len(names) <= limit:
-        return joined_words(list(names))
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.evaluation.digits import decimals, figures, is_share
+from saccade.evaluation.digits import change_with_interval, is_share, with_interval
 from saccade.evaluation.intervals import Estimate
 
 SCORE_WORDS = {
@@ -33,11 +33,8 @@ def told(found: Mapping[str, Any], name: str = "") -> str:
     >>> told({"value": 0.866, "low": 0.8, "high": 0.912, "n": 150})
     '0.866 [0.800, 0.912]'
     """
-    own, share = estimate_of(found), is_share(name)
-    value, low, high = (decimals(one, share=share) for one in (own.value, own.low, own.high))
-    if not (math.isfinite(own.low) and math.isfinite(own.high)):
-        return f"{value} (no interval)"
-    return f"{value} [{low}, {high}]"
+    own = estimate_of(found)
+    return with_interval(own.value, own.low, own.high, share=is_share(name))
 
 
 def told_change(found: Mapping[str, Any], name: str = "") -> str:
@@ -46,36 +43,19 @@ def told_change(found: Mapping[str, Any], name: str = "") -> str:
     >>> told_change({"value": 0.012, "low": -0.004, "high": 0.03, "n": 800})
     '+0.012 [−0.004, +0.030]'
     """
-    own, share = estimate_of(found), is_share(name)
-    value, low, high = (signed(one, share=share) for one in (own.value, own.low, own.high))
-    if not (math.isfinite(own.low) and math.isfinite(own.high)):
-        return f"{value} (no interval)"
-    return f"{value} [{low}, {high}]"
+    own = estimate_of(found)
+    return change_with_interval(own.value, own.low, own.high, share=is_share(name))
 
 
-def signed(number: float, *, share: bool = True) -> str:
-    """Return a number with its sign, as `decimals` has it; nothing is neither more nor less.
-
-    >>> signed(0.0412), signed(-0.2), signed(-0.0001), signed(0.0)
-    ('+0.041', '−0.200', '−0.0001', '0.000')
-    """
-    if not math.isfinite(number):
-        return decimals(number)
-    text = figures(abs(number), below=0.0005 if share else 0.1)
-    if not any(digit in text for digit in "123456789"):
-        return text
-    return f"{'+' if number > 0 else '−'}{text}"
-
-
-def p_figure(p: float) -> str:
+def p_figure(p: float | None) -> str:
     """Return a p for a table.
 
-    >>> p_figure(0.0312), p_figure(0.00001), p_figure(math.nan)
-    ('0.031', '< 0.001', '–')
+    >>> p_figure(0.0312), p_figure(0.00001), p_figure(0.9996), p_figure(None)
+    ('0.031', '< 0.001', '1', '–')
     """
-    if not math.isfinite(p):
+    if p is None or not math.isfinite(p):
         return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.995 else "1"
 
 
 def p_words(p: float | None) -> str:
@@ -84,9 +64,10 @@ def p_words(p: float | None) -> str:
     >>> p_words(0.0312), p_words(0.00001), p_words(None)
     ('p = 0.031', 'p < 0.001', 'p unknown')
     """
-    if p is None or not math.isfinite(p):
+    figure = p_figure(p)
+    if figure == "–":
         return "p unknown"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.995 else "p = 1"
+    return f"p {figure}" if figure.startswith("<") else f"p = {figure}"
 
 
 def score_words(name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from saccade.evaluation.intervals import Estimate
 from saccade.reporting.axes import Axis, around
-from saccade.reporting.charts import histogram, scatter
+from saccade.reporting.charts import histogram, one_in, scatter
 from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Facts
 from saccade.reporting.svg import Svg
@@ -27,6 +27,8 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
         return ()
     low, high = around([*truth.tolist(), *seen.tolist()])
     n = f"n = {len(truth):,} {facts.results.part} pictures"
+    every = one_in(len(truth))
+    dots = "One dot a picture" if every == 1 else f"A dot for one picture in {every}"
     both = scatter(
         truth,
         seen,
@@ -50,7 +52,7 @@ def regression_figures(facts: Facts) -> tuple[Figure, ...]:
         Figure(
             title="Prediction against truth",
             svg=both,
-            caption=f"One dot a picture; on the line the answer is exact. {n}.",
+            caption=f"{dots}; on the line the answer is exact. {n}.",
         ),
         Figure(
             title="Residuals along the truth",

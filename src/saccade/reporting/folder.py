@@ -180,11 +180,13 @@ def read_split(folder: Path) -> list[SplitRow]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [_split_row(row) for row in csv.DictReader(file, strict=True)]
-    except (KeyError, csv.Error, UnicodeDecodeError) as error:
+    except (KeyError, ValueError, csv.Error) as error:  # ValueError: names, and what is no UTF-8
         raise _damaged(path, f"a line lacks what the others have: {error}") from error
 
 
 def _split_row(row: Mapping[str, str]) -> SplitRow:
+    if None in row.values():  # what `DictReader` gives for cells that are not there
+        raise ValueError(f"it breaks off at '{row['file']}'")
     return SplitRow(
         path=decode_name(row["file"]),
         label=decode_name(row["label"]),

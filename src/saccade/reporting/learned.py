@@ -1,5 +1,6 @@
 """How the weights were found, as values: the race of backbones, the head, the rungs, the epochs."""
 
+import math
 from dataclasses import dataclass
 
 from saccade.evaluation.intervals import Estimate
@@ -88,6 +89,11 @@ class Race:
     candidates: tuple[Candidate, ...]
     num_sample: int  # pictures that each was probed on; 0 where it was not recorded
     score_name: str
+
+    @property
+    def num_probed(self) -> int:
+        """How many were tried: others were left out before, or there was no time."""
+        return sum(math.isfinite(own.score.value) for own in self.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.data.decode import decode
-from saccade.reporting.estimates import estimate_of, p_words, told_change
+from saccade.reporting.estimates import estimate_of, p_words
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import joined_words, percent, plural
 from saccade.runtime.store import encode_name
@@ -43,7 +43,6 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "sentences": sentences(study),
         "rows": [_row(own, study) for own in families],
         "asked": any(own["network"] for own in families),
-        "who": _who(study),
         "examples": [_example(own, album) for own in families if own["example"]],
         "note": _note(study),
     }
@@ -111,7 +110,6 @@ def _row(own: Family, study: Study) -> dict[str, Any]:
         "used": own["used"],
         "lost": estimate_of(verdict["lost"]) if verdict else None,
         "turned": estimate_of(network["turned"]) if network and network.get("turned") else None,
-        "change": told_change(network["change"]) if network else "–",
         "verdict": _verdict(own, study),
         "unsafe": _unsafe(own),
     }

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.reporting.estimates import estimate_of, p_words, score_words, told, told_change
+from saccade.reporting.estimates import (
+    estimate_of,
+    p_figure,
+    p_words,
+    score_words,
+    told,
+    told_change,
+)
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import count, decimals, joined_words, large, plural
@@ -45,7 +52,6 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "sentences": sentences(study),
         "metric": score_words(study["metric"]),
         "is_share": is_share(study["metric"]),
-        "n": study["n"],
         "rows": [_row(own, study) for own in study["rungs"]],
         "left_out": [f"{TITLES[name]}: {reason}" for name, reason in study["left_out"].items()],
         "note": _note(study),
@@ -173,9 +179,7 @@ def _row(own: Mapping[str, Any], study: Study) -> dict[str, Any]:
         "what": what,
         "score": estimate_of(own["score"]),
         "difference": estimate_of(before["difference"]) if before else None,
-        "p": p_words(before["p_corrected"]).removeprefix("p ").removeprefix("= ")
-        if before
-        else "–",
+        "p": p_figure(before["p_corrected"] if before else None),
         "seconds": own["seconds"],
         "num_parameters": own["num_parameters"],
         "num_learned": own["num_learned"],

@@ -24,7 +24,6 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "charts": [(name, diagram(study[state], name=name)) for state, name in states],
         "rows": [_row(study[state], name) for state, name in states],
         "n": study["n"],
-        "what": "every label" if study["of_labels"] else "the answer",
         "note": _note(study),
     }
 

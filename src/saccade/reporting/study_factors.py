@@ -1,5 +1,6 @@
 """The factors of fine-tuning, each with the line that this run measured of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -133,15 +134,19 @@ def _overfitting(own: Found) -> str:
 
 def _stage(one: Found) -> str:
     name = encode_name(one["name"]) or "last epoch"
-    losses = f"{decimals(one['train_loss'])} to {decimals(one['validation_loss'] or float('nan'))}"
+    losses = " to ".join(_loss(one[name]) for name in ("train_loss", "validation_loss"))
     return f"{name} {losses}{'' if one['kept'] else ' (undone)'}"
+
+
+def _loss(value: float | None) -> str:
+    return decimals(math.nan if value is None else value, share=False)
 
 
 def _tuning(own: Found) -> str:
     tried = []
     if own["penalties"]:
         losses = own["penalty_losses"]
-        between = f", cross-validated loss {decimals(losses[0])} to {decimals(losses[1])}"
+        between = f", cross-validated loss {_loss(losses[0])} to {_loss(losses[1])}"
         tried.append(
             f"{plural(own['penalties'], 'penalty', 'penalties')} of the head "
             f"({own['penalty']:.3g} was taken{between if losses else ''})"

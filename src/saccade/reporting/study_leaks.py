@@ -26,7 +26,6 @@ def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_leaks.html` is given."""
     return {
         "sentences": sentences(study),
-        "is_severe": study["leaks"]["test"]["num"] > 0,
         "scores": _scores(study),
         "score": score_words(study["score_name"]),
         "is_share": is_share(study["score_name"]),

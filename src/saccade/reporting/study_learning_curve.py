@@ -32,7 +32,6 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "sentences": told_all,
         "chart": curve_chart(study),
         "score": score_words(study["score_name"]),
-        "num_judged": study["num_judged"],
         "mores": mores,
         "class_score": study["classes"][0]["score_name"] if study["classes"] else "",
         "rows": [_row(own, mores) for own in study["classes"][:MOST_ROWS]],
@@ -53,6 +52,11 @@ def _standing(study: Study) -> str:
     size, n = study["num_train"], study["num_judged"]
     head = f"A head on the frozen features{_whose(study)}"
     learned = f"when it has learned from {plural(size, 'picture')}, as here"
+    if (measured := study.get("num_told", size)) != size:  # not told by earlier runs
+        learned = (
+            f"when it has learned from {plural(measured, 'picture')}, the most that was measured; "
+            f"of the {size:,} here nothing is said"
+        )
     judged = f"judged on {plural(n, 'picture')} that it had not seen"
     now = told(study["now"], study["score_name"])
     if study["score_name"] == "accuracy":
@@ -126,6 +130,8 @@ def _class_words(study: Study) -> list[str]:
         others = f", of {plural(len(clear), 'class', 'classes')} with a clear gain" * (
             len(clear) > 1
         )
+        if study.get("num_classes", 0) > len(classes):  # not told by earlier runs
+            others += f" among the {len(classes)} with the lowest scores"
         most = "" if rivals else f" most{others}"
         text = (
             f"{_named(best)} would gain{most}: {best['score_name']} "
@@ -251,6 +257,8 @@ def _line(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:
 
 
 def _now(study: Study, plot: Plot) -> list[Svg]:
+    if study["num_train"] > study["curve"][-1]["size"]:
+        return []
     at = plot.across(study["num_train"])
     text = f"now: {study['num_train']:,}"
     right = at > plot.width * 0.7

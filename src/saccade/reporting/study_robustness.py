@@ -8,6 +8,7 @@ from typing import Any
 from saccade.data.decode import decode
 from saccade.evaluation.difference import lower_is_better
 from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.significance import SURE
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.facts import Picture
 from saccade.reporting.glossary import is_share
@@ -69,7 +70,11 @@ def sentences(study: Study) -> tuple[str, ...]:
 
 
 def _harm(study: Study) -> str:
-    """Return what makes the score worse beyond chance, the worst first, and what does not."""
+    """Return what makes the score worse beyond chance, the worst first, and what does not.
+
+    Each disturbance is asked at its strongest, with p corrected for all of them: the worst of
+    several strengths would be harmful by chance too often.
+    """
     n, num, part = study["n"], study["num_part"], study["part"]
     which = plural(n, f"{part} picture") if n == num else f"{n:,} of {num:,} {part} pictures"
     text = (
@@ -80,27 +85,50 @@ def _harm(study: Study) -> str:
     worse = 1 if lower_is_better(study["score_name"]) else -1
     harms, unharmed, unknown, hidden = [], [], [], 0.0
     for own in study["disturbances"]:
-        point = max(own["points"], key=lambda point: worse * point["final"]["change"]["value"])
+        point = _asked(own, worse=worse)
         change = estimate_of(point["final"]["change"])
         shown = told_change(point["final"]["change"], study["score_name"])
         said = f"{_named(own, point['strength'])} ({shown})"
         if not math.isfinite(change.low):
             unknown.append(said)
-        elif change.low > 0 if worse > 0 else change.high < 0:
+        elif _is_harm(point["final"], worse=worse):
             harms.append((-worse * change.value, said))
         else:
             unharmed.append(_lower(own["name"]))
             hidden = max(hidden, change.high if worse > 0 else -change.low)
     if harms:
         listed = joined_words([words for _, words in sorted(harms)])
-        text += f" What makes it worse, the worst first: {listed}."
+        text += f" What makes it worse beyond chance, the worst first: {listed}."
     if unharmed:
-        text += f" Not seen to do harm: {joined_words(unharmed)}"
+        text += f" Not shown to do harm: {joined_words(unharmed)}"
         most = decimals(hidden, share=is_share(study["score_name"]))
         text += f"; with {n:,} pictures a change of as much as {most} could go unseen."
     if unknown:
         text += f" Whether it is chance cannot be told of {joined_words(unknown)}."
     return text
+
+
+def _asked(own: Mapping[str, Any], *, worse: int) -> Mapping[str, Any]:
+    """Return the point that a disturbance is judged by; of earlier runs the worst."""
+    points: list[Mapping[str, Any]] = own["points"]
+    tested = next((point for point in points if "p_corrected" in point["final"]), None)
+    return tested or max(points, key=lambda one: worse * one["final"]["change"]["value"])
+
+
+def _is_harm(final: Mapping[str, Any], *, worse: int) -> bool:
+    if "p_corrected" in final:
+        return bool(final["p_corrected"] < SURE)
+    change = final["change"]
+    return bool(change["low"] > 0 if worse > 0 else change["high"] < 0)
+
+
+WHY_IT_STAYS = {
+    True: "A convolution looks for the same thing everywhere, and pooling forgets where it was: "
+    "that is where such invariance comes from, as far as it goes.",
+    False: "A fully connected network looks for something else at every place, so nothing in it "
+    "makes its answers stay when the picture moves.",
+}
+"""By whether the network is built of convolutions; of others nothing is said."""
 
 
 def _moved(study: Study) -> str:
@@ -113,18 +141,12 @@ def _moved(study: Study) -> str:
     same = Estimate(
         value=1 - other.value, low=1 - other.high, high=1 - other.low, n=other.n, method=""
     )
-    why = (
-        "A convolution looks for the same thing everywhere, and pooling forgets where it was: "
-        "that is where such invariance comes from, as far as it goes."
-        if study["convolutional"]
-        else "A fully connected network looks for something else at every place, so nothing in it "
-        "makes its answers stay when the picture moves."
-    )
+    why = WHY_IT_STAYS.get(study["convolutional"], "")
     interval = f"[{percent(same.low)}, {percent(same.high)}]"
     return (
         f"Moved by {_strength(shift, point['strength'], study)}, the network gives the same "
         f"answer to {percent(same.value)} {interval} of the pictures (n = {same.n:,}). {why}"
-    )
+    ).rstrip()
 
 
 def _note(study: Study) -> str:

@@ -127,6 +127,17 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def first_words(items: Sequence[str], *, limit: int = 5) -> str:
+    """Return the first items as a phrase, and how many more there are.
+
+    >>> first_words(["a", "b", "c"]), first_words(["a", "b", "c"], limit=1)
+    ('a, b and c', 'a and 2 more')
+    """
+    if len(items) <= limit:
+        return joined_words(items)
+    return f"{', '.join(items[:limit])} and {len(items) - limit} more"
+
+
 def joined_words(items: Sequence[str], *, last: str = "and") -> str:
     """Return the items as a phrase.
 

@@ -18,7 +18,7 @@ def choose_device(requested: str) -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if requested == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if here[name])
+        requested = next(name for name in ("cuda", "mps", "cpu") if here[name])
     if requested not in here:
         raise UsageError(
             f"--device knows auto, cpu, cuda and mps, not '{requested}'.",
@@ -32,7 +32,14 @@ def choose_device(requested: str) -> str:
             where=f"torch {torch.__version__} finds {', '.join(n for n, ok in here.items() if ok)}",
             fix="leave --device out, or install a torch that supports it",
         )
+    _deterministic(requested)
     return requested
+
+
+def _deterministic(device: str) -> None:
+    """Let cuDNN choose among algorithms that add up in one order: the same seed, the same bits."""
+    if device == "cuda":
+        torch.backends.cudnn.deterministic = True
 
 
 def set_threads(requested: int) -> int:

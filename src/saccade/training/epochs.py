@@ -93,7 +93,8 @@ def planned_epochs(
         return Epochs(recipe=recipe, seconds=float("inf"))
     rows = np.asarray(material.train_rows[: max(recipe.batch_size, 2)], np.int64)
     bf16 = learns_in_bf16(recipe, around.device)
-    a_picture = seconds_a_step(network, inputs, rows, bf16=bf16) / len(rows)
+    step = seconds_a_step(network, inputs, rows, bf16=bf16, seconds=budget.left - reserve)
+    a_picture = step / len(rows)
     if not pretrained:
         reserve += JUDGING * a_picture * len(material.targets)
     steps = steps_of(num, recipe.batch_size)

@@ -24,7 +24,7 @@ from saccade.training.step import Updater
 from saccade.training.surroundings import Surroundings
 
 OUT_OF_TIME = "its time was up"
-_KEPT = ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "norms", "best_epoch")
+_KEPT = ("epoch", "step", "stale", "cut", "loss_sum", "pictures", "norms", "best_epoch", "ended")
 RATE_CUT = 0.1  # what the rate is multiplied with, once, after a loss that is not finite
 
 
@@ -67,7 +67,7 @@ class _Standing:
     best: Judgement | None = None
     best_state: State = field(default_factory=dict)
     failed: str = ""  # why a rung ended early; not kept, for it is not gone on with
-    ended: str = ""  # why learning ended before its epochs did, with the best of them; not kept
+    ended: str = ""  # why learning ended before its epochs did, with the best of them
 
     @property
     def goes_on(self) -> bool:
@@ -185,6 +185,7 @@ class _Loop:
             if resume.good:
                 self._good = (resume.good, resume.good_optimizer)
             counters = dict(resume.counters)
+            self.update.pieces = counters.pop("pieces", 1)  # earlier checkpoints knew of none
             best = counters.pop("best")
             del counters["events"]
             for name in self.rung.counters if self.rung else ():
@@ -206,6 +207,7 @@ class _Loop:
         good = self._good
         try:
             finished = self._steps(standing, total_steps)
+            judgement = self._judged(standing) if finished and not standing.failed else None
         except NotFinite as error:
             self._good = None
             if standing.cut < 1 and self.rung is not None:
@@ -222,10 +224,9 @@ class _Loop:
             return True
         if standing.failed:
             return True
-        if not finished:
+        if judgement is None:
             return False
         self._good = None
-        judgement = self._judge()
         self._note(standing, judgement, seconds=time.perf_counter() - begun)
         standing.epoch, standing.step = standing.epoch + 1, 0
         standing.loss_sum, standing.pictures, standing.norms = 0.0, 0, {}
@@ -271,6 +272,22 @@ class _Loop:
         )
         set_rate(self.optimizer, factor * standing.cut)
 
+    def _judged(self, standing: _Standing) -> Judgement:
+        """Return how the epoch went.
+
+        Raises:
+            NotFinite: its last step ended in numbers that are not; those before met the next.
+        """
+        judgement = self._judge()
+        what = ""
+        if self.material.validation_rows and not math.isfinite(judgement.loss):
+            what = "the validation loss"
+        if not all(bool(p.isfinite().all()) for p in self.network.parameters() if p.requires_grad):
+            what = "the weights after this step"
+        if what and self.rung is None:  # a rung that forgot what it knew is undone
+            raise NotFinite(what, epoch=standing.epoch, step=standing.step - 1)
+        return judgement
+
     def _judge(self) -> Judgement:
         rows = self.material.validation_rows
         logits = self.inputs.logits(self.network, rows)
@@ -279,9 +296,10 @@ class _Loop:
 
     def _note(self, standing: _Standing, judgement: Judgement, *, seconds: float) -> None:
         task = self.material.task
-        tolerance = self.recipe.tolerance * (task.target_std if task.kind == "regression" else 1)
+        unit = task.target_std if task.kind == "regression" else 1.0
         judged = bool(self.material.validation_rows) and self.rung is None
-        better = not judged or judgement.beats(standing.best, tolerance=tolerance)
+        tolerance = self.recipe.tolerance
+        better = not judged or judgement.beats(standing.best, tolerance=tolerance, unit=unit)
         if self.rung is not None:
             standing.failed = self.rung.gives_up(standing.epoch, judgement)
         if better:
@@ -292,7 +310,7 @@ class _Loop:
         self.around.history.add(
             "epoch",
             epoch=standing.epoch,
-            step=standing.epoch * self.steps_per_epoch,
+            step=(standing.epoch - 1) * self.steps_per_epoch + standing.step,
             train_loss=standing.mean_loss,
             validation_loss=judgement.loss,
             validation_score=judgement.score,
@@ -307,7 +325,7 @@ class _Loop:
         best = better and self.rung is None
         line = _epoch_line(standing, judgement, better=best, rate=standing.pictures / seconds)
         self.around.progress.say(line)
-        mean = {name: norm / self.steps_per_epoch for name, norm in standing.norms.items()}
+        mean = {name: norm / max(standing.step, 1) for name, norm in standing.norms.items()}
         self.around.history.add("layer_gradients", epoch=standing.epoch, norms=mean)
 
     def _roll_back(self, standing: _Standing, good: tuple[State, State], error: NotFinite) -> None:
@@ -330,6 +348,7 @@ class _Loop:
         counters: dict[str, Any] = {name: getattr(standing, name) for name in _KEPT}
         best, (good, good_optimizer) = standing.best, self._good or ({}, {})
         counters["events"] = len(self.around.history.events)
+        counters["pieces"] = self.update.pieces
         counters["best"] = best and {"loss": best.loss, "score": best.score, "name": best.name}
         Checkpoint(
             network=self.network.state_dict(),
@@ -344,6 +363,8 @@ class _Loop:
 
     def end(self, standing: _Standing, *, interrupted: bool) -> None:
         """Leave the best weights in the network, and say what should be known of the fit."""
+        if standing.ended and not interrupted:  # whoever resumes the run learns no more either
+            self._keep(standing)
         self.network.load_state_dict(standing.best_state)
         self.network.eval()
         if not interrupted:

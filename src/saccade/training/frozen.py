@@ -12,6 +12,7 @@ from saccade.models.crops import crop_side
 from saccade.models.cuts import Cut, find_cut
 from saccade.models.engine import Engine
 from saccade.models.network import Network
+from saccade.runtime.errors import UsageError
 from saccade.runtime.machine import let_go, rows_of
 from saccade.runtime.store import free_bytes
 from saccade.training.activations import Activations, as_tensor, num_bytes
@@ -63,8 +64,14 @@ class FrozenStages:
         self.around = surroundings
         self.rows = [*material.train_rows, *material.validation_rows, *material.asked_rows]
         head = find_cut(network, 0)
-        if head is None:  # cannot be: the classifier is one layer with one input
-            raise RuntimeError("the network has no classifier to cut before")
+        if head is None:  # CLIP's attention pooling asks it of every place of the map
+            raise UsageError(
+                f"{network.name} does more with its classifier than to give it one vector a "
+                "picture, so its head cannot be solved on frozen features.",
+                code="217",
+                where=f"--model {network.name}",
+                fix="choose another architecture of the family (of CLIP's ResNets one called gap)",
+            )
         self._uncut: set[int] = set()
         self._deeper_cuts: dict[int, Cut | None] = {}  # by depth, where it was asked for
         self._crops: dict[int, int | None] = {}  # by depth, where it was asked for

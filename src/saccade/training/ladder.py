@@ -87,6 +87,8 @@ def climb(
         return standing
     if resume is not None:
         network.load_state_dict(resume.start or resume.network)
+        if recipe.rungs and not standing.given:  # a plan is written when the climb is over
+            return standing
     while planned := next_rung(recipe, len(network.stages), standing, crop=frozen.crop):
         if planned.num_last < standing.depth:  # what is frozen for it has changed
             _pass_over(standing, planned, network, surroundings)
@@ -253,7 +255,8 @@ class _Climber:
             return wanted  # a signal came; `tried` meets it again
         rows = np.asarray(self.material.train_rows[: self.recipe.batch_size], np.int64)
         bf16 = learns_in_bf16(self.recipe, self.around.device)
-        step = seconds_a_step(self.network, inputs, rows, bf16=bf16)
+        left = self.around.budget.left - self.reserve
+        step = seconds_a_step(self.network, inputs, rows, bf16=bf16, seconds=left)
         num = len(self.material.train_rows)
         steps = steps_of(num, self.recipe.batch_size)
         whole = step / self.frozen.share(wanted.num_last) if wanted.on_crops else step

@@ -72,7 +72,7 @@ def learn(
         recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
         return _from_scratch(network, material, recipe, surroundings, resume, reserve)
-    tried = _depths(recipe, len(network.stages))
+    tried = _depths(recipe, network, surroundings)
     frozen = FrozenStages(network, material, recipe, surroundings, depths=tried)
     if not frozen.look():
         return Learned(num_stages=0, interrupted=True, knows_something=False)
@@ -112,7 +112,7 @@ def _from_scratch(
     reserve: float,
 ) -> Learned:
     last = len(network.stages)
-    count = last if recipe.unfreeze in {"auto", "all"} else min(int(recipe.unfreeze), last)
+    count = last if recipe.unfreeze == "auto" else _stages_asked(recipe, network, surroundings)
     network.set_stage_trainable(count)
     inputs = Pictures(material.cache, recipe, device=surroundings.device)
     network.to(surroundings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -131,7 +131,20 @@ def _from_scratch(
     )
 
 
-def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
+def _stages_asked(recipe: Recipe, network: Network, around: Surroundings) -> int:
+    """Return how many stages a recipe lets learn: at most those there are, which is said."""
+    num = len(network.stages)
+    if recipe.unfreeze == "all":
+        return num
+    if int(recipe.unfreeze) > num:
+        around.note(
+            f"--unfreeze {recipe.unfreeze} was asked for, and {network.name} has {num} stages; all "
+            "of them learn."
+        )
+    return min(int(recipe.unfreeze), num)
+
+
+def _depths(recipe: Recipe, network: Network, surroundings: Surroundings) -> tuple[int, ...]:
     """Return the freezing depths that a recipe asks for from the first, beside 0.
 
     For a ladder the two that most climbs come to, whatever rungs are named; deeper ones, which
@@ -139,8 +152,8 @@ def _depths(recipe: Recipe, num_stages: int) -> tuple[int, ...]:
     make another engine, whose answers may differ in the last bits from those of the plan.
     """
     if recipe.unfreeze == "auto":
-        return first_depths(num_stages)
-    count = num_stages if recipe.unfreeze == "all" else min(int(recipe.unfreeze), num_stages)
+        return first_depths(len(network.stages))
+    count = _stages_asked(recipe, network, surroundings)
     return (count,) if count else ()
 
 

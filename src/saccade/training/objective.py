@@ -30,14 +30,15 @@ class Judgement:
         """The score in words, for a terminal."""
         return score_told(self.name, self.score)
 
-    def beats(self, other: "Judgement | None", *, tolerance: float) -> bool:
+    def beats(self, other: "Judgement | None", *, tolerance: float, unit: float = 1.0) -> bool:
         """Say whether this is better: by score, or by loss where the scores are as good as equal.
 
-        A gain no larger than `tolerance` does not count, in the score as in the loss.
+        A gain no larger than `tolerance` does not count, in the score, which has this `unit`, as
+        in the loss, which has none.
         """
         if other is None or not np.isfinite(other.score):
             return bool(np.isfinite(self.score) or other is None)
-        if abs(self.score - other.score) > tolerance:
+        if abs(self.score - other.score) > tolerance * unit:
             return self.score > other.score
         return self.loss < other.loss - tolerance
 

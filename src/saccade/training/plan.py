@@ -258,9 +258,18 @@ def fitted_to(wanted: PlannedRung, costs: Costs, seconds: float) -> PlannedRung 
 
 
 def seconds_a_step(
-    network: Network, inputs: Inputs, rows: np.ndarray, *, bf16: bool, steps: int = 2
+    network: Network,
+    inputs: Inputs,
+    rows: np.ndarray,
+    *,
+    bf16: bool,
+    steps: int = 2,
+    seconds: float = math.inf,
 ) -> float:
     """Return the seconds of a forward and a backward pass on `rows`, after one to warm up.
+
+    Where more of them would take more than the `seconds` there are, those of the first, which are
+    too many.
 
     Nothing is updated: the caller's weights, statistics and gradients are as before. What memory
     does not hold at once is computed in pieces, as a step would be.
@@ -272,7 +281,7 @@ def seconds_a_step(
     device = next(network.parameters()).device.type
     gradients = Gradients(network, device=device, bf16=bf16)
     with inputs.opened():
-        while len(taken) <= steps:
+        while len(taken) <= steps and steps * (taken or [0.0])[0] <= seconds:
             begun = time.perf_counter()
             given = inputs.batch(rows, epoch=0, step=len(taken))
             try:
@@ -286,4 +295,4 @@ def seconds_a_step(
     network.zero_grad(set_to_none=True)
     network.load_state_dict(before)
     network.eval()
-    return min(taken[1:])
+    return min(taken[1:] or taken)

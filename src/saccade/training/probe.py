@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from saccade.data.cache import PixelCache
 from saccade.data.sealed import Answers
-from saccade.data.stratify import strata, stratify
+from saccade.data.stratify import strata, stratify, units_of
 from saccade.data.task import Task
 from saccade.evaluation.intervals import Estimate
 from saccade.models.engine import Engine
@@ -78,7 +77,8 @@ def draw_sample(
     """
     rows_N = np.sort(np.asarray(rows, np.int64))
     strata_of = strata(task, targets[rows_N])
-    units = _units([groups[row] for row in rows_N.tolist()])
+    own = [groups[row] for row in rows_N.tolist()]
+    units = units_of(range(len(own)), own)
     if num < len(rows_N):
         share = num / len(rows_N)
         rng = generator(seed, "probe", "sample")
@@ -129,7 +129,7 @@ def group_folds(
     folds_N, share = np.full(num, -1, np.int64), 1.0
     if sample is not None:
         folds_N[list(sample.rows)] = sample.folds_N
-        share = len(_units(sample.groups)) / len(_units(groups))
+        share = _num_units(sample.groups) / _num_units(groups)
     return head.Folds(of_N=folds_N, share=share)
 
 
@@ -152,12 +152,8 @@ def _thinned(units: Sequence[Sequence[int]], num: int) -> list[list[int]]:
     ]
 
 
-def _units(groups: Sequence[str]) -> list[list[int]]:
-    """Return the places that stay together."""
-    found: defaultdict[str | int, list[int]] = defaultdict(list)
-    for place, group in enumerate(groups):
-        found[group or place].append(place)
-    return list(found.values())
+def _num_units(groups: Sequence[str]) -> int:
+    return len(units_of(range(len(groups)), groups))
 
 
 def num_wanted(task: Task) -> int:

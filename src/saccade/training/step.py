@@ -47,6 +47,7 @@ class Updater:
         self.gradients = Gradients(network, device=device, bf16=learns_in_bf16(recipe, device))
         self.norms: dict[str, float] = {}  # of the last step's gradients, by `stage_norms`
         self.pieces = 1  # a batch is computed in so many, and updated from once
+        self._fits = False  # whether a batch was seen to fit into memory
 
     @late_dynamo.spared()
     def __call__(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
@@ -69,6 +70,7 @@ class Updater:
                 fix="choose --batch-size 2 or more, or --statistics frozen if it is pretrained",
             )
         value = None
+        statistics = {} if self._fits else _statistics(self.network)
         while value is None:
             try:
                 value = self._gradients(rows, epoch=epoch, step=step)
@@ -76,6 +78,8 @@ class Updater:
                 if not is_out_of_memory(error):
                     raise
                 self._halve(len(rows), error)
+                self.network.load_state_dict(statistics, strict=False)  # some layers had run
+        self._fits = True
         self.norms = stage_norms(self.network)
         if not all(math.isfinite(own) for own in (value, *self.norms.values())):
             images = self.inputs.batch(rows, epoch=epoch, step=step)
@@ -136,3 +140,8 @@ class Updater:
         self.optimizer.zero_grad(set_to_none=True)
         if self.device == "cuda":
             torch.cuda.empty_cache()
+
+
+def _statistics(network: Network) -> dict[str, torch.Tensor]:
+    """Return a copy of what a forward pass moves."""
+    return {name: own.clone() for name, own in network.named_buffers()}
