@@ -371,7 +371,7 @@ def test_listing_and_cataloguing_grow_in_step_with_the_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Ten times the rows may take some thirty times as long, not a hundred times (quadratic).
-    from saccade.data.catalog import Candidate, Facts, Listing
+    from saccade.data.catalog import Candidate, Choices, Facts, Listing
     from saccade.data.folders import FolderSource
     from saccade.data.scan import _catalog, _Look, _Seen
 
@@ -385,7 +385,7 @@ def test_listing_and_cataloguing_grow_in_step_with_the_rows(
             facts = Facts(width_px=1, height_px=1, format="JPEG")
             seen.add(_Look(position=n, facts=facts, content=bytes(32)), "")
         begun = time.process_time()
-        _catalog(listing, seen)
+        _catalog(listing, seen, Choices())
         return time.process_time() - begun
 
     seconds(1_000)
