@@ -167,7 +167,8 @@ def _threshold(wanted: Wanted, trust: ModelTrust, notes: list[str]) -> float | N
         notes.append(
             f"answers below a score of {found.threshold:.3f} are unsure; of {found.n} held-out "
             f"pictures {found.answered} were above it and {found.right} of these right, so that "
-            f"an accuracy of {wanted.min_accuracy:g} among the answered is promised (95 % sure)"
+            f"an accuracy of {wanted.min_accuracy:g} among the answered is promised (95 % sure) "
+            f"for pictures like those of the {trust.part} part"
         )
         return found.threshold
     if wanted.mistake_cost is None:

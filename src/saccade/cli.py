@@ -1,13 +1,14 @@
 """The command line: one short function a verb, which parses, calls, prints and returns a code."""
 
 import functools
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from saccade.endings import leave, spell_any_name, told_plainly
+from saccade.endings import leave, run_told, spell_any_name, told_plainly
 from saccade.flags import (
     AUGMENT,
     COLUMNS,
@@ -59,11 +60,9 @@ def main() -> None:
     """Run the command line; the exit codes are 0, 2, 3, 4, 5 and 6 (see the README)."""
     raise_on_hangup()
     spell_any_name()
-    try:
-        app()
-    except SystemExit as end:
-        leave(end.code)
-        raise
+    code = run_told(app)
+    leave(code)
+    sys.exit(code)
 
 
 @app.command()

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
-from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError
+from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
 from saccade.runtime.store import json_text
 
 
@@ -45,6 +46,33 @@ def spell_any_name() -> None:
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def run_told(app: typer.Typer) -> int:
+    """Run a command line; return its exit code.
+
+    What typer cannot make sense of (an unknown flag, a word where a number belongs) is told like
+    any other error, with --json as JSON. Its exceptions have no public names.
+    """
+    try:
+        return app(standalone_mode=False) or 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__.startswith("NoArgsIsHelp"):
+            error.show()  # type: ignore[attr-defined]
+            return 2
+        context = getattr(error, "ctx", None)
+        wrong = UsageError(
+            f"{error.format_message().rstrip('.')}.",
+            code="200",
+            where="the command line",
+            fix=f"see {context.command_path if context else 'saccade'} --help",
+        )
+    try:
+        _refuse(wrong, as_json="--json" in sys.argv)
+    except typer.Exit as end:
+        return end.exit_code
 
 
 @contextlib.contextmanager
@@ -96,7 +124,7 @@ def _is_out_of_memory(fault: Exception) -> bool:
     return is_out_of_memory(fault)
 
 
-def _refuse(error: SaccadeError, *, as_json: bool) -> None:
+def _refuse(error: SaccadeError, *, as_json: bool) -> NoReturn:
     if as_json:
         facts = {
             "code": error.code,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data import grouping
+from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
@@ -61,7 +62,7 @@ def examine(
         DataError: the data cannot be used, or hold classes that the model does not know.
         ArtefactError: the table or the model is not sound, or there are no labels (E557).
     """
-    grouping.check_named(group, has_columns=data is not None)
+    grouping.check_named(group, has_columns=True)
     kind = kind_named(task)
     if data is not None:
         if kind is not None:
@@ -76,9 +77,24 @@ def examine(
     for_pictures = {**(columns or {}), "exclude": ",".join(exclude)}
     _check_table(source, {name: value for name, value in for_pictures.items() if value})
     table = read_csv(source, kind=kind)
-    named = grouping.named_by(group, table.paths) if group else None
+    named = _groups_named(source, group, table.paths) if group else None
     groups = named or groups_beside(Path(source), table.paths)
     return _examined(table, groups)
+
+
+def _groups_named(source: str, group: str, paths: Sequence[str]) -> Sequence[str]:
+    """Return the group of each row of a table of predictions, by a pattern or by a column."""
+    if grouping.is_pattern(group):
+        return grouping.named_by(group, paths)
+    cells = read_table(Path(source)).cells
+    if group not in cells:
+        raise UsageError(
+            f"The table has no column '{encode_name(group)}' to group by.",
+            code="262",
+            where=f"--group {encode_name(group)} ({encode_name(source)})",
+            fix=r"name one of its columns, or a pattern on the path, as in 'patient_(\d+)'",
+        )
+    return [cell.strip() for cell in cells[group]]
 
 
 def _check_table(source: str, for_pictures: Mapping[str, str]) -> None:

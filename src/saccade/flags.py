@@ -75,7 +75,7 @@ def with_recipe_flags(
             default=None,
             annotation=Annotated[
                 (str if get_origin(kind) is tuple else kind) | None,
-                typer.Option(_flag(name, kind), help=descriptions()[name], show_default=False),
+                typer.Option(_flag(name, kind), help=_help(name), show_default=False),
             ],
         )
         for name, kind in kinds.items()
@@ -95,6 +95,13 @@ def with_recipe_flags(
         return wrapped
 
     return decorate
+
+
+def _help(name: str) -> str:
+    """Return what a choice means, with its default where the sentence does not say that."""
+    default, text = getattr(Recipe(), name), descriptions()[name]
+    told = isinstance(default, bool) or not default or f"{default} =" in text
+    return text if told else f"{text.rstrip('.')} [{default}]."
 
 
 def _flag(name: str, kind: object) -> str:

@@ -156,7 +156,11 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         )
     if "unsure" in marks:
         unsure = sum(bool(answer.unsure) for answer in read)
-        told.append(f"unsure: {unsure} of {len(read)} answers; the others can be taken as answers")
+        left = [answer for answer in read if not answer.unsure]
+        text = f"unsure: {unsure} of {len(read)} answers; {len(left)} are surer than that"
+        if strange := sum(bool(answer.unknown) for answer in left):
+            text += f", {strange} of them of unknown pictures, for which nothing is promised"
+        told.append(text)
     if "labels" in marks and read:
         sizes = [len(answer.labels) for answer in read]
         told.append(

@@ -41,6 +41,10 @@ class Run:
         """`running`, `interrupted`, `failed` or `finished`."""
         return str(self.facts.get("state", "unknown"))
 
+    def __fspath__(self) -> str:
+        """Return its folder, so that a run can be given wherever its folder can."""
+        return str(self.folder)
+
     @property
     def summary(self) -> str:
         """The result in a sentence, or two where test pictures leak; empty while there is none."""

@@ -100,10 +100,12 @@ def compare(
             where="the command line",
             fix="saccade compare runs/a runs/b",
         )
-    rivals = _aligned(read_rivals(runs, group=group, task=task))
+    read = read_rivals(runs, group=group, task=task)
+    rivals = _aligned(read)
     kind = rivals[0].table.task.kind
     metric = metric or usual_metric(kind)
-    estimates = [_estimate(rival, metric) for rival in rivals]
+    # In the order of its own table, in which a run's metrics were resampled.
+    estimates = [_estimate(rival, metric) for rival in read]
     groups = joined_groups([rival.groups for rival in rivals])
     first = rivals[0]
     differences = corrected(

@@ -198,6 +198,13 @@ def _go(
             Road(ledger, lesson, prepared, progress, budget, parts_before=parts).go()
         except BaseException as error:
             _close_early(ledger, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedRun(
+                    "Stopped; what was finished is kept.",
+                    code="601",
+                    where=str(ledger.folder),
+                    fix=f"go on with: {command('saccade', 'resume', ledger.folder)}",
+                ) from None
             raise
     return Run(folder=ledger.folder)
 

@@ -225,7 +225,7 @@ def test_a_picture_stays_in_its_part_whatever_is_corrected(tmp_path: Path) -> No
     parts = dict(zip(own.paths, before.parts, strict=True))
     assert after.parts == tuple(parts[path] for path in found.paths)
     assert after.notes[-1] == (
-        "Labels were corrected; every picture is in the part that it was in before."
+        "Every picture is in the part that it was in before its label was corrected."
     )
 
 

@@ -263,7 +263,7 @@ def test_a_class_with_one_picture_is_one_clear_message() -> None:
     assert str(error(own)) == (
         "2 of 4 classes have fewer than 3 readable images: 'cat' (0), 'lynx' (1); a split needs at "
         "least 3 each.\n"
-        "  where: photos (21 files seen, 1 not usable: cat/a.gif)\n"
+        "  where: photos (21 files seen, 1 not usable (1 unreadable): cat/a.gif)\n"
         "  fix:   add images to these classes, or leave them out with --exclude cat,lynx"
     )
     assert error(own).code == "SACCADE-E351"

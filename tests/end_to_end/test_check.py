@@ -130,3 +130,28 @@ def test_strict_writes_no_split_of_data_in_which_something_is_severe(
     assert not (tmp_path / "t.csv").exists()
     assert CliRunner().invoke(app, words[:-1]).exit_code == 0
     assert (tmp_path / "t.csv").is_file()
+
+
+def test_the_groups_of_a_split_count_when_its_table_is_read_again(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 30, side=32)
+    words = ["split", str(folder), "--output", str(tmp_path / "t.csv"), "--group", r"/(\d\d)"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    again = saccade.scan(tmp_path / "t.csv")
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert len({row["group"] for row in rows}) == 3
+    assert set(again.groups) == {row["group"] for row in rows}
+    assert not any(finding.kind == "group-column" for finding in again.findings)
+
+
+def test_a_column_of_groups_without_any_is_not_pointed_at(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 5, side=32)
+    assert (
+        CliRunner().invoke(app, ["split", str(folder), "--output", str(tmp_path / "t.csv")])
+    ).exit_code == 0
+    again = saccade.scan(tmp_path / "t.csv")
+    assert set(again.groups) == {""}
+    assert not any(finding.kind == "group-column" for finding in again.findings)

@@ -120,3 +120,30 @@ def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
     with pytest.raises(typer.Exit) as caught, endings.told_plainly(debug=False):
         raise RuntimeError("shapes cannot be multiplied")
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "x", "--nosuch", "1"], "No such option: --nosuch"),
+        (["train", "x", "--epochs", "abc"], "Invalid value for '--epochs'"),
+        (["nosuch"], "No such command 'nosuch'."),
+        (["verify"], "Missing argument 'run'."),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_has_a_code_and_a_way_on_and_is_json_when_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    for more in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["saccade", *words, *more])
+        assert endings.run_told(cli.app) == 2
+        out, err = capsys.readouterr()
+        assert "SACCADE-E200: " in err
+        assert said in err
+        assert "--help" in err
+        assert (json.loads(out)["error"]["code"] if more else out) == (
+            "SACCADE-E200" if more else ""
+        )

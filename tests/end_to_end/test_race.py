@@ -17,7 +17,7 @@ from saccade.data.task import Task
 from saccade.models import candidates, network, tensors
 from saccade.models.candidates import Candidate
 from saccade.models.engine import one_thread
-from saccade.runtime.errors import ArtefactError, ResourceError, UsageError
+from saccade.runtime.errors import ArtefactError, InterruptedRun, ResourceError, UsageError
 from saccade.runtime.progress import Progress
 from saccade.training import runner
 from saccade.training.recipe import Recipe
@@ -305,7 +305,7 @@ def test_after_the_race_a_stopped_run_goes_on_without_a_second_one(
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(road, "learn", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(InterruptedRun, match="saccade resume"):
             saccade.train(pictures, asked(weights), output=folder)
     assert saccade.open_run(folder).state == "interrupted"
     before = race_of(folder)
@@ -323,7 +323,7 @@ def test_within_the_race_a_stopped_run_races_again(
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(races, "choose", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(InterruptedRun, match="saccade resume"):
             saccade.train(pictures, asked(weights), output=folder)
     assert read_recipe(folder / "recipe.toml").model == BOTH
     assert resume(folder).facts["model"]["name"] == "test_resnet"

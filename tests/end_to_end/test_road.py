@@ -257,6 +257,36 @@ def test_choices_are_arguments_in_python(trained: Path, tmp_path: Path) -> None:
             saccade.train(trained / "pictures", recipe, output=tmp_path / code, **wrong)
 
 
+def test_eval_of_a_table_groups_by_a_column_of_it(tmp_path: Path) -> None:
+    rows = [f"{n % 2},{(n % 2) ^ (n // 4 == 3)},p{n // 4}" for n in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["truth,prediction,patient", *rows]))
+    widths = []
+    for words in ([], ["--group", "patient"]):
+        done = cli("eval", "t.csv", "--json", *words, cwd=tmp_path)
+        own = json.loads(done.stdout)["test"]["accuracy"]
+        widths.append(own["high"] - own["low"])
+    assert widths[1] > widths[0]
+    assert own["method"].endswith("of 10 groups")
+    refused = cli("eval", "t.csv", "--group", "doctor", cwd=tmp_path)
+    assert (refused.returncode, "no column 'doctor' to group by" in refused.stderr) == (2, True)
+
+
+def test_a_run_can_be_given_wherever_its_folder_can(trained: Path) -> None:
+    run = saccade.open_run(trained / "runs" / "pictures")
+    with contextlib.chdir(trained):
+        assert saccade.verify(run).believed
+    assert saccade.load(run).classes == ("class0", "class1", "class2")
+    assert len(saccade.compare([run, run]).standings) == 2
+
+
+def test_a_run_without_a_model_says_how_to_go_on(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    done = cli("predict", "run", "x.png", cwd=tmp_path)
+    assert "This run has no model yet" in done.stderr
+    assert "fix:   go on with: saccade resume run" in done.stderr
+
+
 def test_check_looks_without_training(trained: Path) -> None:
     done = cli("check", "pictures", "--json", cwd=trained)
     assert done.returncode == 0, done.stderr

@@ -149,6 +149,26 @@ def test_near_copies_with_two_labels_come_first_too(folder: Path) -> None:
     assert study(alone, {})["num_conflicts"] == 0
 
 
+def test_a_probe_that_knows_nothing_accuses_nobody_and_says_so(folder: Path) -> None:
+    """Of right labels that it could not see 38 in 100 were once said to be probably wrong."""
+    lesson = taught(folder)
+    blind = np.random.default_rng(0).normal(size=(len(lesson.catalog), 8)).astype(np.float32)
+    found = study(evidence_of(lesson, blind), {})
+    assert found["contradicted"] > 1 / 3
+    assert (found["num_listed"], found["num_sure"], found["share"]) == (0, 0, None)
+    assert (found["pairs"], found["suspects"]) == ([], [])
+
+
+def test_a_probe_that_contradicts_many_cannot_tell_them_from_hard_ones(folder: Path) -> None:
+    lesson = taught(folder)
+    features = features_of(TRUTH[numbers(lesson)])
+    noise = np.random.default_rng(0).normal(size=features.shape)
+    hard = (features + 3.5 * noise).astype(np.float32)
+    found = study(evidence_of(lesson, hard), {})
+    assert 0.1 < found["contradicted"] <= 1 / 3
+    assert found["share"]["low"] == 0 < found["share"]["high"]
+
+
 def test_without_frozen_features_nothing_can_be_said(folder: Path) -> None:
     with pytest.raises(NotPossible, match="no features of a pretrained network"):
         study(evidence_of(taught(folder), None), {})

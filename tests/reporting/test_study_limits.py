@@ -207,6 +207,16 @@ def test_a_promise_that_was_not_kept_is_said_to_be_broken() -> None:
     assert all(found[key].endswith(broken) for key in ("sets", "answers", "unknown"))
 
 
+def test_that_the_limit_was_set_by_few_pictures_counts_before_a_promise_is_called_broken() -> None:
+    """52 of 60 where 60 set the limit of 0.95: of 6,000 it would be beyond chance."""
+    few = {"promised": 0.95, "measured": estimate(52 / 60, 0.76, 0.932, 60), "size": 1.0,
+           "single": 1.0}  # fmt: skip
+    said = study_limits.view(changed(LIMITS, num_fitted=60, coverages=[few]), ALBUM)["sets"]
+    assert "beyond chance" not in said
+    many = changed(LIMITS, num_fitted=6_000, coverages=[few])
+    assert "beyond chance" in study_limits.view(many, ALBUM)["sets"]
+
+
 def test_values_have_a_width_and_no_threshold(page: Callable[..., str]) -> None:
     coverages = [
         {"promised": 0.95, "measured": estimate(0.94, 0.9, 0.97), "size": 4.25, "single": None}

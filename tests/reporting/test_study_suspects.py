@@ -69,7 +69,7 @@ def test_the_result_is_a_sentence_with_its_n_and_how_far_it_is_to_be_believed(
     html = page(run_of(), findings())
     assert (
         "Of the labels of the training and validation parts, about 12 of 800 (1.5 %, somewhere "
-        "from 0.6 % to 2.7 %) are probably wrong. A probe contradicts 95 of them, 9 surely."
+        "from 0.6 % to 2.7 %) are probably wrong. A probe contradicts 95 of the 800, 9 surely."
     ) in html
     assert "look before you correct" in html
 

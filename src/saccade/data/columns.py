@@ -16,6 +16,8 @@ IMAGE_NAMES = (
     "file_name", "image", "filename", "file", "path", "image_path", "img_path", "filepath",
     "file_path", "img", "image_file", "image_name", "picture", "photo",
 )  # fmt: skip
+OWN_SPLIT = {"file", "label", "part", "group", "why"}
+"""Columns of a table that `saccade split` wrote: its groups count without being named."""
 SPLIT_NAMES = ("split", "part", "partition", "subset", "set", "dataset")
 GROUP_WORDS = "patient|subject|person|participant|individual|study|session|video|burst"
 NUMBER_WORDS = "id|uid|uuid|no|nr|number|key"
@@ -78,6 +80,8 @@ def find_columns(
     check_column(table, image_column, among=(*table.cells, *table.pictures))
     for name in (split_column, group_column):
         check_column(table, name, among=table.cells)
+    if set(table.names) == OWN_SPLIT and any(cell.strip() for cell in table.cells["group"]):
+        group_column = group_column or "group"
     image = image_column or _image_column(table, base)
     labels = _named_labels(table, label_column) if labelled and label_column else ()
     split = split_column
@@ -97,6 +101,8 @@ def may_name_groups(table: Table, name: str) -> bool:
     is said of the thing names no groups: `patient_sex`, `lesion_type`, `age_group`. And the column
     holds more than 0 and 1: marks of persons say what a picture shows.
     """
+    if not any(cell.strip() for cell in table.cells[name]):
+        return False
     words = " ".join(WORD_ENDS.sub(" ", name).casefold().split())
     return bool(GROUP_NAMES.fullmatch(words)) and not _are_marks(table.cells[name])
 

@@ -224,13 +224,14 @@ def _as_given(
         return replace(split, notes=(*split.notes, note))
     parts = tuple(split.parts[row] for row in rows)
     check_training(catalog, task, targets, parts)
-    note = "Labels were corrected; every picture is in the part that it was in before."
+    note = "Every picture is in the part that it was in before its label was corrected."
+    changed = any(own != given.labels[row] for own, row in zip(catalog.labels, rows, strict=True))
     return Split(
         parts=parts,
         groups=tuple(split.groups[row] for row in rows),
         why=tuple(split.why[row] for row in rows),
         seed=split.seed,
-        notes=(*split.notes, note),
+        notes=(*split.notes, note) if changed else split.notes,
     )
 
 

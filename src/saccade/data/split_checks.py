@@ -104,7 +104,9 @@ def _too_small(
 ) -> DataError:
     named = listed(f"'{encode_name(name)}' ({count})" for name, count in small.items())
     passed = [own for own in catalog.skipped if own.reason not in {"hidden", "outside"}]
-    bad = f", {len(passed)} not usable: {listed(encode_name(own.path) for own in passed)}"
+    reasons = Counter(own.reason for own in passed)
+    why = ", ".join(f"{num} {reason}" for reason, num in reasons.items())
+    bad = f", {len(passed)} not usable ({why}): {listed(encode_name(own.path) for own in passed)}"
     with_copies = set(catalog.hashes) - {""}
     alike = len(with_copies) < len(catalog) or any(catalog.groups)
     counted = " (copies and groups count as one)" if alike else ""
@@ -112,6 +114,10 @@ def _too_small(
     if len(small) <= min(MAX_LISTED, num_classes - 2):
         flag = command("--exclude", ",".join(map(encode_name, small)))
         leave_out = f", or leave them out with {flag}"
+    same = {name.casefold().strip(): name for name in catalog.labels if name not in small}
+    meant = [f"'{same[key]}'" for name in small if (key := name.casefold().strip()) in same]
+    if meant:
+        leave_out += f"; write {listed(map(encode_name, meant))} if that is meant"
     kind = "training images" if "train" in catalog.parts else "images"
     return DataError(
         f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import betaln, gammaln
 
 from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration
@@ -156,6 +157,27 @@ class Coverage:
     measured: Estimate
     size: float  # mean number of classes in a set; values: the width of the stretch
     single: float  # share of the sets that are one class; NaN for values
+
+
+def chance_of_so_few(held: int, n: int, rank: int, above: int) -> float:
+    """Return the chance that a limit holds so few of `n` new pictures, or fewer.
+
+    Args:
+        held: of the new pictures.
+        n: new pictures, as exchangeable as those that set the limit, and alone.
+        rank: of the picture that is the limit, from 1.
+        above: pictures that set it and lie above, and one more; 1 or more.
+
+    Source: the share that an order statistic holds is beta distributed, so the number is
+    beta-binomial; A. Angelopoulos, S. Bates (2021), arXiv:2107.07511, sec. 3.2.
+
+    >>> round(chance_of_so_few(53, 60, 58, 3), 3)
+    0.081
+    """
+    each = np.arange(held + 1)
+    ways = gammaln(n + 1) - gammaln(each + 1) - gammaln(n - each + 1)
+    log_p = ways + betaln(each + rank, n - each + above) - betaln(rank, above)
+    return float(min(1.0, np.exp(log_p).sum()))
 
 
 def measure_coverage(

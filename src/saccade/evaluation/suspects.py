@@ -20,8 +20,8 @@ HARD = 0.03
 hard. Of labels that nobody had touched 0 to 3.1 % were, the most in the smallest set
 (docs/suspects.md)."""
 TOO_WEAK = 1 / 3
-"""Share of a label's pictures from which a probe that contradicts more is too weak to accuse any:
-so many labels are hardly ever wrong."""
+"""Share of the pictures (with several labels, of those of a label) from which a probe that
+contradicts more is too weak to accuse any: so many labels are hardly ever wrong."""
 UNSURE = 0.1
 """Share of a label's pictures from which a probe that contradicts more accuses none surely, for it
 may be the probe that errs. Of 127 pictures with every label right, 4 to 35 were surely accused as
@@ -41,6 +41,11 @@ class Suspicion:
     is_suspect_N: np.ndarray  # bool: another class than the given one is believed, and likeliest
     quality_N: np.ndarray  # 0 to 1, low where the label is probably wrong
     joint_KK: np.ndarray  # probability of (given, true), adds up to 1; rows as often as given
+
+    @property
+    def contradicted(self) -> float:
+        """Share of the pictures for which another class is likelier than the given one."""
+        return float((self.quality_N < 0.5).mean()) if len(self.quality_N) else 0.0
 
     @property
     def noise_KK(self) -> np.ndarray:
@@ -171,17 +176,20 @@ def error_share(suspicion: Suspicion, grouping: Grouping) -> Estimate:
     suspects are wrong; if among those there are as many wrong ones as among the others, it is the
     calibrated joint's share off the diagonal, the paper's estimate. The value is the middle of the
     two. The interval goes from the low end of the one's, less the `HARD` pictures that are accused
-    wrongly, to the high end of the other's. It held what was planted (docs/suspects.md).
+    wrongly, to the high end of the other's. It held what was planted (docs/suspects.md). Where the
+    probe contradicts more than a few (`UNSURE`) it begins at 0: then nothing tells wrong labels
+    from pictures that are hard for it.
     """
     n = len(suspicion.is_suspect_N)
     if not n:
         return undefined("no pictures", n=0)
+    hard = HARD if suspicion.contradicted <= UNSURE else 1.0
     sure = grouped_ratio(suspicion.is_suspect_N.astype(np.float64), np.ones(n), grouping)
     calibrated = max(0.0, 1 - float(suspicion.joint_KK.trace()))
     value = (sure.value + calibrated) / 2
     return Estimate(
         value=value,
-        low=max(0.0, min(sure.low - HARD, value)),
+        low=max(0.0, min(sure.low - hard, value)),
         high=min(1.0, max(sure.high + calibrated - sure.value, value)),
         n=n,
         method=f"confident learning, from all unsure labels right to as many wrong; {sure.method}",

@@ -39,7 +39,8 @@ class Accused:
     is_listed_N: np.ndarray  # bool: another label is likelier
     is_sure_N: np.ndarray  # bool: and believed
     describe: Callable[[int], tuple[str, str]]  # from a place among the N to label and reason
-    suspicion: Suspicion | None = None  # one label a picture
+    suspicion: Suspicion | None = None  # one label a picture, by a probe that is not too weak
+    contradicted: float = 0.0  # one label a picture: share of them
     weak: tuple[Weak, ...] = ()  # several labels a picture: those that nothing is said against
 
 
@@ -55,7 +56,9 @@ def accuse(evidence: Evidence, sample: Sample, scores: np.ndarray) -> Accused:
 def _accuse_classes(
     classes: Sequence[str], labels_N: np.ndarray, probabilities_NK: np.ndarray
 ) -> Accused:
+    """Judge each label; nothing is said by a probe that contradicts too many (`TOO_WEAK`)."""
     found = suspect_labels(labels_N, probabilities_NK)
+    believed = found.contradicted <= TOO_WEAK
     likelier_N = np.where(
         found.is_suspect_N, found.likelier_N, best_other(labels_N, probabilities_NK)
     )
@@ -67,10 +70,11 @@ def _accuse_classes(
 
     return Accused(
         quality_N=found.quality_N,
-        is_listed_N=found.quality_N < 0.5,
-        is_sure_N=found.is_suspect_N,
+        is_listed_N=(found.quality_N < 0.5) & believed,
+        is_sure_N=found.is_suspect_N & believed,
         describe=describe,
-        suspicion=found,
+        suspicion=found if believed else None,
+        contradicted=found.contradicted,
     )
 
 

@@ -67,6 +67,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "num_listed": int(accused.is_listed_N.sum()),
         "num_sure": int(accused.is_sure_N.sum()),
         "weak": [asdict(own) for own in accused.weak],
+        "contradicted": accused.contradicted,
         "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
         "num_conflicts": len(conflicts),
         "pairs": _pairs(evidence, sample, accused.suspicion, kept),

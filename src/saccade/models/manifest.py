@@ -13,7 +13,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.models.network import Network
 from saccade.runtime import store
-from saccade.runtime.errors import ArtefactError, listed
+from saccade.runtime.errors import ArtefactError, command, listed
 
 FORMAT_VERSION = 3  # 1 had no section `trust`, and 2 no hash of config.json itself
 CONFIG = "config.json"
@@ -120,6 +120,13 @@ def read(folder: Path) -> dict[str, Any]:
             larger than 4 MB as the weights are large: with many classes both are.
     """
     path = folder / CONFIG
+    if not path.is_file() and (folder / "run.json").is_file():
+        raise ArtefactError(
+            "This run has no model yet: it was stopped before there was one.",
+            code="510",
+            where=str(folder),
+            fix=f"go on with: {command('saccade', 'resume', folder)}",
+        )
     if not path.is_file():
         raise ArtefactError(
             f"This is not a model folder: it has no {CONFIG}.",

@@ -77,8 +77,10 @@ def _amount(own: Found) -> str:
     gain = f"{told_change(own['gain'], own['score_name'])} {what}"
     more, n = f"{own['more']:,} more", f"(n = {count(own['gain']['n'])} judged)"
     outlook = f"promises {gain} for {more} {n}"
-    if own["gain"]["low"] < clear_from(own):
+    if own["gain"]["low"] <= 0:
         outlook = f"does not show that {more} would help: {gain} {n}"
+    elif own["gain"]["low"] < clear_from(own):
+        outlook = f"promises little that is clear for {more}: {gain} {n}"
     return (
         f"At {plural(own['num_train'], 'training picture')} the learning curve stands at "
         f"{told(own['now'], own['score_name'])} and {outlook}."

@@ -100,7 +100,8 @@ def _harm(study: Study) -> str:
         listed = joined_words([words for _, words in sorted(harms)])
         text += f" What makes it worse beyond chance, the worst first: {listed}."
     if unharmed:
-        text += f" Not shown to do harm: {joined_words(unharmed)}"
+        asked = plural(len(study["disturbances"]), "disturbance")
+        text += f" Not shown to do harm, with p corrected for {asked}: {joined_words(unharmed)}"
         most = decimals(hidden, share=is_share(study["score_name"]))
         text += f"; with {n:,} pictures a change of as much as {most} could go unseen."
     if unknown:

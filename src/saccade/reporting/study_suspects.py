@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from saccade.evaluation.suspects import UNSURE
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import count, decimals, joined_words, percent, plural
 from saccade.runtime.errors import listed
@@ -37,15 +38,24 @@ def _finding(study: Mapping[str, Any]) -> str:
             f"contradicts, {count(sure) if sure else 'none'} of them surely; how many are wrong is "
             f"not estimated for sets of labels.{_too_weak(study.get('weak', ()))}"
         )
-    share = study["share"]
+    share, against = study["share"], study.get("contradicted", 0.0)  # not told by earlier runs
+    if share is None:
+        return (
+            f"{_whose(study)}, nothing can be said: a probe contradicts {percent(against)} of "
+            f"{count(n)}, so it is too weak to accuse any."
+        )
+    likely, probably = ("perhaps", "") if against > UNSURE else ("about", "probably ")
     said = (
-        f"{_whose(study)}, about {count(share['value'] * n)} of {count(n)} "
+        f"{_whose(study)}, {likely} {count(share['value'] * n)} of {count(n)} "
         f"({percent(share['value'])}, somewhere from {percent(share['low'])} to "
-        f"{percent(share['high'])}) are probably wrong."
+        f"{percent(share['high'])}) are {probably}wrong."
     )
     if not num:
         return f"{said} The probe contradicts none of them."
-    return f"{said} A probe contradicts {count(num)} of them, {count(sure)} surely."
+    said = f"{said} A probe contradicts {count(num)} of the {count(n)}, {count(sure)} surely."
+    if against > UNSURE:
+        said += " So many may be hard for it: it cannot tell them from wrong ones."
+    return said
 
 
 def _too_weak(weak: Sequence[Mapping[str, Any]]) -> str:
@@ -77,6 +87,12 @@ def _caution(study: Mapping[str, Any]) -> str:
     """Return how far the number is to be believed."""
     if study["share"] is None:
         return "A suspect may as well be a hard picture whose label is right: look at it."
+    if study.get("contradicted", 0.0) > UNSURE:
+        return (
+            "The interval goes from one extreme to the other: at its low end all that the probe "
+            "contradicts are hard pictures with the right label; at its high end, of the labels "
+            "about which it is unsure as many are wrong as of the others. Look before you correct."
+        )
     return (
         "The interval goes from one extreme to the other. At its low end, 3 of 100 pictures are "
         "surely contradicted though their labels are right, as was met where pictures are hard and "

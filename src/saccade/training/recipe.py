@@ -37,9 +37,9 @@ class Recipe:
     strict: bool = False
     "Refuse to learn (exit code 3) where something severe was found in the data, such as a leak."
     val_fraction: float = 0.15
-    "Share of all pictures for validation, 0-0.5, where no such part is given."
+    "Share for validation of what it is drawn from, 0-0.5, where no such part is given."
     test_fraction: float = 0.15
-    "Share of all pictures for the test, 0-0.5, where no such part is given."
+    "Share for the test of what it is drawn from, 0-0.5, where no such part is given."
     seed: int = 0
     "Whatever is random follows from it: the split, the start, the order, the augmentation."
 
