@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from saccade.reporting import study_suspects
 from saccade.reporting.collect import collect
 from saccade.reporting.page import render
+from saccade.reporting.pictures import Album
 from saccade.runtime.store import encode_name
 
 RunOf = Callable[..., Path]
@@ -184,3 +186,17 @@ def test_a_hostile_name_stays_text(run_of: RunOf) -> None:
     html = page(run_of(), findings(suspects=[suspect(1, label=name, likelier=name)]))
     assert "<img src=x" not in html
     assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;" in html
+
+
+def test_of_many_changed_test_labels_the_rest_is_counted_whole() -> None:
+    """The study names the first twelve; of nineteen "7 more" once were twelve in all."""
+    corrections = {
+        "num": {"train": 0, "validation": 0, "test": 19},
+        "num_left_out": 0,
+        "test_paths": [f"rose/{number}.jpg" for number in range(12)],
+        "effect": None,
+        "test": None,
+    }
+    study = {**findings(), "corrections": corrections}
+    said = " ".join(study_suspects.view(study, Album(lambda _path: None))["corrections"])
+    assert "rose/4.jpg and 14 more)" in said

@@ -143,7 +143,8 @@ def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
         else:
             yield Check(
                 holds=True,
-                sentence=f"Each of {plural(number, noun, many)} lies in one part only.",
+                sentence=f"{'The one' if number == 1 else 'Each of'} "
+                f"{noun if number == 1 else plural(number, noun, many)} lies in one part only.",
             )
 
 

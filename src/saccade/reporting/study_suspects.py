@@ -6,7 +6,7 @@ from typing import Any
 from saccade.evaluation.suspects import UNSURE
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import count, decimals, joined_words, percent, plural
-from saccade.runtime.errors import listed
+from saccade.runtime.errors import MAX_LISTED
 from saccade.runtime.store import decode_name
 
 MOST_SHOWN = 12
@@ -141,7 +141,9 @@ def _corrections(own: Mapping[str, Any]) -> Iterator[str]:
     elif own["num"]["train"]:
         yield "What they brought could not be measured: nothing judges, or a class is gone."
     if own["test_paths"]:
-        names = listed(own["test_paths"])
+        shown = own["test_paths"][:MAX_LISTED]  # of all, the study names the first only
+        rest = own["num"]["test"] - len(shown)
+        names = ", ".join(shown) + (f" and {count(rest)} more" if rest > 0 else "")
         yield f"Test labels were changed ({names}), so the test score rests on them."
     test = own["test"]
     if test is not None:
