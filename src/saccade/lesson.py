@@ -79,6 +79,16 @@ class Lesson:
         sealed = Sealed(self.truth, rows=self.split.rows("test"))
         return dataclasses.replace(self, targets=sealed)
 
+    def blind(self) -> "Lesson":
+        """Return the lesson with other answers in the place of those of its test part.
+
+        For what is asked before the test and wants an answer for every picture.
+        """
+        known = sorted([*self.split.rows("train"), *self.split.rows("validation")])
+        answers = np.repeat(self.targets[known[:1]], len(self.catalog), axis=0)
+        answers[known] = self.targets[known]
+        return dataclasses.replace(self, targets=answers)
+
     def opened(self) -> "Lesson":
         """Return the lesson with all its answers: for the test, at the end of a run, and once.
 

@@ -16,7 +16,7 @@ from saccade.evaluation.scores import as_json, evaluate, headline
 from saccade.evaluation.usual import beside_usual
 from saccade.handover import keep_model, model_facts, write_card
 from saccade.insight import leaks
-from saccade.insight.studies import STUDIES
+from saccade.insight.studies import BEFORE_LEARNING, STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
 from saccade.lesson import Lesson, findings_as_json, split_facts, write_split
@@ -168,7 +168,17 @@ class Road:
                 fix="go on where it was begun (machine, packages), or begin a new run",
             )
         self.ledger.facts["split"]["fingerprint"] = lesson.fingerprint
+        if self.recipe.strict:
+            self._refuse_by_features(features_ND)
         return self._material()
+
+    def _refuse_by_features(self, features_ND: np.ndarray) -> None:
+        """Refuse, as `check --strict` does, what only features show to be severe (E360)."""
+        lesson = self.lesson.blind()
+        evidence = lesson.evidence(features_ND=features_ND, features_name=self.net.name)
+        trust = examine(evidence, BEFORE_LEARNING, progress=self.progress)
+        severe = [own.sentence for own in trust.findings if own.severity == "severe"]
+        audit.refuse_severe(severe, place=self.lesson.catalog.place)
 
     def _note_parts(self, notes: Iterable[str]) -> None:
         """Write down and tell what has become of the parts.

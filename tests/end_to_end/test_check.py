@@ -1,8 +1,10 @@
 """A look at data: what studies say before learning, with a network and without one."""
 
 import csv
+import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import ImageFolder
@@ -10,11 +12,16 @@ from typer.testing import CliRunner
 
 import saccade
 from saccade import check as looking
+from saccade import road
 from saccade.check import check, wants_network
 from saccade.cli import app
+from saccade.data.catalog import Finding
 from saccade.data.task import Task
+from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
+from saccade.insight.trust import Study
 from saccade.models import network, tensors
+from saccade.runtime.errors import DataError
 from saccade.training.recipe import Recipe
 
 PX = 32
@@ -155,3 +162,25 @@ def test_a_column_of_groups_without_any_is_not_pointed_at(
     again = saccade.scan(tmp_path / "t.csv")
     assert set(again.groups) == {""}
     assert not any(finding.kind == "group-column" for finding in again.findings)
+
+
+def test_strict_training_refuses_what_only_features_show_to_be_severe(
+    image_folder: ImageFolder, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` with a network refused data that `train` learned from, and then called severe."""
+    told = Finding(kind="x", severity="severe", paths=(), sentence="It rests on brightness.")
+    seen: list[bool] = []
+
+    def study(evidence: Evidence, _known: object) -> dict[str, Any]:
+        seen.append(evidence.features_ND is not None)
+        return {"findings": [dataclasses.asdict(told)]}
+
+    one = Study(name="x", what="x", ask=study, by_features=True)
+    monkeypatch.setattr(road, "BEFORE_LEARNING", (one,))
+    recipe = Recipe(model="test_resnet", weights=str(weights), img_size=PX, unfreeze="0")
+    folder = image_folder(3, 20, side=PX)
+    with pytest.raises(DataError, match=r"1 severe finding\. It rests on brightness"):
+        saccade.train(folder, recipe.replace(strict=True), output=tmp_path / "strict")
+    assert seen == [True]
+    run = saccade.train(folder, recipe.replace(trust=False), output=tmp_path / "lax")
+    assert (seen, run.state) == ([True], "finished")
