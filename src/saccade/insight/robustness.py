@@ -21,7 +21,7 @@ from saccade.insight.evidence import Ask, Evidence, NotPossible
 from saccade.insight.probe_heads import MOST_VIEWED, plain_head, viewed_head
 from saccade.insight.thumbnails import thumbnail
 
-SECONDS = 4.0
+SECONDS = 6.0
 """That the networks may take to answer. How many pictures are disturbed follows from it and from
 how quick they are, for a report may depend on the clock; the number stands beside each result."""
 PATIENCE = 1.3
@@ -161,8 +161,8 @@ def planned(rate: float, *, num: int, compares: bool) -> Plan:
         NotPossible: there is no time for a single one.
 
     >>> planned(1000.0, num=150, compares=True).num, planned(200.0, num=150, compares=False).num
-    (150, 40)
-    >>> planned(32.0, num=150, compares=False).left_out[:2]
+    (150, 50)
+    >>> planned(21.0, num=150, compares=False).left_out[:2]
     ('the milder strengths', 'contrast')
     """
     for conditions, left_out in _candidates(compares):

@@ -97,7 +97,7 @@ STUDIES: tuple[Study, ...] = (
         name="robustness",
         what="how well it stands up to disturbed pictures",
         ask=_later("robustness"),
-        seconds=6.5,
+        seconds=8.5,
         after_learning=True,
     ),
     Study(
