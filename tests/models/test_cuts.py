@@ -208,17 +208,20 @@ class Shortcut(nn.Module):
         return self.classifier((self.stages[1](first) + images).mean(dim=(2, 3)))
 
 
-def test_a_network_with_a_shortcut_across_stages_is_not_cut_there() -> None:
-    """Every shape fits, so only the comparison of answers can tell."""
-    body = Shortcut()
-    network = Network(
+def two_stages(body: nn.Module) -> Network:
+    return Network(
         body,
-        name="shortcut",
-        architecture="shortcut",
+        name="of two stages",
+        architecture="of two stages",
         classifier_name="classifier",
         stages=stages.cut_scratch(body, [("one", "stages.0"), ("two", "stages.1")]),
         input_px=16,
     )
+
+
+def test_a_network_with_a_shortcut_across_stages_is_not_cut_there() -> None:
+    """Every shape fits, so only the comparison of answers can tell."""
+    network = two_stages(Shortcut())
     assert [find_cut(network, depth) is not None for depth in (0, 1)] == [True, False]
 
 
@@ -255,13 +258,5 @@ class Joined(nn.Module):
 
 
 def test_a_network_whose_stage_is_given_a_list_is_not_cut_there() -> None:
-    body = Branches()
-    network = Network(
-        body,
-        name="branches",
-        architecture="branches",
-        classifier_name="classifier",
-        stages=stages.cut_scratch(body, [("one", "stages.0"), ("two", "stages.1")]),
-        input_px=16,
-    )
+    network = two_stages(Branches())
     assert [find_cut(network, depth) is not None for depth in (0, 1)] == [True, False]

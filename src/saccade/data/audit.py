@@ -221,11 +221,12 @@ def _twins(names: Sequence[str], *, numbers: bool) -> list[list[str]]:
 
     With `numbers` 1 and 1.0 are one as well, where all names are numbers.
     """
-    values = [as_number(name) for name in names] if numbers else [None]
+    values = [as_number(name) for name in names] if numbers else []
+    by_value = bool(values) and None not in values
     same: defaultdict[str | float, list[str]] = defaultdict(list)
     for place, name in enumerate(names):
         key: str | float = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        if None not in values:
+        if by_value:
             key = values[place] or 0.0
         same[key].append(name)
     return [own for own in same.values() if len(set(own)) > 1]

@@ -100,39 +100,18 @@ def list_metadata(
         DataError: see `list_table`; the tables have different label columns (E309), or only some
             of them give parts (E357).
     """
-    with_parts: list[Candidate] = []
-    without: dict[str, list[Candidate]] = {}
-    findings: list[Finding] = []
-    missing: list[Skipped] = []
-    absent_labels: list[str] = []
-    met: list[Columns] = []
+    read: list[_Named] = []
     for name in tables:
-        table = read_table(root / name)
-        if not names.image and FILE_COLUMN not in table.names:
+        own = _named_in(root, name, names)
+        if own is None:
             return None
-        columns = _columns(table, names=replace(names, image=names.image or FILE_COLUMN))
-        check_column(table, columns.image, among=table.cells)
-        if met and met[0].labels != columns.labels:
-            raise _other_labels(root, tables, met[0], columns)
-        met.append(columns)
-        above = PurePath(name).parent
-        keys = file_keys(table, columns.image, (root / name).parent)
-        inside = [key and (above / key).as_posix() for key in keys]
-        own = candidates_of(table, columns, inside)
-        missing += missing_files(table, columns.image, keys, above=above)
-        absent_labels += labels_without_file(table, columns, keys)
-        if columns.split:
-            with_parts += own
-        else:
-            without[name] = own
-        findings += _group_hint(table, columns)
-    if not met:
+        if read and read[0].columns.labels != own.columns.labels:
+            raise _other_labels(root, tables, read[0].columns, own.columns)
+        read.append(own)
+    if not read:
         return None
-    from_folders = _parts_from_folders(root, [own for rows in without.values() for own in rows])
-    if with_parts and not all(own.part for own in from_folders):
-        raise _some_parts(root, list(without))
-    candidates, linked = _without_links(with_parts + from_folders, found)
-    columns = next((own for own in met if own.split), met[0])
+    candidates, linked = _without_links(_with_parts(root, read), found)
+    columns = next((own.columns for own in read if own.columns.split), read[0].columns)
     used, repeated = once_each(candidates, columns)
     named = {own.path for own in candidates}
     passed_over = [own for own in found.skipped if own.path not in named]
@@ -144,15 +123,60 @@ def list_metadata(
         skipped=(
             *passed_over,
             *linked,
-            *missing,
+            *(row for own in read for row in own.missing),
             *_beside(found, candidates, tables),
             *repeated,
         ),
-        findings=tuple(findings),
-        unused_labels=unused_labels(candidates, used, absent_labels),
+        findings=tuple(finding for own in read for finding in own.findings),
+        unused_labels=unused_labels(
+            candidates, used, [label for own in read for label in own.absent_labels]
+        ),
         label_name=columns.labels[0] if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """What one metadata table names, paths from the root."""
+
+    name: str
+    columns: Columns
+    candidates: list[Candidate]
+    missing: list[Skipped]
+    absent_labels: list[str]
+    findings: tuple[Finding, ...]
+
+
+def _named_in(root: Path, name: str, names: ColumnNames) -> _Named | None:
+    """Return what a metadata table names; None where it has no `file_name`, nor what was named."""
+    table = read_table(root / name)
+    if not names.image and FILE_COLUMN not in table.names:
+        return None
+    columns = _columns(table, names=replace(names, image=names.image or FILE_COLUMN))
+    check_column(table, columns.image, among=table.cells)
+    above = PurePath(name).parent
+    keys = file_keys(table, columns.image, (root / name).parent)
+    return _Named(
+        name=name,
+        columns=columns,
+        candidates=candidates_of(
+            table, columns, [key and (above / key).as_posix() for key in keys]
+        ),
+        missing=missing_files(table, columns.image, keys, above=above),
+        absent_labels=labels_without_file(table, columns, keys),
+        findings=tuple(_group_hint(table, columns)),
+    )
+
+
+def _with_parts(root: Path, read: Sequence[_Named]) -> list[Candidate]:
+    """Return all rows, with the parts of a column, else of folders; of all tables or of none."""
+    by_column = [row for own in read if own.columns.split for row in own.candidates]
+    without = [own for own in read if not own.columns.split]
+    by_folder = _parts_from_folders(root, [row for own in without for row in own.candidates])
+    if by_column and not all(row.part for row in by_folder):
+        raise _some_parts(root, [own.name for own in without])
+    return by_column + by_folder
 
 
 def _without_links(

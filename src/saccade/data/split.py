@@ -151,22 +151,22 @@ def _together(
     Where classes would have too few pictures that differ, near copies are let apart: of these
     classes, and of all if that does not do.
     """
-    enough = functools.partial(check_enough, catalog, task, targets, needed=needed)
-    groups = joined_groups(catalog, twins.cluster_N)
-    small = small_classes(catalog, task, targets, units_of(pool, groups), needed=needed)
-    named = listed(f"'{encode_name(name)}'" for name in small)
-    few = "too few that differ for a split."
-    for cluster_N, notes in (
-        (twins.cluster_N, []),
-        (_apart_in(small, task, targets, twins), [f"{NEAR_APART} in {named}: they have {few}"]),
-    ):
+
+    def enough(cluster_N: NDArray[np.int64]) -> tuple[str, ...]:
         groups = joined_groups(catalog, cluster_N)
-        with contextlib.suppress(DataError):
-            enough(units=units_of(pool, groups))
-            return groups, notes
-    groups = joined_groups(catalog, twins.exact_cluster_N)
-    enough(units=units_of(pool, groups))
-    return groups, [f"{NEAR_APART}, for then there would be {few}"]
+        check_enough(catalog, task, targets, units=units_of(pool, groups), needed=needed)
+        return groups
+
+    with contextlib.suppress(DataError):
+        return enough(twins.cluster_N), []
+    units, few = units_of(pool, joined_groups(catalog, twins.cluster_N)), "too few that differ"
+    small = small_classes(catalog, task, targets, units, needed=needed)
+    with contextlib.suppress(DataError):
+        named = listed(f"'{encode_name(name)}'" for name in small)
+        note = f"{NEAR_APART} in {named}: they have {few} for a split."
+        return enough(_apart_in(small, task, targets, twins)), [note]
+    note = f"{NEAR_APART}, for then there would be {few} for a split."
+    return enough(twins.exact_cluster_N), [note]
 
 
 def _apart_in(

@@ -9,13 +9,7 @@ from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
-from saccade.reporting.wording import (
-    decimals,
-    duration,
-    first_words,
-    percent,
-    plural,
-)
+from saccade.reporting.wording import decimals, duration, first_words, percent, plural
 
 FEW_TO_LEARN = 30
 OUT_OF_TIME = "its time was up"

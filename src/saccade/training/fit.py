@@ -278,13 +278,14 @@ class _Loop:
         Raises:
             NotFinite: its last step ended in numbers that are not; those before met the next.
         """
-        judgement = self._judge()
-        what = ""
+        judgement, what = self._judge(), ""
+        if self.rung is not None:  # one that forgot what it knew is undone
+            return judgement
         if self.material.validation_rows and not math.isfinite(judgement.loss):
             what = "the validation loss"
         if not all(bool(p.isfinite().all()) for p in self.network.parameters() if p.requires_grad):
             what = "the weights after this step"
-        if what and self.rung is None:  # a rung that forgot what it knew is undone
+        if what:
             raise NotFinite(what, epoch=standing.epoch, step=standing.step - 1)
         return judgement
 
