@@ -12,7 +12,6 @@ from saccade.models.network import Network
 from saccade.runtime.machine import give_back_pages
 from saccade.training.checkpoint import Checkpoint
 from saccade.training.epochs import fit_in_time
-from saccade.training.fit import Fitted
 from saccade.training.frozen import Asked, FrozenStages
 from saccade.training.head import Head, fit_head
 from saccade.training.inputs import Pictures
@@ -24,6 +23,7 @@ from saccade.training.probe import group_folds
 from saccade.training.recipe import Recipe
 from saccade.training.settle import settle
 from saccade.training.surroundings import Surroundings
+from saccade.training.without_effect import without_effect
 
 VIEWS = 4  # of each picture where stages are fine-tuned as asked for, through more epochs
 
@@ -68,6 +68,8 @@ def learn(
         reserve: seconds of the budget that must be left at the end.
         resume: where learning with the same arguments stopped.
     """
+    for sentence in without_effect(recipe, pretrained=pretrained):
+        surroundings.note(sentence)
     if recipe.unfreeze != "0":  # else the head is solved on pictures as they are
         recipe = settle(recipe, material, surroundings)
     if not pretrained and recipe.unfreeze != "0":
@@ -96,11 +98,7 @@ def learn(
         return _learned(frozen, depth=climbed.depth, interrupted=climbed.interrupted)
     if not tried:
         return _learned(frozen, depth=0, interrupted=False)
-    found = _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume, reserve)
-    if found is None or found.interrupted:
-        known = found is not None or resume is None  # a checkpoint is loaded by the fit
-        return Learned(num_stages=tried[0], interrupted=True, knows_something=known)
-    return _learned(frozen, depth=tried[0], interrupted=False)
+    return _fine_tune(network, material, frozen, tried[0], recipe, surroundings, resume, reserve)
 
 
 def _from_scratch(
@@ -179,15 +177,15 @@ def _fine_tune(
     surroundings: Surroundings,
     resume: Checkpoint | None,
     reserve: float,
-) -> Fitted | None:
-    """Train the last stages as asked for; None if asked to stop before it began."""
+) -> Learned:
+    """Train the last stages as asked for."""
     network.set_stage_trainable(depth)
     network.statistics_move = recipe.statistics != "frozen"
     views = PlannedRung(num_last=depth, epochs=1, views=recipe.views or VIEWS)
     inputs = frozen.inputs(views)
-    if inputs is None:
-        return None
-    return fit_in_time(
+    if inputs is None:  # a checkpoint is loaded by the fit
+        return Learned(num_stages=depth, interrupted=True, knows_something=resume is None)
+    fitted = fit_in_time(
         network,
         material,
         recipe,
@@ -197,6 +195,9 @@ def _fine_tune(
         reserve=reserve + frozen.seconds_to_answer(depth),
         resume=resume,
     )
+    if fitted.interrupted:
+        return Learned(num_stages=depth, interrupted=True)
+    return _learned(frozen, depth=depth, interrupted=False)
 
 
 def _solve_head(
