@@ -183,6 +183,8 @@ def test_columns_of_marks_are_corrected_by_marks_or_names(tmp_path: Path) -> Non
     own = catalog(["1|0|1", "0|1|0", "0|0|0"], label_columns=("cat", "dog", "fox"))
     found = correct(own, table(tmp_path, ("0.jpg", "0|0|0"), ("1.jpg", "dog|fox")))
     assert found.labels == ("0|0|0", "0|1|1", "0|0|0")
+    assert "cat|fox → no label: 1" in found.findings[-1].sentence
+    assert "dog → dog|fox: 1" in found.findings[-1].sentence
     assert "SACCADE-E371" in refused(own, table(tmp_path, ("0.jpg", "1|0")))
 
 

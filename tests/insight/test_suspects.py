@@ -292,6 +292,33 @@ def test_a_label_that_is_missing_or_too_many_is_found_and_named(tmp_path: Path) 
     np.testing.assert_array_equal(again.truth[right], truth_NK[numbers(again)[right]])
 
 
+def test_labels_of_several_columns_are_listed_by_name_and_can_be_put_right_so(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    truth_NK = rng.integers(0, 2, (150, 2))
+    given_NK = truth_NK.copy()
+    given_NK[list(WRONG), 0] = 1 - given_NK[list(WRONG), 0]
+    write_pictures(tmp_path / "pictures", ["all"] * 150)
+    cells = [[f"pictures/all/{n:03}.png", *marks] for n, marks in enumerate(given_NK.tolist())]
+    lesson = taught(write_table(tmp_path / "table.csv", ["file", "cat", "dog"], cells))
+    assert lesson.catalog.label_columns == ("cat", "dog")
+    evidence = evidence_of(lesson, features_of(truth_NK[numbers(lesson)]))
+    write_suspects(tmp_path, evidence, study(evidence, {}))
+    rows = rows_of(tmp_path / "suspects.csv")
+    names = {"cat", "dog", "cat|dog", "|"}
+    assert {own["label"] for own in rows} | {own["likelier"] for own in rows} <= names
+    planted = wrong_in(lesson, "train", "validation")
+    edited = write_table(
+        tmp_path / "edited.csv",
+        ["file", "label"],
+        [[own["file"], own["likelier"]] for own in rows if own["file"] in planted],
+    )
+    again = taught(tmp_path / "table.csv", corrections=str(edited))
+    right = [row for row, path in enumerate(again.catalog.paths) if path in planted]
+    np.testing.assert_array_equal(again.truth[right], truth_NK[numbers(again)[right]])
+
+
 @pytest.mark.parametrize(("noise", "weak"), [(0.5, False), (2.0, True)])
 def test_a_probe_that_is_too_weak_for_a_label_accuses_none_of_it(
     tmp_path: Path, noise: float, weak: bool

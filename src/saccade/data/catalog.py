@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from saccade.data.labels import in_words
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
@@ -147,6 +148,10 @@ class Catalog:
             f"Catalog(place={self.place!r}, layout={self.layout!r}, "
             f"{len(self)} pictures, {len(self.skipped)} skipped)"
         )
+
+    def told(self, label: str) -> str:
+        """Return a label as people write it and corrections give it, with every character shown."""
+        return encode_name(in_words(label, self.label_columns))
 
     def read(self, row: int) -> bytes:
         """Return the bytes of one picture."""

@@ -150,7 +150,7 @@ def _finding(
     """Return what was done, for a person."""
     moves = Counter((catalog.labels[row], label) for row, label in changed.items())
     shown = listed(
-        f"{encode_name(old)} → {encode_name(new)}: {count}"
+        f"{catalog.told(old) or 'no label'} → {catalog.told(new) or 'no label'}: {count}"
         for (old, new), count in sorted(moves.items(), key=lambda own: (-own[1], own[0]))
     )
     num_same, num_left_out = len(wanted.labels) - len(changed), len(wanted.left_out)

@@ -187,7 +187,7 @@ def _equations(catalog: Catalog, groups: Iterable[Sequence[int]]) -> list[str]:
 def _labelled(catalog: Catalog, groups: Iterable[Sequence[int]]) -> list[str]:
     return [
         " and ".join(
-            f"{encode_name(catalog.paths[row])} ({encode_name(catalog.labels[row])})"
+            f"{encode_name(catalog.paths[row])} ({catalog.told(catalog.labels[row]) or 'no label'})"
             for row in rows[:3]
         )
         for rows in groups

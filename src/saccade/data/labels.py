@@ -166,6 +166,19 @@ def marked(cell: str, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name, mark in zip(columns, marks, strict=False) if mark == "1")
 
 
+def in_words(cell: str, columns: Sequence[str]) -> str:
+    """Return a label as people write it: the names of the columns that are 1, "|" between.
+
+    Without several columns, or where such names could be taken for something else, it is the cell.
+
+    >>> in_words("1|0|1", ("dog", "cat", "fox")), in_words("dog", ())
+    ('dog|fox', 'dog')
+    """
+    if any("|" in name or name in {"0", "1"} or name != name.strip() for name in columns):
+        return cell
+    return "|".join(marked(cell, columns)) if columns else cell
+
+
 def pieces_of(cell: str, separator: str) -> tuple[str, ...]:
     """Return the labels in one cell, without the space around them, each once.
 

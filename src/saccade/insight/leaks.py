@@ -132,7 +132,7 @@ def _described(
     return {
         "paths": [own.paths[first], own.paths[second]],
         "parts": [evidence.split.parts[first], evidence.split.parts[second]],
-        "labels": [encode_name(own.labels[first]), encode_name(own.labels[second])],
+        "labels": [own.told(own.labels[row]) or "no label" for row in (first, second)],
         "kind": kind,
         "similarity": round(float(similarity), 4),
     }

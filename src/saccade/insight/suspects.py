@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.data.catalog import Catalog
 from saccade.data.correction_table import FILE, LABEL, LEAVE_OUT, NO_LABELS
 from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
@@ -105,10 +106,10 @@ def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]
 
 def _corrected_lines(evidence: Evidence, *, but: set[str]) -> list[list[str]]:
     catalog = evidence.catalog
-    given = catalog.given_labels
+    given, was = catalog.given_labels, "corrected, was "
     changed = [(encode_name(catalog.paths[row]), row) for row in corrected_rows(catalog)]
     lines = [
-        [name, _cell(catalog.labels[row]), "", "", "", f"corrected, was {_cell(given[row])}"]
+        [name, _cell(catalog, catalog.labels[row]), "", "", "", was + _cell(catalog, given[row])]
         for name, row in changed
         if name not in but
     ]
@@ -116,9 +117,9 @@ def _corrected_lines(evidence: Evidence, *, but: set[str]) -> list[list[str]]:
     return lines + [[name, LEAVE_OUT, "", "", "", "left out"] for name in out]
 
 
-def _cell(label: str) -> str:
+def _cell(catalog: Catalog, label: str) -> str:
     """Return a label as a correction would give it: an empty set of labels is a bare "|"."""
-    return encode_name(label) or NO_LABELS
+    return catalog.told(label) or NO_LABELS
 
 
 def _sample(evidence: Evidence) -> Sample:
@@ -186,15 +187,15 @@ def _listed(
     order = np.argsort(accused.quality_N, kind="stable").tolist()
     places = [own for own in order if own in conflicts]
     places += [own for own in order if accused.is_listed_N[own] and own not in conflicts]
-    found = []
+    catalog, found = evidence.catalog, []
     for rank, place in enumerate(places[:MOST_LISTED], start=1):
         row = sample.rows[place]
         likelier, why = conflicts.get(place) or accused.describe(place)
         found.append(
             {
-                "path": encode_name(evidence.catalog.paths[row]),
-                "label": _cell(evidence.catalog.labels[row]),
-                "likelier": _cell(likelier),
+                "path": encode_name(catalog.paths[row]),
+                "label": _cell(catalog, catalog.labels[row]),
+                "likelier": _cell(catalog, likelier),
                 "score": float(accused.quality_N[place]),
                 "rank": rank,
                 "why": why,
