@@ -232,6 +232,28 @@ def test_the_rule_of_nearly_winning(gain: Any, share: Any, ahead: Any, wanted: s
     assert verdict(found) == wanted
 
 
+@pytest.mark.parametrize(
+    ("share", "ahead", "severity"),
+    [
+        ((0.6, 0.55, 0.65), (0.3, 0.2, 0.4), "severe"),
+        ((0.7, 0.4, 1.0), (0.1, -0.1, 0.3), "warning"),  # few pictures tell so little
+        (None, (0.1, -0.1, 0.3), "warning"),
+        (None, (-0.6, -0.8, -0.4), "severe"),
+    ],
+)
+def test_it_is_severe_only_where_more_than_want_of_pictures_says_so(
+    share: Any, ahead: Any, severity: str
+) -> None:
+    found = {
+        "verdict": "nearly wins", "sentence": "They reach much.", "seen_share": 1.0, "clues": [],
+        "families": [{"name": "border", "share": number(0.1, 0.0, 0.2)}],
+        "share": number(*share) if share else {"value": None, "low": None, "high": None},
+        "ahead": number(*ahead),
+    }  # fmt: skip
+    (made,) = findings(found, task=TASK, source_is_label=False)
+    assert made["severity"] == severity
+
+
 def test_the_sentence_says_it_all() -> None:
     families = ["border", "size and file kind", "sharpness", "brightness and colour"]
     found = {
@@ -243,7 +265,7 @@ def test_the_sentence_says_it_all() -> None:
     }  # fmt: skip
     assert sentence(found, TASK) == (
         "Brightness, colour, sharpness, border, size and file kind alone name 0.410 [0.344, "
-        "0.479] of the 200 test pictures rightly (majority 0.200; the model 0.930). They explain "
+        "0.479] of the 200 test pictures rightly (majority 0.200; the model 0.930). They reach "
         "29 % [20 %, 38 %] of what the model gains over majority."
     )
     found["families"] = [{"name": name} for name in ("source", "bytes of the file", "border")]
@@ -257,11 +279,11 @@ def test_the_sentence_says_it_all() -> None:
     [
         (
             (0.6, 0.55, 0.65), (0.3, 0.2, 0.4),
-            "They explain 60 % [55 %, 65 %] of what the model gains over always the mean.",
+            "They reach 60 % [55 %, 65 %] of what the model gains over always the mean.",
         ),
         (
             (0.688, 0.381, 1.2), (0.1, -0.1, 0.3),
-            "They explain 69 % [38 %, 100 %] of what the model gains over always the mean. They "
+            "They reach 69 % [38 %, 100 %] of what the model gains over always the mean. They "
             "are not told apart from the model.",
         ),
         (None, (0.1, -0.1, 0.3), "They are not told apart from the model."),
@@ -294,6 +316,7 @@ def test_where_numbers_are_learned_the_advice_speaks_of_no_class() -> None:
         "verdict": "nearly wins", "sentence": "They do better than the model.",
         "seen_share": 1.0, "clues": [],
         "families": [{"name": "border", "share": number(1.05, 0.853, 1.247)}],
+        "share": number(1.3, 1.1, 1.5), "ahead": number(-0.6, -0.8, -0.4),
     }  # fmt: skip
     (made,) = findings(found, task=task, source_is_label=False)
     assert made["sentence"] == (
@@ -391,6 +414,7 @@ def nearly_won(families: list[dict[str, Any]], clues: list[dict[str, Any]]) -> s
     found = {
         "verdict": "nearly wins", "sentence": "They nearly win.", "seen_share": 1.0,
         "families": families, "clues": clues,
+        "share": number(0.8, 0.7, 0.9), "ahead": number(0.1, 0.05, 0.15),
     }  # fmt: skip
     text: str = findings(found, task=TASK, source_is_label=False)[0]["sentence"]
     return text

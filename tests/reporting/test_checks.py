@@ -1,3 +1,4 @@
+import copy
 import csv
 import json
 from collections.abc import Callable
@@ -289,3 +290,25 @@ def test_labels_and_numbers_are_compared_with_one_answer_too(
     own = of_baseline(table)
     assert own.holds == holds
     assert what in own.sentence
+
+
+def with_studies(run: Path, **studies: object) -> Path:
+    trust = {"format_version": 1, "studies": studies, "left_out": {}, "seconds": {}}
+    (run / "trust.json").write_text(json.dumps(trust))
+    return run
+
+
+def test_what_studies_found_against_the_network_is_a_doubt(run_of: RunOf) -> None:
+    from tests.reporting import test_study_baselines, test_study_limits
+
+    baselines = copy.deepcopy(test_study_baselines.FOUND)
+    limits = copy.deepcopy(test_study_limits.LIMITS)
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    assert doubts(with_studies(run, baselines=baselines, limits=limits)) == []
+    fine_tuned = baselines["comparisons"][4]
+    fine_tuned |= {"better": False, "worse": True}
+    limits["coverages"][1]["measured"] |= {"value": 0.7, "low": 0.63, "high": 0.76}
+    simpler, promise = doubts(with_studies(run, baselines=baselines, limits=limits))
+    assert simpler.startswith("A head on frozen features does better than the network that ships")
+    assert promise.startswith("A promise was not kept, beyond chance: With --coverage 0.95")
+    assert promise.endswith("0.700 [0.630, 0.760] did.")

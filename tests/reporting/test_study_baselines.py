@@ -10,7 +10,7 @@ from tests.reporting.conftest import Plan, make_run, noise_picture
 from saccade.reporting.collect import collect
 from saccade.reporting.page import render
 from saccade.reporting.pictures import Album
-from saccade.reporting.study_baselines import sentences, view
+from saccade.reporting.study_baselines import sentences, simpler_is_better, view
 
 ALBUM = Album(lambda _path: None)
 
@@ -113,6 +113,22 @@ def test_what_is_not_shown_is_said_not_to_be() -> None:
 def test_a_step_that_did_harm_is_said_to_have() -> None:
     found = compared_as("frozen", "final", better=False, worse=True)
     assert sentences(found)[3].startswith("Fine-tuning did harm on this data: the network that")
+
+
+def test_a_simpler_answer_that_does_better_is_said_to() -> None:
+    found = changed()
+    found["comparisons"] += [
+        pair("properties", "final", -0.1, -0.16, -0.04, p=0.003, better=False) | {"worse": True},
+        pair("mlp", "final", -0.2, -0.26, -0.14, p=0.0001, better=False) | {"worse": True},
+        pair("cnn", "final", -0.3, -0.4, 0.1, p=0.2, better=False),
+    ]
+    assert simpler_is_better(FOUND) == ""
+    assert simpler_is_better(found) == sentences(found)[1]
+    assert sentences(found)[1] == (
+        "A fully connected network does better than the network that ships: 0.410 [0.344, 0.479] "
+        "against 0.915 [0.868, 0.946], apart by −0.200 [−0.260, −0.140], p < 0.001 corrected for 6 "
+        "comparisons, n = 200."
+    )
 
 
 def test_trivial_properties_that_go_most_of_the_way_are_a_warning() -> None:

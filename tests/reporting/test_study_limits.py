@@ -111,7 +111,7 @@ def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
         "That is no more than chance would bring: of answers with a score of 0.8, four of five "
         "are right, as far as 200 pictures can show.",
         "They are calibrated by one temperature of 1.31, fitted on 120 pictures of the validation "
-        "part: the network was too sure. Which class is the best is the same as before.",
+        "part: the network was too sure. Which class is named is the same as before.",
     )
 
 

@@ -153,6 +153,13 @@ def test_the_review_is_explained_where_there_is_one_and_not_otherwise(run_of: Ru
     assert "review.csv" not in without
 
 
+def test_whoever_reads_from_above_meets_the_review_before_the_mistakes(run_of: RunOf) -> None:
+    run = run_of()
+    page(run, findings(num_review=24))
+    html = render(collect(run, picture=lambda path: np.zeros((8, 8, 3), np.uint8)))
+    assert html.index("labelled again, blind") < html.index("<h3>The worst mistakes")
+
+
 def test_what_corrections_brought_is_told_with_both_test_scores(run_of: RunOf) -> None:
     corrections = {
         "num": {"train": 9, "validation": 2, "test": 1},

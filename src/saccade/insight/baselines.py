@@ -32,7 +32,7 @@ BYTES = 4  # of a parameter, in fp32
 
 
 def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rungs with score, cost and size, and each compared with the one before.
+    """Return the rungs with score, cost and size; each compared with the one before and the last.
 
     It is asked after the end, so the test part may judge; nothing is chosen by what it says. A
     rung for which there is no time, or no sense, is left out by name. The cheap ones are made
@@ -104,10 +104,8 @@ def _groups(evidence: Evidence, test: np.ndarray) -> list[str] | None:
 def differences(
     rungs: Sequence[Rung], metric: str, groups: list[str] | None, *, seed: int
 ) -> tuple[Difference, ...]:
-    """Return each rung beside the one before, and the last beside the first; p for all of them."""
-    pairs = list(itertools.pairwise(rungs))
-    if len(rungs) > 2:
-        pairs.append((rungs[0], rungs[-1]))
+    """Return each rung beside the one before, and the last beside each other; p for all of them."""
+    pairs = [*itertools.pairwise(rungs), *((own, rungs[-1]) for own in rungs[:-2])]
     return corrected(
         [
             compare_tables(

@@ -27,11 +27,19 @@ def verdict(found: Mapping[str, Any]) -> str:
     """
     if not _above_zero(found["gain"]):
         return "says nothing"
-    share, ahead = found["share"], found["ahead"]
-    if ahead is None:
+    if found["ahead"] is None:
         return "says something"
-    half = share["low"] is not None and share["low"] > HALF
-    return "nearly wins" if half or not _above_zero(ahead) else "says something"
+    near = _recovers_half(found) or not _above_zero(found["ahead"])
+    return "nearly wins" if near else "says something"
+
+
+def _recovers_half(found: Mapping[str, Any]) -> bool:
+    """Return whether the properties are shown to reach most of what the model gains, or all of it.
+
+    Where they are not, and the model is merely not told apart from them, the pictures may be few.
+    """
+    low, ahead = found["share"]["low"], found["ahead"]["high"]
+    return (low is not None and low > HALF) or (ahead is not None and ahead < 0)
 
 
 def _above_zero(gain: Mapping[str, Any]) -> bool:
@@ -72,7 +80,7 @@ def _beside_the_model(found: Mapping[str, Any], usual: str) -> str:
         return f" They do better than {model}."
     text = ""
     if share["value"] is not None:
-        text = f" They explain {_percent(share)} of what {model} gains over {usual}."
+        text = f" They reach {_percent(share)} of what {model} gains over {usual}."
     return text if _above_zero(ahead) else f"{text} They are not told apart from {model}."
 
 
@@ -154,7 +162,8 @@ def _of_all(found: Mapping[str, Any], task: Task) -> dict[str, Any]:
             "part of the answer, collect pictures of all numbers in the same way, or cut it away"
         )
     text = f"{found['sentence']}{_where_most_is(found)}"
-    return _finding("shortcut", "severe", text, action=action)
+    severity = "severe" if _recovers_half(found) else "warning"
+    return _finding("shortcut", severity, text, action=action)
 
 
 def _where_most_is(found: Mapping[str, Any]) -> str:

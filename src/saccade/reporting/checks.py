@@ -3,7 +3,9 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from saccade.data.duplicates import COPIES
 from saccade.data.task import Task
@@ -13,6 +15,8 @@ from saccade.reporting.estimates import p_words, told, told_change
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
 from saccade.reporting.glossary import BASELINES, is_share, title
+from saccade.reporting.study_baselines import simpler_is_better
+from saccade.reporting.study_limits import broken
 from saccade.reporting.wording import decimals, first_words, percent, plural
 
 FEW_IN_TEST = 30
@@ -33,8 +37,19 @@ def checks(
     results: ResultFacts,
     rows: Sequence[SplitRow],
     predictions: Predictions | None,
+    studies: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Check, ...]:
-    """Return the severe findings, then what can be answered, in the order one would ask it."""
+    """Return the severe findings, then what can be answered, in the order one would ask it.
+
+    Args:
+        task: with the classes.
+        data: what is known of it.
+        split: how many pictures each part has.
+        results: what was measured.
+        rows: of split.csv.
+        predictions: None where there are none yet.
+        studies: what was found by name, as trust.json has it.
+    """
     return (
         *_severe(data),
         *_counts(data, split),
@@ -44,7 +59,16 @@ def checks(
         *_width(results),
         *_small_classes(task, results, split),
         *_baseline(results, rows, predictions),
+        *_studied(studies),
     )
+
+
+def _studied(studies: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield what studies found against the network: a better simple answer, a broken promise."""
+    if "baselines" in studies and (said := simpler_is_better(studies["baselines"])):
+        yield Check(holds=False, sentence=said)
+    for said in broken(studies["limits"]) if "limits" in studies else ():
+        yield Check(holds=False, sentence=f"A promise was not kept, beyond chance: {said}")
 
 
 def _severe(data: DataFacts) -> Iterator[Check]:

@@ -80,6 +80,15 @@ def collect(
     shown = preview_galleries(preview, album)
     with parsing(run_folder / "trust.json"):
         studies = studies_of(trust, album)
+        judged = checks(
+            task,
+            data=data,
+            split=split,
+            results=results,
+            rows=rows,
+            predictions=predictions,
+            studies=trust.get("studies", {}),
+        )
     examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
         **_of_run(run, run_folder),
@@ -91,9 +100,7 @@ def collect(
         results=results,
         examples=examples,
         preview=shown,
-        checks=checks(
-            task, data=data, split=split, results=results, rows=rows, predictions=predictions
-        ),
+        checks=judged,
         advice=advise(task, data=data, split=split, learning=learning, results=results),
         recipe=settings(recipe),
         seed=recipe.get("seed", split.seed),

@@ -1,6 +1,6 @@
 """The baseline ladder, as the page shows it: a table with bars, and what each step brought."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.reporting.estimates import (
@@ -69,6 +69,7 @@ def sentences(study: Study) -> tuple[str, ...]:
         own = comparison(study, first, second)
         if own is not None:
             found.append(_brought(own, what, study))
+    found.insert(1, simpler_is_better(study, said=("majority", "frozen")))
     return tuple(text for text in (*found, _simple(study)) if text)
 
 
@@ -96,6 +97,25 @@ def _verdict(study: Study) -> str:
         verb = "is worse than"
     noun = _noun(last, study)
     return f"{noun[0].upper()}{noun[1:]} {verb} {_noun(first, study)}: {numbers}."
+
+
+def simpler_is_better(study: Study, *, said: Sequence[str] = ("majority",)) -> str:
+    """Return that a simpler answer is shown to be better than the last rung; "" where none is.
+
+    Nothing is said again of rungs whose comparison with the last one is `said` elsewhere.
+    """
+    last = study["rungs"][-1]["name"]
+    found = [own for own in study["comparisons"] if own["second"] == last and own["worse"]]
+    found = [own for own in found if own["first"] not in said]
+    if not found:
+        return ""
+    best = max(found, key=lambda own: abs(own["difference"]["value"]))
+    noun, verb = NOUNS[best["first"]], "do" if best["first"] == "properties" else "does"
+    return (
+        f"{noun[0].upper()}{noun[1:]} {verb} better than {NOUNS[last]}: "
+        f"{_told(study, best['first'])} against {_told(study, last)}, "
+        f"{_difference(best, study)}."
+    )
 
 
 def _noun(name: str, study: Study) -> str:

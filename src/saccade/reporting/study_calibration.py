@@ -68,9 +68,10 @@ def _how(study: Study) -> str:
         )
     if abs(study["temperature"] - 1) < 0.02:
         return f"One temperature, {fitted}, is {short(study['temperature'])}: nothing to mend."
+    what = "Which labels are given is" if study["of_labels"] else "Which class is named is"
     return (
         f"They are calibrated by one temperature of {short(study['temperature'])}, {fitted}: the "
-        f"network was {sure}. Which class is the best is the same as before."
+        f"network was {sure}. {what} the same as before."
     )
 
 

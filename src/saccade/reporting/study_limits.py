@@ -17,6 +17,8 @@ from saccade.runtime.store import decode_name
 Study = Mapping[str, Any]
 SPOKEN = 0.95  # of the coverages and accuracies in the tables, the one that a sentence is about
 
+BROKEN = " That is not what was promised, beyond chance: the two parts may differ."
+
 
 def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_limits.html` is given."""
@@ -147,6 +149,12 @@ def _unknown(study: Study) -> str:
     )
 
 
+def broken(study: Study) -> tuple[str, ...]:
+    """Return the sentences about promises that the test part did not keep, beyond chance."""
+    said = (_sets(study), _answered(study) if study["answers"] else "", _unknown(study))
+    return tuple(own.removesuffix(BROKEN) for own in said if own.endswith(BROKEN))
+
+
 def _too_few(found: Mapping[str, Any], study: Study) -> bool:
     """Return whether sets held the truth of fewer test pictures than a kept promise would.
 
@@ -173,7 +181,7 @@ def _too_many(found: Mapping[str, Any], study: Study) -> bool:
 
 def _broken(is_so: bool) -> str:
     """Return what to say of a promise that the test part did not keep, beyond chance."""
-    return " That is not what was promised, beyond chance: the two parts may differ." * is_so
+    return BROKEN * is_so
 
 
 def _note(study: Study) -> str:
