@@ -33,6 +33,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
     """Import a public name when it is first used, so that `import saccade` loads no torch."""
+    if name == "__version__":
+        from importlib import metadata  # noqa: PLC0415 - it takes longer than all else here
+
+        return metadata.version("saccade")
     if name not in _HOMES:
         raise AttributeError(f"module 'saccade' has no attribute '{name}'")
     from importlib import import_module  # noqa: PLC0415 - so that importing stays free

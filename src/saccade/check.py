@@ -82,8 +82,8 @@ def check(
         refused = recipe.strict and any(own.severity == "severe" for own in findings)
         if split_path is not None and not refused:
             write_split(split_path, lesson.catalog, lesson.split, files=_files(lesson, split_path))
-    lines = [*told(lesson, findings), *_table(lesson), *_left_out(lesson), *_said(trust)]
-    return facts, lines
+    seen = (*told(lesson, findings, notes=True), *_table(lesson), *_left_out(lesson))
+    return facts, [*seen, *_said(trust)]
 
 
 def _files(lesson: Lesson, table: Path) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+import saccade
 from saccade.endings import leave, run_told, spell_any_name, told_plainly
 from saccade.flags import (
     AUGMENT,
@@ -376,16 +377,9 @@ def demo(
                 typer.echo(line)
 
 
-def version() -> str:
-    """Return saccade's version."""
-    from importlib import metadata
-
-    return metadata.version("saccade")
-
-
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"saccade {version()}")
+        typer.echo(f"saccade {saccade.__version__}")
         raise typer.Exit
 
 

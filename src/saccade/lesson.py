@@ -306,8 +306,8 @@ def write_split(path: Path, catalog: Catalog, split: Split, *, files: Sequence[s
         )
 
 
-def told(lesson: Lesson, findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield what a person should read before training begins."""
+def told(lesson: Lesson, findings: Sequence[Finding], *, notes: bool = False) -> Iterator[str]:
+    """Yield what a person should read before training begins; with notes all that was noticed."""
     catalog, task = lesson.catalog, lesson.task
     yield (
         f"{encode_name(catalog.place)}: {catalog.layout}; {len(catalog)} of {catalog.num_files} "
@@ -318,5 +318,6 @@ def told(lesson: Lesson, findings: Sequence[Finding]) -> Iterator[str]:
     yield f"parts: {sizes}"
     yield from lesson.split.notes
     for finding in findings:
-        if finding.severity != "note" or finding.kind == "groups":  # those were asked for
+        asked_for = notes or finding.kind == "groups"
+        if finding.severity != "note" or asked_for:
             yield f"{finding.severity}: {finding.sentence}"

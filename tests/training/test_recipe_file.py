@@ -112,3 +112,27 @@ def test_any_name_that_unicode_holds_is_read_back(tmp_path: Path, data: str) -> 
 def test_a_name_that_is_no_unicode_can_be_written_and_the_rest_is_read(tmp_path: Path) -> None:
     write_recipe(tmp_path / "recipe.toml", Recipe(data="pictures\udcff", epochs=3))
     assert read_recipe(tmp_path / "recipe.toml").epochs == 3
+
+
+def test_places_are_found_from_above_the_recipe_where_they_are_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here/photos", "here/runs/one", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "here" / "fixes.csv").touch()
+    path = tmp_path / "here" / "runs" / "one" / "recipe.toml"
+    write_recipe(path, Recipe(data="photos", corrections="fixes.csv", weights="gone.safetensors"))
+    monkeypatch.chdir(tmp_path / "here")
+    assert read_recipe(path).data == "photos"
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = read_recipe(path)
+    assert Path(found.data) == tmp_path / "here" / "photos"
+    assert Path(found.corrections) == tmp_path / "here" / "fixes.csv"
+    assert found.weights == "gone.safetensors"  # nowhere, so the error names what was written
+    assert read_recipe(path, data="photos").data == "photos"  # a flag means what it says
+
+
+@pytest.mark.parametrize("data", ["", "auto", "none", "a\0b", "x" * 5000])
+def test_what_names_no_place_is_left_as_it_is(tmp_path: Path, data: str) -> None:
+    write_recipe(tmp_path / "recipe.toml", Recipe(data=data))
+    assert read_recipe(tmp_path / "recipe.toml").data == data

@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 import math
+import os
 import re
 import tomllib
 import types
@@ -70,6 +71,8 @@ RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
         "threads": (0, 4096),
     }
 )
+
+PLACES = ("data", "corrections", "weights")
 
 _DESCRIBED = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 
@@ -195,6 +198,9 @@ def keeping_what_was_set(values: Mapping[str, Any], said: Iterable[str]) -> dict
 def read_recipe(path: Path, **overrides: object) -> Recipe:
     """Return the recipe in a TOML file, with some values overridden.
 
+    Places that it names are looked for from here and then from the folders above the file, the
+    nearest first: a run goes on, and can be made again, from wherever it is asked for.
+
     A file that does not speak of `keep_augment` was written by a person, or before there was such
     a thing: the augmentations that it sets are kept as they are.
 
@@ -217,8 +223,17 @@ def read_recipe(path: Path, **overrides: object) -> Recipe:
             where=str(path),
             fix='write lines like  epochs = 10  or  model = "resnet18"',
         ) from error
+    values |= {name: _found(values[name], path) for name in PLACES if name in values}
     said = {*overrides, *(() if "keep_augment" in values else values)}
     return make_recipe(keeping_what_was_set({**values, **overrides}, said), where=str(path))
+
+
+def _found(place: Any, recipe: Path) -> Any:  # noqa: ANN401 - what TOML holds
+    """Return a place that a recipe names, as it can be reached from here; else as it is written."""
+    if not isinstance(place, str) or place in {"", "auto", "none"}:
+        return place
+    above = (str(folder / place) for folder in recipe.resolve().parents)
+    return next((own for own in (place, *above) if os.path.exists(own)), place)  # noqa: PTH110
 
 
 def recipe_text(recipe: Recipe) -> str:
