@@ -239,7 +239,7 @@ def test_intervals_of_errors_cover_the_truth() -> None:
 # 2 (1 + tau²), which gives the signal for an area.
 @pytest.mark.parametrize(
     ("area", "groups", "each", "tau"),
-    [(0.9, 4, 50, 3), (0.97, 8, 50, 3), (0.97, 20, 10, 3), (0.99, 20, 50, 3)],
+    [(0.9, 4, 50, 3), (0.97, 8, 50, 3), (0.97, 20, 10, 3), (0.99, 20, 50, 3), (0.99, 60, 50, 3)],
 )
 def test_intervals_of_an_area_near_1_cover_the_truth_where_pictures_come_in_groups(
     area: float, groups: int, each: int, tau: float

@@ -21,7 +21,7 @@ TAIL = 0.035
 is covered with at least 93.0 % (0.04: 92.2 %; Wilson's alone: 84 %), and with 95.4 % on average of
 100 pictures. Summed up from the binomial distribution beside every end (docs/intervals.md).
 """
-INTERVALS_VERSION = 3
+INTERVALS_VERSION = 4
 """Raise it when any interval of the same table changes, or how the summary writes it: a run notes
 it, and `verify` then knows that another version computed its intervals."""
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from saccade.evaluation.intervals import Estimate, Grouping, proportion, undefined
 
-_PRIOR_ROWS = 5  # what the model variance counts for; chosen by simulation, docs/intervals.md
+_PRIOR_ROWS, _PRIOR_GROUPS = 5, 2
+"""What the model variance counts for; chosen by simulation (docs/intervals.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,8 @@ class Ranked:
     influence: np.ndarray  # (N,): what each row adds; the variance is the sum of its squares
     model_variance: float  # what a textbook model of the scores expects at `shrunk`
     shrunk: float  # the value pulled a little towards 1/2, so that 1.0 keeps some variance
-    rows: float  # what its own variance is worth, see `_reliable_rows`
+    side: np.ndarray  # bool (N,): the rows of the smaller side
+    imperfect: np.ndarray  # bool (N,): of one side, the rows that are not ranked perfectly
 
 
 def roc_auc(positive: np.ndarray, scores: np.ndarray) -> Ranked | None:
@@ -46,18 +48,21 @@ def roc_auc(positive: np.ndarray, scores: np.ndarray) -> Ranked | None:
     influence = np.empty(len(scores))
     influence[positive] = (beaten - value) / num_pos * math.sqrt(num_pos / max(num_pos - 1, 1))
     influence[~positive] = (lost - value) / num_neg * math.sqrt(num_neg / max(num_neg - 1, 1))
-    side = min(num_pos, num_neg)
-    shrunk = (value * side + 0.5) / (side + 1)
+    side = positive if num_pos <= num_neg else ~positive
+    smaller = min(num_pos, num_neg)
+    shrunk = (value * smaller + 0.5) / (smaller + 1)
     pairs = (num_pos + num_neg) / 2 - 1
     spread = 1 + pairs * ((1 - shrunk) / (2 - shrunk) + shrunk / (1 + shrunk))
     model = shrunk * (1 - shrunk) * spread / (num_pos * num_neg)
-    imperfect = min(int((beaten < 1).sum()), int((lost < 1).sum()))
+    imperfect = np.zeros((2, len(scores)), np.bool_)
+    imperfect[0, positive], imperfect[1, ~positive] = beaten < 1, lost < 1
     return Ranked(
         value=value,
         influence=influence,
         model_variance=model,
         shrunk=shrunk,
-        rows=_reliable_rows(side, imperfect),
+        side=side,
+        imperfect=imperfect[imperfect.sum(axis=1).argmin()],
     )
 
 
@@ -91,13 +96,16 @@ def average_precision(positive: np.ndarray, scores: np.ndarray) -> Ranked | None
     change = own * ((hits / seen)[run] + as_hit[run] - value) - as_seen[run]
     influence = np.empty(len(scores))
     influence[order] = change / num_pos
+    imperfect = np.zeros(len(scores), np.bool_)
+    imperfect[order] = (own > 0) & (hits < seen)[run]
     shrunk = (value * num_pos + 0.5) / (num_pos + 1)
     return Ranked(
         value=value,
         influence=influence,
         model_variance=shrunk * (1 - shrunk) / num_pos,
         shrunk=shrunk,
-        rows=_reliable_rows(num_pos, int(gained[hits < seen].sum())),
+        side=positive,
+        imperfect=imperfect,
     )
 
 
@@ -107,11 +115,11 @@ def mean_estimate(
     """Return the mean of ranking scores over classes, or one score, with its 95 % interval.
 
     The variance measured on the rows is unreliable where few rows are on one side or the value is
-    close to 1; where the variance of a model is larger, it is mixed in with the weight of 5 rows.
-    In the model a group counts as one row, for the little that is measured near 1 does not tell how
-    much the rows of a group go together. The interval is Wilson's at the effective sample size
-    (`intervals.proportion`): that of the value pulled a little towards 1/2, the less, the more the
-    measured variance is worth.
+    close to 1; where the variance of a model is larger, it is mixed in with the weight of 5 rows,
+    or of 2 groups. In the model a group counts as one row, for the little that is measured near 1
+    does not tell how much the rows of a group go together. The interval is Wilson's at the
+    effective sample size (`intervals.proportion`): that of the value pulled a little towards 1/2,
+    the less, the more the measured variance is worth.
 
     Args:
         each: one a class; None where it is not defined, which the mean leaves out.
@@ -132,8 +140,9 @@ def mean_estimate(
     ratio = np.divide(measured, alone, out=np.ones_like(alone), where=alone > 0)
     design = np.maximum(ratio, n / grouping.count)  # 1 at least, as without groups
     model = np.array([one.model_variance for one in known]) @ design * overlap
-    rows = sum(one.rows for one in known) / math.sqrt(len(known))  # classes share their rows
-    worth = rows / (rows + _PRIOR_ROWS)
+    # classes share their rows
+    rows = sum(_reliable_rows(one, grouping) for one in known) / math.sqrt(len(known))
+    worth = rows / (rows + (_PRIOR_GROUPS if grouping.named else _PRIOR_ROWS))
     variance = max(together, worth * together + (1 - worth) * model) / len(known) ** 2
     value = float(np.mean([one.value for one in known]))
     pulled = (1 - worth**2) * float(np.mean([one.shrunk for one in known]))
@@ -149,13 +158,19 @@ def mean_estimate(
     )
 
 
-def _reliable_rows(rows: int, imperfect: int) -> float:
-    """Return how many rows a measured variance is worth.
+def _reliable_rows(one: Ranked, grouping: Grouping) -> float:
+    """Return how many rows, or groups, a measured variance is worth.
 
     Close to a perfect ranking all of the variance comes from the few rows that are not ranked
-    perfectly, however many others there are. The geometric mean was chosen by simulation.
+    perfectly, however many others there are. The geometric mean was chosen by simulation. Rows
+    that belong together are worth one.
     """
-    return math.sqrt(rows * imperfect)
+    return math.sqrt(_num_apart(one.side, grouping) * _num_apart(one.imperfect, grouping))
+
+
+def _num_apart(kept: np.ndarray, grouping: Grouping) -> int:
+    """Return how many of the rows are independent of each other: groups, where there are."""
+    return len(np.unique(grouping.index[kept])) if grouping.named else int(kept.sum())
 
 
 def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
