@@ -1,5 +1,6 @@
 """The pictures that a network finds most like each judged one: copies, and others of one scene."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,12 @@ from saccade.runtime.machine import pieces_of, rows_of
 NUM_NEAREST = 3  # of each judged picture, that are compared with it
 MOST_COMPARED = 5_000  # pairs, the nearest first
 BLOCK, KNOWN_BLOCK = 1024, 4096  # pictures that are held to each other at a time
+
+MOST_EXACT = 20_000
+"""Known pictures up to which each judged one is held to all of them. Of more, in the leading axes
+first, and in all only to the `SHORTLIST` that are nearest there."""
+AXES, SHORTLIST = 128, 16
+SAMPLE = 4_096  # pictures that the axes are found by
 
 SAME_SCENE = 0.78
 """Cosine of features, less their mean, from which two pictures seem to be of one scene.
@@ -102,33 +109,73 @@ def _nearest(split: Split, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndar
         return apart_BD
 
     pairs, cosines = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    rough = _in_leading_axes(len(features_ND), directions)
     for part, before in (("test", ("train", "validation")), ("validation", ("train",))):
         known, own = _rows(split, *before), _rows(split, part)
         for rows in np.array_split(own, -(-len(own) // BLOCK)) if len(own) and len(known) else ():
-            near, alike = _best(rows, known, directions)
+            if len(known) <= MOST_EXACT:
+                near, alike = _best(rows, known, directions)
+            else:
+                near, _ = _best(rows, known, rough(), num=SHORTLIST)
+                near, alike = _best_of_few(rows, near, directions)
             pairs.append(np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1))
             cosines.append(alike.ravel())
     return np.concatenate(pairs), np.concatenate(cosines)
 
 
-def _best(
-    rows: np.ndarray, known: np.ndarray, directions: Callable[[np.ndarray], np.ndarray]
+Look = Callable[[np.ndarray], np.ndarray]
+"""From rows to a vector each, whose product is a cosine."""
+
+
+def _in_leading_axes(num: int, directions: Look) -> Callable[[], Look]:
+    """Return a function that gives the N directions in their `AXES` leading axes, made once.
+
+    What is left out is little of each product: they are the axes in which pictures differ most.
+    """
+
+    @functools.cache
+    def look() -> Look:
+        some_SD = directions(np.linspace(0, num - 1, min(num, SAMPLE)).astype(np.int64))
+        _, axes_DD = np.linalg.eigh((some_SD.T @ some_SD).astype(np.float64))
+        axes_DR = axes_DD[:, -AXES:].astype(np.float32)
+        starts = range(0, num, KNOWN_BLOCK)
+        pieces = [np.arange(own, min(own + KNOWN_BLOCK, num)) for own in starts]
+        table_NR = np.concatenate([directions(own) @ axes_DR for own in pieces])
+        return lambda rows: table_NR[rows]
+
+    return look
+
+
+def _best_of_few(
+    rows: np.ndarray, few_BS: np.ndarray, directions: Look
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the known rows nearest to each of `rows` (B, up to NUM_NEAREST), and their cosines."""
+    """Return the same as `_best`, where each row has known rows of its own to be held to."""
+    names, inverse = np.unique(few_BS, return_inverse=True)
+    others_BSD = directions(names)[inverse.reshape(few_BS.shape)]
+    cosines_BS = np.einsum("bd,bsd->bs", directions(rows), others_BSD)
+    best = _largest(cosines_BS, NUM_NEAREST)
+    near, alike = (np.take_along_axis(table, best, axis=1) for table in (few_BS, cosines_BS))
+    return near, alike
+
+
+def _best(
+    rows: np.ndarray, known: np.ndarray, directions: Look, *, num: int = NUM_NEAREST
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the known rows nearest to each of `rows` (B, up to `num`), and their cosines."""
     own = directions(rows)
     near, alike = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), own.dtype)
     for start in range(0, len(known), KNOWN_BLOCK):
         piece = known[start : start + KNOWN_BLOCK]
         new = own @ directions(piece).T
-        best = _largest(new)
+        best = _largest(new, num)
         found = np.concatenate([alike, np.take_along_axis(new, best, axis=1)], axis=1)
         names = np.concatenate([near, piece[best]], axis=1)
-        best = _largest(found)
+        best = _largest(found, num)
         near, alike = (np.take_along_axis(table, best, axis=1) for table in (names, found))
     return near, alike
 
 
-def _largest(table: np.ndarray) -> np.ndarray:
-    """Return the places of the few largest numbers of each row, in no order."""
-    num = min(NUM_NEAREST, table.shape[1])
+def _largest(table: np.ndarray, num: int) -> np.ndarray:
+    """Return the places of the `num` largest numbers of each row, in no order."""
+    num = min(num, table.shape[1])
     return np.argpartition(table, -num, axis=1)[:, -num:]
