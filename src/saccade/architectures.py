@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saccade.data.task import Task
-from saccade.models.listing import listing
+from saccade.models.listing import MAX_MEASURED, listing
 from saccade.runtime.errors import UsageError, listed, nearest
 from saccade.training.recipe import Recipe
 
@@ -77,9 +77,12 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     if rows and "kind" in rows[0]:
         sums = {k: sum(row[k] for row in rows) for k in ("num_parameters", "flops")}
         shown.append({"name": "total"} | {_TITLES[k]: _cell(v) for k, v in sums.items()})
-    return "\n".join(_lines(shown))
+    uncounted = len(rows) > MAX_MEASURED and any(row["num_parameters"] is None for row in rows)
+    note = f"\n{_DASH}: counted where at most {MAX_MEASURED} networks match" if uncounted else ""
+    return "\n".join(_lines(shown)) + note
 
 
+_DASH = "–"
 _TITLES = {
     "name": "name",
     "kind": "kind",
@@ -93,7 +96,7 @@ _TITLES = {
 
 def _cell(value: object) -> str:
     if value is None:
-        return "–"
+        return _DASH
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -79,7 +79,7 @@ def test_the_sentences_say_where_the_run_stands_and_what_more_would_bring() -> N
         "A head on the frozen features of mobilenetv2_100 names 0.894 [0.874, 0.915] of new "
         "pictures rightly when it has learned from 700 pictures, as here (judged on 850 "
         "pictures that it had not seen).",
-        "The curve promises a gain of +0.002 [+0.001, +0.002] for 50 more, +0.006 [+0.002, "
+        "The curve expects a gain of +0.002 [+0.001, +0.002] for 50 more, +0.006 [+0.002, "
         "+0.008] for 200 more and +0.017 [+0.005, +0.026] for 1,000 more, in the proportions in "
         "which classes stand now.",
         "'tulips' would gain: recall +0.011 [+0.002, +0.014] with 200 more pictures of all "
@@ -135,7 +135,9 @@ def test_a_curve_that_has_levelled_off_is_said_to_have() -> None:
 
 def test_a_gain_that_may_be_none_is_called_not_clear() -> None:
     wide = gains((0.0, 0.0, 0.01), (0.005, 0.0, 0.03), (0.01, 0.0, 0.05))
-    assert sentences(changed(gains=wide))[1].endswith(": whether they would help is not clear.")
+    assert sentences(changed(gains=wide))[1].endswith(
+        "; that they help at all is not shown, for the interval reaches none."
+    )
 
 
 def test_classes_of_few_pictures_are_named_and_nothing_is_promised_of_them() -> None:
@@ -151,7 +153,7 @@ def test_an_error_is_said_to_fall() -> None:
     found = changed(score_name="mae", classes=[], now=estimate(3.2, 2.9, 3.5))
     words = sentences(found)
     assert "is off by 3.200 [2.900, 3.500] on average when it has learned from" in words[0]
-    assert words[1].startswith("The curve promises a fall of the error of +0.002")
+    assert words[1].startswith("The curve expects a fall of the error of +0.002")
     assert words[1].endswith("for 1,000 more.")
     assert "lower is better" in curve_chart(found)
 

@@ -82,13 +82,13 @@ def _promise(study: Study) -> str:
             for own in known
         ]
     )
-    text = f"The curve promises {what} of {each}, in the proportions in which classes stand now"
+    text = f"The curve expects {what} of {each}, in the proportions in which classes stand now"
     text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
     last, clear = known[-1]["gain"], clear_from(study)
     if last["high"] < clear * 2:
         return f"{text}: it has levelled off, and more of the same pictures would hardly help."
     if last["low"] < clear:
-        return f"{text}: whether they would help is not clear."
+        return f"{text}; that they help at all is not shown, for the interval reaches none."
     return f"{text}."
 
 
