@@ -97,7 +97,7 @@ def with_mirror(**changes: Any) -> dict[str, Any]:
 def test_where_all_is_safe_it_says_so_and_where_the_network_is_weak() -> None:
     assert sentences(FOUND) == (
         "None of 4 augmentations is seen to spoil what is to be learned here: what small pictures "
-        "tell about the classes is not lost where their views are learned from as well (n = 500).",
+        "tell about the answer is not lost where their views are learned from as well (n = 500).",
         "Weak is the frozen network with a head of plain pictures where pictures differ by "
         "rotation (11.0 % of 54): right answers that become wrong. That is a reason to learn from "
         "such views.",
@@ -106,7 +106,7 @@ def test_where_all_is_safe_it_says_so_and_where_the_network_is_weak() -> None:
 
 def test_what_was_left_out_is_said_with_its_numbers_and_what_became_of_what() -> None:
     assert sentences(with_mirror())[0] == (
-        "The horizontal flip was left out: of what small pictures tell about the classes, more "
+        "The horizontal flip was left out: of what small pictures tell about the answer, more "
         "than all is lost [145 %, 179 %] where its views are learned from as well (n = 500, p < "
         "0.001). Of 333 pictures that a probe named rightly it named 279 wrongly when changed so, "
         "most often 'right' as 'left' (144)."

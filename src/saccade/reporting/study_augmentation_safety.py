@@ -62,7 +62,7 @@ def sentences(study: Study) -> tuple[str, ...]:
     elif not unsafe:
         found.append(
             f"None of {plural(len(judged), 'augmentation')} is seen to spoil what is to be learned "
-            f"here: what small pictures tell about the classes is not lost where their views are "
+            f"here: what small pictures tell about the answer is not lost where their views are "
             f"learned from as well (n = {study['n']:,})."
         )
     weak = [own for own in families if not _unsafe(own) and own["used"] and _weak(own)]
@@ -86,7 +86,7 @@ def _said(own: Family) -> str:
         else "is off, and should stay so"
     )
     text = (
-        f"{what} {fate}: of what small pictures tell about the classes, "
+        f"{what} {fate}: of what small pictures tell about the answer, "
         f"{'more than all' if lost.value > 1 else _whole(lost.value)} is lost "
         f"[{_whole(lost.low)}, {_whole(lost.high)}] where its views are learned from as well "
         f"(n = {lost.n:,}, {p_words(own['verdict']['p'])})."

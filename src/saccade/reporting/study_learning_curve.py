@@ -34,9 +34,16 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "score": score_words(study["score_name"]),
         "mores": mores,
         "class_score": study["classes"][0]["score_name"] if study["classes"] else "",
+        "noun": noun_of(study),
         "rows": [_row(own, mores) for own in study["classes"][:MOST_ROWS]],
         "note": _note(study),
     }
+
+
+def noun_of(study: Study) -> str:
+    """Return what is told apart: of several labels a picture, each has an F1, not a recall."""
+    of_labels = study["classes"] and study["classes"][0]["score_name"] == "f1"
+    return "label" if of_labels else "class"
 
 
 def sentences(study: Study) -> tuple[str, ...]:
@@ -82,7 +89,8 @@ def _promise(study: Study) -> str:
             for own in known
         ]
     )
-    text = f"The curve expects {what} of {each}, in the proportions in which classes stand now"
+    nouns = "labels" if noun_of(study) == "label" else "classes"
+    text = f"The curve expects {what} of {each}, in the proportions in which {nouns} stand now"
     text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
     last, clear = known[-1]["gain"], clear_from(study)
     if last["high"] < clear * 2:
@@ -122,20 +130,19 @@ def _class_words(study: Study) -> list[str]:
     classes = study["classes"]
     if not classes:
         return []
-    found = []
+    found, noun = [], noun_of(study)
+    nouns = {"class": "classes", "label": "labels"}[noun]
     clear = [(own, gain) for own in classes if (gain := _clear_gain(own)) is not None]
     if clear:
         best, gain = max(clear, key=lambda pair: float(pair[1]["gain"]["value"]))
         rivals = _rivals(classes, best, gain)
-        others = f", of {plural(len(clear), 'class', 'classes')} with a clear gain" * (
-            len(clear) > 1
-        )
+        others = f", of {plural(len(clear), noun, nouns)} with a clear gain" * (len(clear) > 1)
         if study.get("num_classes", 0) > len(classes):  # not told by earlier runs
             others += f" among the {len(classes)} with the lowest scores"
         most = "" if rivals else f" most{others}"
         text = (
             f"{_named(best)} would gain{most}: {best['score_name']} "
-            f"{told_change(gain['gain'])} with {gain['more']:,} more pictures of all classes "
+            f"{told_change(gain['gain'])} with {gain['more']:,} more pictures of all {nouns} "
             f"(n = {best['num_judged']:,})."
         )
         if rivals:
@@ -146,7 +153,7 @@ def _class_words(study: Study) -> list[str]:
             )
         found.append(text)
     else:
-        found.append("Which class would gain most is not clear.")
+        found.append(f"Which {noun} would gain most is not clear.")
     few = [own for own in classes if not own["enough"]]
     if few:
         listed = _listed([f"{_named(own)} (n = {own['num_judged']})" for own in few])

@@ -190,9 +190,11 @@ def _note(study: Study) -> str:
         if study["groups"]
         else ""
     )
+    alone = "stretch of values" if study["is_value"] else "class"
+    alone = "label" if study["of_labels"] else alone
     return (
         f"Everything was set by the {study['fitted_on']} part (n = {study['num_fitted']:,}), which "
         f"also chose the network, and measured on the {study['part']} part. Promises are averages "
-        "over pictures like these: a new camera or season can break them, and no class alone is "
+        f"over pictures like these: a new camera or season can break them, and no {alone} alone is "
         f"promised anything.{groups}"
     )

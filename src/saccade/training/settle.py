@@ -125,7 +125,7 @@ def _say(family: dict[str, Any], recipe: Recipe, progress: Progress) -> None:
     flags = " ".join(f"--{name} {getattr(recipe, name):g}" for name in FAMILIES[family["name"]])
     lost = family["lost"]
     progress.say(
-        f"{TITLES[family['name']]} is left out: of what small pictures tell about the classes, "
+        f"{TITLES[family['name']]} is left out: of what small pictures tell about the answer, "
         f"{lost['value']:.0%} is lost where it is learned from as well (n = {lost['n']}). "
         f"{flags} keeps it."
     )
