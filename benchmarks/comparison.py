@@ -201,12 +201,12 @@ def _target(own: Measured, judge: Measured | None, target: Target) -> str:
     ratio = own.seconds(peer) / own.seconds(ours)
     in_time = ratio >= target.factor
     if judge is None or not {ours, peer} <= set(judge.methods):
-        right, told = False, "accuracy not measured"
+        verdict, told = "in time" if in_time else "not met", "accuracy not measured"
     else:
         found = difference(judge.right(ours), judge.right(peer))
         right = found[target.end] >= 0
+        verdict = "met" if in_time and right else "not met"
         told = "accuracy {:+.3f} [{:+.3f}, {:+.3f}]".format(*found) + ("" if right else ", too low")
-    verdict = "met" if in_time and right else "not met"
     return (
         f"- **{verdict}**: {METHODS[ours].title} takes 1/{ratio:.1f} of the seconds of "
         f"{METHODS[peer].title} (target 1/{target.factor}, {target.words}); {told}"
