@@ -1,6 +1,8 @@
 """What is settled before the road begins: the network, and how many pictures there is time for."""
 
+import functools
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +23,8 @@ from saccade.training.recipe import Recipe
 SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
 FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
-PROBES = 8  # pictures to measure on
+PROBES, MORE_PROBES = 8, 32  # pictures to measure on; few at a time take up to twice as long each
+QUICK = 0.2  # seconds for the fewer, below which the more are measured on
 FEWEST = 100  # pictures that are used whatever the budget
 
 
@@ -91,11 +94,25 @@ def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
         weights=prepared.fetched,
         img_size=lesson.recipe.img_size,
     )
-    rows, taken = list(range(PROBES)), []
-    for _ in range(2):  # the first one is slower, for it is the first
-        begun = time.perf_counter()
-        predict_logits(net, lesson.cache, rows, device=prepared.device)
-        taken.append(time.perf_counter() - begun)
+    ask = functools.partial(predict_logits, net, lesson.cache, device=prepared.device)
     left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
-    possible = int(left / (taken[-1] / PROBES * FASTER + SECONDS_A_PICTURE))
+    possible = int(left / (seconds_a_picture(ask) * FASTER + SECONDS_A_PICTURE))
     return min(num, max(possible, FEWEST))
+
+
+def seconds_a_picture(ask: Callable[[Sequence[int]], object]) -> float:
+    """Return how long a picture takes, as far as fractions of a second can tell.
+
+    Args:
+        ask: about the pictures with these rows; there are more than `MORE_PROBES`.
+    """
+
+    def seconds(num: int) -> float:
+        begun = time.perf_counter()
+        ask(range(num))
+        return time.perf_counter() - begun
+
+    # the first of a kind is slower, for it is the first
+    if seconds(PROBES) < QUICK:
+        return min(seconds(MORE_PROBES), seconds(MORE_PROBES)) / MORE_PROBES
+    return seconds(PROBES) / PROBES
