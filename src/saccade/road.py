@@ -292,11 +292,14 @@ class Road:
         self, answerer: Answerer, asked: Asked, table: Predictions, model_trust: ModelTrust | None
     ) -> None:
         """Write what can be said of how far the result can be trusted, as far as time allows."""
+        pretrained = (
+            self.fetched is not None
+        )  # stages that began at random know nothing of pictures
         evidence = self.lesson.evidence(
-            features_ND=answerer.frozen_features(),
+            features_ND=answerer.frozen_features() if pretrained else None,
             features_name=self.net.name,
-            frozen_engine=answerer.frozen_engine(),
-            views=answerer.views(),
+            frozen_engine=answerer.frozen_engine() if pretrained else None,
+            views=answerer.views() if pretrained else (),
             table=table,
             logits_NK=asked.logits_NK,
             model_features_ND=asked.features_ND,

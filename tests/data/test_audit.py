@@ -122,7 +122,7 @@ def test_names_that_a_person_would_take_for_one_are_found(
     (root / "val" / "dog" / "x.png").write_bytes(make_picture(1002))
     found = findings(scan(root))
     assert found["class-name-twin"].sentence == (
-        "1 set of class names differ only in capitals, accents' encoding, space or the way a "
+        "1 set of class names that differ only in capitals, accents' encoding, space or the way a "
         "number is written: 'Cat' and 'cat'."
     )
     assert found["file-name-twin"].paths == ("val/dog/X.png", "val/dog/x.png")
@@ -153,13 +153,13 @@ def test_sizes_that_do_not_fit_are_found(
     for number in range(51):
         (root / "a" / f"w{number}.png").write_bytes(make_picture(number, width=200, height=40))
     found = findings(scan(root))
-    assert found["long"].sentence.startswith("51 pictures more than 4 times as long as wide")
-    assert found["tiny"].sentence.startswith("50 pictures less than 32 pixels high or wide")
+    assert found["long"].sentence.startswith("51 pictures are more than 4 times as long as wide")
+    assert found["tiny"].sentence.startswith("50 pictures are less than 32 pixels high or wide")
 
 
 def test_small_classes_and_imbalance_are_found(photos: Photos) -> None:
     found = findings(scan(photos({"a": 60, "b": 12})))
-    assert found["few-pictures"].sentence == ("1 of 2 classes have fewer than 20 pictures: b (12).")
+    assert found["few-pictures"].sentence == ("1 of 2 classes has fewer than 20 pictures: b (12).")
     assert found["imbalance"].sentence == (
         "The classes are of very different size: a has 60 pictures, b 12; always answering a "
         "would be right in 83%."
@@ -172,11 +172,10 @@ def test_a_class_that_is_not_tested_is_found(photos: Photos) -> None:
     split = Split(parts=parts, groups=("",) * 50, why=("drawn",) * 50, seed=0)
     found = findings(catalog, split)
     assert found["class-absent-from-test"].sentence == (
-        "1 of 2 classes have no test picture, so that each of them is not tested: b."
+        "1 of 2 classes has no test picture, and so is not tested: b."
     )
     assert found["few-test-pictures"].sentence == (
-        "1 of 2 classes have fewer than 10 test pictures, so that their numbers are very "
-        "uncertain: a."
+        "1 of 2 classes has fewer than 10 test pictures, so that its numbers are very uncertain: a."
     )
     task = choose_task(catalog)
     assert class_counts(catalog, task) == {"a": 25, "b": 25}

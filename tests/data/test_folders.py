@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,15 +118,20 @@ def test_classes_of_which_two_are_called_like_parts_are_refused(photos: Photos) 
         listing(root)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_says_so(photos: Photos) -> None:
-    root = photos({"cat": 1})
-    root.chmod(0)
-    try:
-        with pytest.raises(DataError, match="cannot be opened: Permission denied"):
-            listing(root)
-    finally:
-        root.chmod(0o700)
+def test_a_folder_that_may_not_be_read_says_so(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the system is made to refuse."""
+    root, honest = photos({"cat": 1}), os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(os.fsdecode(path)) == root:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fsdecode(path))
+        return honest(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="cannot be opened: Permission denied"):
+        listing(root)
 
 
 def test_a_path_that_is_too_long_is_an_error_of_the_path(tmp_path: Path) -> None:
@@ -450,15 +456,13 @@ def test_the_encoding_of_names_neutralises_formulas_negative_control() -> None:
     formulas = [name for name in ODD_NAMES if name[0] in "=+-@"]
     assert len(formulas) == 4
     assert all(encode_name(name)[0] == "'" for name in formulas)
-    assert not all(name[0] == "'" for name in formulas)
 
 
 def test_an_unreadable_name_appears_encoded_in_messages(
-    tmp_path: Path, make_picture: Callable[..., bytes]
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "a\nb").mkdir()
     (tmp_path / "a\nb" / "0.png").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         scan(tmp_path)
     assert "a\\nb/0.png" in str(caught.value)
-    assert make_picture(0)

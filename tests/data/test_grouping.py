@@ -178,7 +178,7 @@ def test_a_group_that_would_hold_a_fifth_or_leave_a_class_unsplit_is_not_used() 
     paths = [f"{'ab'[n % 2]}/day{n // 2 % 4}/{n:03}.jpg" for n in range(96)]
     groups, sentence = proposed(named(paths), looks_of([n // 2 % 4 for n in range(96)], noise=15))
     assert set(groups) == {""}
-    assert "class a would have only 4 of them" in sentence or "would hold 24 of 96" in sentence
+    assert "class a would have only 4 of them" in sentence
 
 
 def test_groups_that_given_parts_tear_apart_are_left_out() -> None:

@@ -16,12 +16,15 @@ from saccade import road
 from saccade.check import check, wants_network
 from saccade.cli import app
 from saccade.data.catalog import Finding
+from saccade.data.pixel_store import PixelStore
 from saccade.data.task import Task
 from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
 from saccade.insight.trust import Study
+from saccade.lesson import look
 from saccade.models import network, tensors
 from saccade.runtime.errors import DataError
+from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
 
 PX = 32
@@ -116,7 +119,13 @@ def test_split_writes_a_table_from_which_any_tool_learns_the_same_parts(
     part = {Path(row["file"]).name: row["part"] for row in rows if row["label"] == "class0"}
     assert part["000.png"] == part["copy.png"]
     again = saccade.scan(tmp_path / "tables.csv")
-    assert sorted(again.parts) == sorted(row["part"] for row in rows)
+    said = {row["file"]: row["part"] for row in rows}
+    assert dict(zip(again.paths, again.parts, strict=True)) == said
+    trained = saccade.scan(folder)
+    with PixelStore(looking._preprocess(Recipe())) as pixels:
+        split = look(Recipe(seed=3), folder, pixels, progress=Progress()).split
+    drawn = dict(zip(trained.paths, split.parts, strict=True))
+    assert {str(Path(file).relative_to(folder.name)): part for file, part in said.items()} == drawn
     assert set(again.parts) == {"train", "validation", "test"}
     refused = CliRunner().invoke(
         app, ["split", str(folder), "--output", str(tmp_path / "tables.csv")]

@@ -69,7 +69,15 @@ def test_files_are_answered_in_the_order_in_which_they_were_named(
     assert [answer.path for answer in found] == asked
     assert [bool(answer.error) for answer in found] == [False, False, True, False, False]
     assert found[1] == found[4]
-    assert [row["file"] for row in answers(*asked)] == asked
+    rows = answers(*asked)
+    assert [row["file"] for row in rows] == asked
+    with inside:
+        each = {path: saccade.load("model").predict([path])[0] for path in asked if "/" in path}
+    assert len({tuple(own.scores.values()) for own in each.values()}) == 2
+    for answer, row in zip(found, rows, strict=True):
+        if answer.path in each:
+            assert answer.scores == pytest.approx(each[answer.path].scores)
+            assert row["label"] == answer.label == each[answer.path].label
 
 
 def test_a_table_is_answered_row_by_row(place: Path) -> None:
@@ -77,6 +85,10 @@ def test_a_table_is_answered_row_by_row(place: Path) -> None:
     rows = (place / "table.csv").read_text().splitlines()[1:]
     assert [answer.path for answer in found] == rows
     assert [bool(answer.error) for answer in found] == [False, True, False, False, False]
+    for answer in found:
+        if not answer.error:
+            (alone,) = saccade.load(place / "model").predict([place / answer.path])
+            assert answer.scores == pytest.approx(alone.scores)
 
 
 def test_a_folder_is_answered_by_name(place: Path) -> None:

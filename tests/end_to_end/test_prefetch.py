@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def test_what_the_other_process_decoded_is_not_decoded_again(
     image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe(data=str(image_folder(3, 8)), cache=str(tmp_path / "cache"))
-    beside(recipe, Counting())
+    counting = Counting()
+    beside(recipe, counting)
+    assert counting.done == 24
     assert num_decoded_by_a_scan(recipe, monkeypatch) == 0
 
 
@@ -84,10 +87,18 @@ def test_nothing_is_started_where_torch_is_loaded_already(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("without_torch")
-def test_an_error_meanwhile_ends_the_other_process(image_folder: Callable[..., Path]) -> None:
-    recipe = Recipe(data=str(image_folder(3, 8)))
+def test_an_error_meanwhile_ends_the_other_process(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that would go on for a minute."""
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(prefetch.sys, "executable", str(sleeper))
+    recipe, begun = Recipe(data=str(image_folder(3, 8))), time.monotonic()
     with (
         pytest.raises(ValueError, match="no weights"),
         decoding_beside(recipe, PREPROCESS, deadline=FOREVER, progress=Progress()),
     ):
         raise ValueError("no weights")
+    assert time.monotonic() - begun < 30

@@ -91,7 +91,7 @@ def test_copies_that_features_find_come_into_one_part_and_leave_the_seal(looked:
     )
     assert after.split.notes[-1] == (
         f"--group auto: features of net find {torn} copies across drawn parts. With all that "
-        f"belongs to them {torn} pictures moved there."
+        f"belongs to them {torn} pictures moved into the earlier part."
     )
     after.targets[after.split.rows("train")]  # those that moved can be learned from
     with pytest.raises(SealBroken):
@@ -125,7 +125,7 @@ def test_one_scene_is_one_part_and_takes_its_copies_along(looked: Any) -> None:
     assert {after.split.parts[own] for own in (row, copy, other)} == {"train"}
     assert after.split.notes[-1] == (
         "--group auto: features of net find 1 of one scene (from 0.78) across drawn parts. With "
-        "all that belongs to them 2 pictures moved there."
+        "all that belongs to them 2 pictures moved into the earlier part."
     )
     (group,) = {after.split.groups[own] for own in (row, copy, other)}
     assert group.startswith("scene:")
@@ -189,7 +189,7 @@ def test_a_run_moves_them_says_so_and_can_be_resumed_and_believed(
     )
     whole = saccade.train(photos, recipe, output=tmp_path / "whole")
     facts = whole.facts["split"]
-    assert any("moved there" in note for note in facts["notes"])
+    assert any("moved into the earlier" in note for note in facts["notes"])
     assert facts["fingerprint"] != facts["fingerprint_as_drawn"]
     parts = parts_of(whole.folder)
     counted = {part: sum(own.values()) for part, own in facts["counts"].items()}

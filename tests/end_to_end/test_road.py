@@ -107,9 +107,12 @@ def test_predict_agrees_with_the_table_of_the_run(trained: Path) -> None:
     table = saccade.open_run(trained / "runs" / "pictures").predictions
     scores = dict(zip(table.paths, table.scores, strict=True))
     model = saccade.load(trained / "runs" / "pictures" / "model")
-    for answer in model.predict(trained / "pictures"):
-        if not answer.error:
-            np.testing.assert_allclose(list(answer.scores.values()), scores[answer.path], atol=1e-5)
+    said = dict(zip(table.paths, table.prediction, strict=True))
+    answers = [own for own in model.predict(trained / "pictures") if not own.error]
+    assert len(answers) == len(table) == 42
+    for answer in answers:
+        np.testing.assert_allclose(list(answer.scores.values()), scores[answer.path], atol=1e-5)
+        assert answer.label == said[answer.path]
 
 
 def test_predict_writes_json_lines_to_a_new_file_only(trained: Path, tmp_path: Path) -> None:
@@ -411,7 +414,8 @@ def test_report_is_written_anew_and_says_where_pictures_are_gone(
     (copy / "report.html").unlink()
     done = cli("report", copy, cwd=tmp_path)  # `pictures` is not below this folder
     assert done.returncode == 0, done.stderr
-    assert (copy / "report.html").is_file()
+    told = (copy / "report.html").read_text(encoding="utf-8")
+    assert "no longer where the run found them and could not be shown" in told
 
 
 def test_the_json_of_train_is_one_document(image_folder: Callable[..., Path]) -> None:
@@ -479,6 +483,19 @@ def test_a_stop_before_anything_was_learned_keeps_no_model(
     assert "saccade resume" in stopped.value.fix
     assert not (tmp_path / "run" / "model").exists()
     assert saccade.open_run(tmp_path / "run").state == "interrupted"
+
+
+def test_what_random_stages_say_is_not_called_features_of_a_pretrained_network(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The head is solved on them as was asked for; no study may speak of what they know."""
+    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(4,), unfreeze="0")
+    run = saccade.train(image_folder(3, 60), recipe, output=tmp_path / "run")
+    trust = json.loads((run.folder / "trust.json").read_text())
+    assert {"suspects", "learning_curve", "naive_split"}.isdisjoint(trust["studies"])
+    ladder = trust["studies"]["baselines"]
+    assert "frozen" not in [own["name"] for own in ladder["rungs"]]
+    assert "frozen" in ladder["left_out"]
 
 
 def test_a_signal_that_comes_when_learning_is_over_is_heard_too(

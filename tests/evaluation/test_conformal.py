@@ -213,7 +213,7 @@ class TestGroups:
         for seed in range(150):
             own, new = self.values(num, 20, alike=alike, seed=seed)
             shares.append((new <= fit_conformal(own, NONE).reach(coverage)).mean())
-        assert np.mean(shares) > coverage
+        assert coverage < np.mean(shares) < coverage + 1 / (num + 1) + 0.03
 
     def test_without_groups_it_is_less_negative_control(self) -> None:
         shares = []
@@ -242,7 +242,8 @@ class TestGroups:
     def test_too_few_groups_are_told_with_their_number(self) -> None:
         own = replace(draw(200), groups=tuple(str(row // 20) for row in range(200)))
         conformal = fit_conformal(own, NONE)
-        assert conformal.reach(0.9) <= conformal.misfits_N[-1]
+        # the weights of 20 pictures a group come to 11 · 0.9 = 9.9 groups at the 198th of 200
+        assert conformal.reach(0.9) == np.sort(conformal.misfits_N)[197]
         with pytest.raises(NotPromised) as caught:
             conformal.reach(0.95)
         assert str(caught.value) == (

@@ -83,7 +83,8 @@ def test_pictures_of_something_else_are_unknown_and_few_of_the_others() -> None:
     assert found.is_unknown(features(100, seed=3, away=4.0)).mean() > 0.95
     judge = held(1_000, part="test", first_row=5_000)
     share = measure_unknown(judge, features(1_000, seed=4), found)
-    assert share.low <= 0.05
+    assert share.value == pytest.approx(found.is_unknown(features(1_000, seed=4)).mean())
+    assert 0 < share.low <= 0.05
     assert share.n == 1_000
 
 

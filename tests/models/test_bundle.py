@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.memory import grows_less_than
 
 from saccade.data.task import Task
 from saccade.models import backbones, bundle, manifest, tensors
@@ -606,10 +606,8 @@ class TestRowD2:
         backbones.find("test_resnet")  # importing timm is not part of the second
         make, code, sentence = WRONGS[wrong]
         make(saved)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert outcome(saved) == f"SACCADE-E{code}"
-        grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        assert grown_mb < 200
+        with grows_less_than(200):
+            assert outcome(saved) == f"SACCADE-E{code}"
         with pytest.raises(ArtefactError) as caught:
             bundle.load(saved)
         if sentence:

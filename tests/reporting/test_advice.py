@@ -164,6 +164,7 @@ def test_overfitting_is_looked_for_in_the_rung_that_was_kept_and_no_other() -> N
             "stages that learn were tried, in vain",
         ),
         (ladders.ladder("+"), "dropout or fewer unfrozen stages may help"),
+        (ladders.epochs(0, 2, rung=None, best=True), "stronger augmentation or dropout may help"),
     ],
 )
 def test_the_cure_for_overfitting_follows_from_what_was_tried(

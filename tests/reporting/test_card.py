@@ -186,3 +186,8 @@ def test_the_card_says_which_stages_learned_and_how_that_was_chosen(run_of: RunO
 def test_without_its_history_the_card_still_says_which_stages_learned(run_of: RunOf) -> None:
     text = card_text(*ledger(run_of(ladder="+")))
     assert "The head and the last of 9 stages learned." in text.splitlines()
+
+
+def test_whoever_hands_the_model_on_is_told_that_pictures_travel_with_it(run_of: RunOf) -> None:
+    text = card_text(*ledger(run_of()))
+    assert "pictures travel with the model, in `golden/`, byte for byte" in text

@@ -77,6 +77,12 @@ def test_many_dots_are_thinned_evenly() -> None:
     axis = Axis(title="", low=0, high=10_001)
     svg = scatter(many, many, x=axis, y=axis, title="t")
     assert 1_000 < svg.count("<circle") <= MAX_DOTS
+    across = [float(own.attrib["cx"]) for own in ET.fromstring(svg).iter("circle")]
+    steps = np.diff(across)
+    assert steps.max() - steps.min() <= 0.2  # coordinates have one decimal
+    ends = scatter(many[[0, -1]], many[[0, -1]], x=axis, y=axis, title="t")
+    first, last = (float(own.attrib["cx"]) for own in ET.fromstring(ends).iter("circle"))
+    assert (across[0], across[-1]) == (first, pytest.approx(last, abs=0.3))
 
 
 def test_the_bars_of_a_histogram_show_every_value_once() -> None:

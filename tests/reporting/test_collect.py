@@ -100,7 +100,9 @@ def test_the_pictures_of_a_class_are_of_that_class_and_of_the_training_part(run_
     run = run_of()
     lines = (run / "split.csv").read_text().splitlines()[1:]
     known = {line.split(",")[0]: line.split(",")[1:3] for line in lines}
-    for gallery in collect(run, picture=gray).examples:
+    examples = collect(run, picture=gray).examples
+    assert {gallery.caption for gallery in examples} == {"daisy", "rose", "tulip"}
+    for gallery in examples:
         assert gallery.pictures
         for picture in gallery.pictures:
             assert known[picture.name] == [gallery.caption, "train"]

@@ -1,4 +1,7 @@
+import io
+
 import numpy as np
+from PIL import Image
 
 from saccade.data.decode import decode
 from saccade.reporting.pictures import SIDE_PX, Album, shrink, spread
@@ -31,8 +34,15 @@ def test_a_file_is_read_once_however_often_it_is_shown() -> None:
 
 
 def test_no_metadata_of_the_file_reaches_the_page() -> None:
-    jpeg = Album(lambda path: RED).picture("a.jpg").jpeg
+    """A camera writes where a picture was taken; the album is given what decoding gives."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x010F] = "Camera of somebody"
+    exif.get_ifd(0x8825)[1] = "N"
+    Image.fromarray(RED).save(file, "JPEG", exif=exif)
+    assert b"Camera of somebody" in file.getvalue()
+    jpeg = Album(lambda path: decode(file.getvalue()).pixels_HWC).picture("a.jpg").jpeg
     assert b"Exif" not in jpeg
+    assert b"Camera of somebody" not in jpeg
 
 
 def test_the_budget_holds_and_what_it_cost_is_counted() -> None:

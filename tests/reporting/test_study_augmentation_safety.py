@@ -152,7 +152,7 @@ def test_safe_rows_say_what_else_is_known() -> None:
 
 
 def test_where_nothing_could_be_told_it_says_that() -> None:
-    why = "from small pictures alone the classes cannot be told apart"
+    why = "small pictures alone tell nothing of the answer"
     blind = [{**own, "verdict": None} for own in copy.deepcopy(FOUND["families"])]
     found = {**FOUND, "why": why, "families": blind}
     assert sentences(found) == (

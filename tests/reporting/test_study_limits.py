@@ -174,10 +174,18 @@ def test_the_limits_are_told_in_sentences() -> None:
     [
         ({"answers": changed(LIMITS["answers"], best=0.0)}, "answers", "No accuracy can be"),
         (
-            {"answers": changed(LIMITS["answers"], best=0.85)},
+            {"answers": changed(LIMITS["answers"], best=0.98)},
             "answers",
-            "The highest accuracy that 120 held-out pictures can promise is 0.85",
+            "The highest accuracy that 120 held-out pictures can promise is 0.98 (saccade predict "
+            "--min-accuracy 0.98). With --min-accuracy 0.95 answers below a score of 0.907 are",
         ),
+        (
+            {"answers": changed(LIMITS["answers"], promises=[{"accuracy": 0.9, "why": CANNOT}])},
+            "answers",
+            "can promise is 0.95 (saccade predict --min-accuracy 0.95); what that comes to was not",
+        ),
+        ({"of_labels": True}, "answers", "answers whose labels are all right by a chance below"),
+        ({"is_value": True}, "note", "no stretch of values alone is promised"),
         ({"unknown": {"why": "18 are too few"}}, "unknown", "are not told apart: 18 are too few."),
         ({"coverages": [{"promised": 0.95, "why": "too few"}]}, "sets", "Too few."),
         ({"of_labels": True}, "sets", "should hold all true labels"),

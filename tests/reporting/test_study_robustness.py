@@ -85,8 +85,8 @@ def test_the_sentences_say_what_hurts_most_what_does_not_and_what_a_shift_does()
         "could go unseen.",
         "Moved by 12 % of the side (28 px), the network gives the same answer to 93.0 % [89.0 %, "
         "97.0 %] of the pictures (n = 50). A convolution looks for the same thing everywhere, and "
-        "pooling forgets where it was: that is where such invariance comes from, as far as it "
-        "goes.",
+        "pooling over places forgets where it was: that is where such invariance comes from, as "
+        "far as it goes.",
     )
 
 

@@ -84,12 +84,13 @@ def test_of_sets_of_labels_it_is_said_for_which_the_probe_is_too_weak(run_of: Ru
     ]
     html = page(run_of(), findings(**own, num_sure=2, weak=weak))
     assert (
-        "5 of 124 pictures have a label that a probe contradicts, 2 of them surely; how many are "
-        "wrong is not estimated for sets of labels. It is too weak to accuse a picture of dark (it "
-        "contradicts 40 of the 62 that lack it) or old (it contradicts 3 of the 5 that have it)."
+        "5 of 124 pictures have or lack a label against what a probe says, 2 of them surely; how "
+        "many are wrong is not estimated for sets of labels. It is too weak to accuse a picture of "
+        "dark (it contradicts 40 of the 62 that lack it) or old (it contradicts 3 of the 5 that "
+        "have it)."
     ) in html
     html = page(run_of("again"), findings(**own, num_sure=0))  # as an earlier run wrote it
-    assert "a label that a probe contradicts, none of them surely; how many" in html
+    assert "have or lack a label against what a probe says, none of them surely; how many" in html
 
 
 def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: RunOf) -> None:
@@ -129,7 +130,7 @@ def test_where_nothing_is_suspect_there_is_no_gallery(run_of: RunOf) -> None:
         ("regression", "95 of 800 are far from what a probe expects."),
         (
             "multilabel",
-            "95 of 800 pictures have a label that a probe contradicts, 9 of them surely",
+            "95 of 800 pictures have or lack a label against what a probe says, 9 of them surely",
         ),
     ],
 )

@@ -83,6 +83,8 @@ def test_the_curves_are_the_golden_ones(found: dict[str, Any], name: str) -> Non
     apart = ELSEWHERE_IN_BF16 if RUNS[name].precision == "bf16" else ELSEWHERE
     for point, wanted in zip(own, golden, strict=True):
         assert numbers(point) == pytest.approx(numbers(wanted), rel=apart, abs=apart)
+        if "penalty" in wanted:
+            assert point["penalty"] == pytest.approx(wanted["penalty"], rel=1e-6, abs=0)
 
 
 def test_another_run_is_seen_negative_control(found: dict[str, Any]) -> None:

@@ -43,6 +43,21 @@ def test_updates_are_those_of_torchs_loop_over_the_parameters(
         torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.5, True), (0.5, False), (0.0, True)])
+def test_momentum_is_that_of_the_recipe(momentum: float, nesterov: bool) -> None:
+    recipe = CLIMB.replace(
+        opt="sgd", lr=0.1, body_lr=0.1, momentum=momentum, nesterov=nesterov, weight_decay=0.0
+    )
+    network, expected = network_for(), network_for()
+    steps(network, make_optimizer(network, recipe, pretrained=True), range(4))
+    learning = [own for own in expected.parameters() if own.requires_grad]
+    plain = torch.optim.SGD(learning, lr=0.1, momentum=momentum, nesterov=nesterov and momentum > 0)
+    plain.param_groups[0]["highest_lr"] = 0.1
+    steps(expected, plain, range(4))
+    for own, other in zip(network.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("opt", ["sgd", "adam", "adamw"])
 def test_gone_on_with_from_what_was_kept_it_is_the_same_to_the_last_bit(opt: str) -> None:
     recipe = CLIMB.replace(opt=opt)
