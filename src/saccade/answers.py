@@ -154,8 +154,9 @@ def _reach(wanted: Wanted, trust: ModelTrust, notes: list[str]) -> float | None:
     if wanted.coverage is None:
         return None
     reach = trust.conformal.reach(wanted.coverage)
+    what = "sets" if trust.selective else "stretches"
     notes.append(
-        f"of 100 sets about {100 * wanted.coverage:g} or more hold the truth, for pictures like "
+        f"of 100 {what} about {100 * wanted.coverage:g} or more hold the truth, for pictures like "
         f"the {trust.n} of the {trust.part} part"
     )
     return reach
@@ -165,7 +166,7 @@ def _threshold(wanted: Wanted, trust: ModelTrust, notes: list[str]) -> float | N
     if wanted.min_accuracy is not None:
         found = trust.promise(wanted.min_accuracy)
         notes.append(
-            f"answers below a score of {found.threshold:.3f} are unsure; of {found.n} held-out "
+            f"answers less sure than {found.threshold:.3f} are unsure; of {found.n} held-out "
             f"pictures {found.answered} were above it and {found.right} of these right, so that "
             f"an accuracy of {wanted.min_accuracy:g} among the answered is promised (95 % sure) "
             f"for pictures like those of the {trust.part} part"
@@ -175,7 +176,7 @@ def _threshold(wanted: Wanted, trust: ModelTrust, notes: list[str]) -> float | N
         return None
     threshold = 1 - 1 / wanted.mistake_cost
     notes.append(
-        f"answers below a score of {threshold:.3f} are unsure: there a mistake at "
+        f"answers less sure than {threshold:.3f} are unsure: there a mistake at "
         f"{wanted.mistake_cost:g} costs more than an answer withheld at 1"
     )
     return threshold

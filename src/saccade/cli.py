@@ -244,7 +244,7 @@ def compare(
         list[str], typer.Argument(help="Runs, or tables of predictions; the first is the baseline.")
     ],
     metric: Annotated[
-        str, typer.Option(help="A name in metrics.json; default: accuracy, or mae.")
+        str, typer.Option(help="A name in metrics.json; default: accuracy, accuracy_subset or mae.")
     ] = "",
     group: Annotated[
         str, typer.Option(help="A pattern on the path: what belongs together; else as in the runs.")

@@ -152,19 +152,19 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         are, them = ("is", "it") if unknown == 1 else ("are", "them")
         told.append(
             f"unknown: {unknown} of {len(read)} pictures {are} unlike those that the model learned "
-            f"from; its label for {them} means little"
+            f"from; its answer for {them} means little"
         )
     if "unsure" in marks:
         unsure = sum(bool(answer.unsure) for answer in read)
         left = [answer for answer in read if not answer.unsure]
-        text = f"unsure: {unsure} of {len(read)} answers; {len(left)} are surer than that"
+        text = f"unsure: {unsure} of {len(read)} answers; {len(left)} surer than that"
         if strange := sum(bool(answer.unknown) for answer in left):
             text += f", {strange} of them of unknown pictures, for which nothing is promised"
         told.append(text)
     if "labels" in marks and read:
         sizes = [len(answer.labels) for answer in read]
         told.append(
-            f"labels: {sum(sizes) / len(read):.2f} classes a picture on average; one class alone "
+            f"labels: {sum(sizes) / len(read):.2f} a picture on average; one alone "
             f"for {sum(size == 1 for size in sizes)} of {len(read)}"
         )
     lost = (answer for answer in answers if answer.error)

@@ -217,8 +217,8 @@ class _Race:
             )
         finished = self._running
         if len(finished) < 2:
-            which = "the only one" if finished else "the first, and none"
-            self._by_default(f"{which} that could be probed")
+            only = "the only one that could be probed"
+            self._by_default(only if finished else "the first, for none could be probed")
             return
         probed = [own.probed() for own in finished]
         choice = choose(probed, groups=sample.groups)

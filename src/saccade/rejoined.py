@@ -72,7 +72,10 @@ def rejoined(lesson: Lesson, features_ND: np.ndarray, *, name: str) -> Lesson:
             "away, so they were left; name what belongs together with --group."
         )
         return replace(begun, split=replace(begun.split, notes=(*begun.split.notes, note)))
-    note = f"{what} With all that belongs to them {plural(moved, 'picture')} moved there."
+    note = (
+        f"{what} With all that belongs to them {plural(moved, 'picture')} moved into the earlier "
+        "part."
+    )
     return replace(lesson, split=replace(lesson.split, notes=(*lesson.split.notes, note)))
 
 

@@ -280,7 +280,7 @@ def _shortened(
         return lesson
     progress.say(
         f"The budget leaves time to ask the network about {num} of {len(lesson.catalog)} "
-        "pictures; they are drawn evenly from the classes."
+        "pictures; they are drawn evenly."
     )
     recipe = lesson.recipe.replace(limit=num)
     return _look(recipe, data, prepared.preprocess, stack, progress)

@@ -58,7 +58,7 @@ def appearance_findings(catalog: Catalog, looks: Looks) -> list[Finding]:
             verb = "is" if len(paths) == 1 else "are"
             noun = "picture" if len(paths) == 1 else "pictures"
             sentence = f"{len(paths)} {noun} {verb} {what}, unlike the others: {_shown(paths)}."
-            action = "look whether they show their class"
+            action = "look whether they show what their labels say"
             found.append(
                 Finding(kind=kind, severity="note", paths=paths, sentence=sentence, action=action)
             )

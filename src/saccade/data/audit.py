@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -82,7 +82,7 @@ def look(
         *_absent(catalog, task),
         *catalog.findings,
         *duplicate_findings(catalog, twins, split, task=task),
-        *_names(catalog),
+        *_names(catalog, task),
         *_formats(catalog),
         *_sizes(catalog),
         *(part_findings(catalog, split.parts) if split is not None else ()),
@@ -152,6 +152,10 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _one_or_more(items: Sized, one: str, more: str) -> str:
+    return one if len(items) == 1 else more
+
+
 def _noun(task: Task) -> str:
     return "labels" if task.kind == "multilabel" else "classes"
 
@@ -192,16 +196,17 @@ def _absent(catalog: Catalog, task: Task) -> Iterator[Finding]:
         )
 
 
-def _names(catalog: Catalog) -> Iterator[Finding]:
-    for what, names in (("class", sorted(set(catalog.labels))), ("file", catalog.paths)):
+def _names(catalog: Catalog, task: Task) -> Iterator[Finding]:
+    classes = sorted(set(catalog.labels)) if task.kind != "regression" else []
+    for what, names in (("class", classes), ("file", catalog.paths)):
         twins = _twins(names, numbers=what == "class" and bool(catalog.label_name))
         if twins:
             shown = listed(" and ".join(f"'{encode_name(name)}'" for name in own) for own in twins)
             yield _finding(
                 f"{what}-name-twin",
                 "warning" if what == "class" else "note",
-                f"{_count(len(twins), 'set')} of {what} names differ only in capitals, accents' "
-                f"encoding, space or the way a number is written: {shown}.",
+                f"{_count(len(twins), 'set')} of {what} names that differ only in capitals, "
+                f"accents' encoding, space or the way a number is written: {shown}.",
                 paths=[name for own in twins for name in own] if what == "file" else (),
                 action="rename them where they should be one" if what == "class" else "",
             )
@@ -210,9 +215,10 @@ def _names(catalog: Catalog) -> Iterator[Finding]:
         yield _finding(
             "placeholder",
             "warning",
-            f"{_count(len(odd), 'picture')} may be a placeholder, by its name: {_shown(odd)}.",
+            f"{_count(len(odd), 'picture')} may be "
+            f"{_one_or_more(odd, 'a placeholder', 'placeholders')}, by name: {_shown(odd)}.",
             paths=odd,
-            action="look at it, and remove it if it does not show its class",
+            action="look at them, and remove what does not show what its label says",
         )
 
 
@@ -270,7 +276,8 @@ def _sizes(catalog: Catalog) -> Iterator[Finding]:
         yield _finding(
             "tiny",
             "note",
-            f"{_count(len(tiny), 'picture')} less than {TINY_PX} pixels high or wide: "
+            f"{_count(len(tiny), 'picture')} {_one_or_more(tiny, 'is', 'are')} less than {TINY_PX} "
+            "pixels high or wide: "
             f"{_shown(paths)}.",
             paths=paths,
         )
@@ -280,8 +287,9 @@ def _sizes(catalog: Catalog) -> Iterator[Finding]:
         yield _finding(
             "long",
             "note",
-            f"{_count(len(narrow), 'picture')} more than {LONG_SIDE:.0f} times as long as wide, of "
-            f"which a centre crop keeps little: {_shown(paths)}.",
+            f"{_count(len(narrow), 'picture')} {_one_or_more(narrow, 'is', 'are')} more than "
+            f"{LONG_SIDE:.0f} times as long as wide; a centre crop keeps little of that: "
+            f"{_shown(paths)}.",
             paths=paths,
             action="--fit pad keeps the whole picture",
         )
@@ -294,8 +302,8 @@ def _classes(catalog: Catalog, task: Task, counts: dict[str, int]) -> Iterator[F
         yield _finding(
             "few-pictures",
             "warning",
-            f"{len(small)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_CLASS} pictures: "
-            f"{shown}.",
+            f"{len(small)} of {len(counts)} {_noun(task)} {_one_or_more(small, 'has', 'have')} "
+            f"fewer than {FEW_IN_CLASS} pictures: {shown}.",
             action="add pictures; with so few, the result depends on which ones they are",
         )
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
@@ -316,12 +324,14 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
         counts = class_counts(catalog, task, rows)
         absent = [name for name, count in counts.items() if not count]
         if absent:
-            consequence = "cannot be learned" if part == "train" else "is not tested"
+            are = _one_or_more(absent, "is", "are")
+            consequence = "cannot be learned" if part == "train" else f"{are} not tested"
             yield _finding(
                 f"class-absent-from-{part}",
                 "severe" if part == "train" else "warning",
-                f"{len(absent)} of {len(counts)} {_noun(task)} have no {part} picture, so that "
-                f"each of them {consequence}: {_shown(absent)}.",
+                f"{len(absent)} of {len(counts)} {_noun(task)} "
+                f"{_one_or_more(absent, 'has', 'have')} no {part} picture, and so "
+                f"{consequence}: {_shown(absent)}.",
                 action=f"add {part} pictures of these {_noun(task)}",
             )
         few = [name for name, count in counts.items() if 0 < count < FEW_IN_TEST]
@@ -329,8 +339,9 @@ def _parts(catalog: Catalog, task: Task, split: Split) -> Iterator[Finding]:
             yield _finding(
                 "few-test-pictures",
                 "warning",
-                f"{len(few)} of {len(counts)} {_noun(task)} have fewer than {FEW_IN_TEST} test "
-                f"pictures, so that their numbers are very uncertain: {_shown(few)}.",
+                f"{len(few)} of {len(counts)} {_noun(task)} {_one_or_more(few, 'has', 'have')} "
+                f"fewer than {FEW_IN_TEST} test pictures, so that "
+                f"{_one_or_more(few, 'its', 'their')} numbers are very uncertain: {_shown(few)}.",
                 action="add pictures, or read the intervals, not the numbers",
             )
 
@@ -350,8 +361,10 @@ def _claim(split: Split, task: Task) -> Iterator[Finding]:
     counted = _count(len(rows), "test picture")
     if units < len(rows):
         counted += (
-            f" in {units} groups (or sets of copies), each of which may be right or wrong as one,"
+            f" in {_count(units, 'group')} (or sets of copies), each of which may be right or "
+            "wrong as one,"
         )
+    whom = "groups" if units < len(rows) else "pictures"
     known = (
         f"a mean error would be known to ± {width:.0%} of itself only"
         if is_number
@@ -361,7 +374,7 @@ def _claim(split: Split, task: Task) -> Iterator[Finding]:
         "few-for-a-claim",
         "warning" if width > limits[1] else "note",
         f"With {counted} {known}.",
-        action="read the interval beside the number; more test pictures narrow it (four times as "
+        action=f"read the interval beside the number; more test {whom} narrow it (four times as "
         "many halve it)",
     )
 

@@ -125,12 +125,13 @@ def _near(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[
         action="look at them, and remove the copies; where parts are drawn, they stay in one part",
     )
     other = [own for own in pairs if said[own.first] != said[own.second]]
+    have = "has" if len(other) == 1 else "have"
     if other:
         yield Finding(
             kind="near-conflict",
             severity="warning",
             paths=tuple(catalog.paths[row] for own in other for row in (own.first, own.second)),
-            sentence=f"{len(other)} of these pairs have two labels: "
+            sentence=f"{len(other)} of these pairs {have} two labels: "
             f"{listed(_labelled(catalog, [(own.first, own.second) for own in other]))}.",
             action="look which label is right",
         )

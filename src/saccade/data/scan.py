@@ -287,8 +287,8 @@ def _findings(seen: _Seen, listing: Listing) -> Iterator[Finding]:
     num, num_seen = len(listing.candidates), seen.num_looked_at
     if num_seen < num:
         sentence = (
-            f"Only {num_seen} of {num} pictures were looked at, drawn evenly from the classes "
-            "(--limit, --budget); every number is about these."
+            f"Only {num_seen} of {num} pictures were looked at, drawn evenly (--limit, --budget); "
+            "every number is about these."
         )
         yield Finding(kind="limit", severity="warning", paths=(), sentence=sentence)
     paths_of: defaultdict[str, list[str]] = defaultdict(list)

@@ -127,8 +127,8 @@ def _accuse_numbers(sample: Sample, predicted_N: np.ndarray) -> Accused:
     def describe(place: int) -> tuple[str, str]:
         said = f"{predicted_N[place]:.4g}"
         return said, (
-            f"probe: {said}, which is off by {errors_N[place]:+.3g}, {z_N[place]:.1f} times the "
-            "usual error"
+            f"probe: {said}, which the label is {abs(errors_N[place]):.3g} "
+            f"{'above' if errors_N[place] > 0 else 'below'}, {z_N[place]:.1f} times the usual error"
         )
 
     far_N: np.ndarray = np.greater(z_N, FAR)

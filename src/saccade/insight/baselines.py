@@ -45,7 +45,8 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     table = evidence.finished
     test = evidence.rows("test")
     if len(test) < FEWEST:
-        raise NotPossible(f"{len(test)} test pictures are too few to compare anything on")
+        few = f"{len(test)} test picture{'s' * (len(test) > 1)} are too few to compare anything on"
+        raise NotPossible(few if len(test) else "there is no test part to compare on")
     made: dict[str, Rung] = {}
     left_out: dict[str, str] = {}
     for name, make in _makers():

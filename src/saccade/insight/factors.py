@@ -151,6 +151,16 @@ def _losses(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
+def _num_that_chose(
+    evidence: Evidence, heads: list[Mapping[str, Any]], races: list[Mapping[str, Any]]
+) -> int:
+    """Return how many training pictures chose the penalty, or else the network."""
+    num = len(evidence.rows("train"))
+    if heads and heads[-1].get("candidates"):
+        return round(num * float(heads[-1].get("share", 1.0)))
+    return int(races[-1].get("num_sample", num)) if races else num
+
+
 def _tuning(evidence: Evidence, known: Findings) -> dict[str, Any]:
     """Return which hyper-parameters were tried, and what was kept."""
     del known
@@ -167,13 +177,13 @@ def _tuning(evidence: Evidence, known: Findings) -> dict[str, Any]:
         "penalty_losses": [min(losses), max(losses)] if losses else None,
         "rungs": len(rungs),
         "rungs_kept": sum(bool(own["taken"]) for own in rungs),
-        "networks": len([one for one in races[-1]["candidates"] if one["score"] is not None])
+        "networks": len([one for one in races[-1]["candidates"] if one.get("score") is not None])
         if races
         else 0,
         "epochs": len(epochs),
         "rates": sorted({float(own["lr"]) for own in epochs if own.get("lr")}),
         "opt": evidence.recipe.opt,
-        "num_train": len(evidence.rows("train")),
+        "num_train": _num_that_chose(evidence, heads, races),
         "num_validation": len(evidence.rows("validation")),
     }
 

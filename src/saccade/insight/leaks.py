@@ -26,6 +26,7 @@ from saccade.data.duplicates import (
 )
 from saccade.evaluation.digits import decimals, is_share
 from saccade.evaluation.intervals import grouping
+from saccade.evaluation.scores import SCORE_NAMES
 from saccade.evaluation.tally import tally
 from saccade.insight.evidence import Evidence
 from saccade.insight.neighbours import SAME_SCENE, Neighbours, neighbours
@@ -217,5 +218,6 @@ def summary(found: Mapping[str, Any] | None) -> str:
     share = is_share(found["score_name"])
     keys = ("value", "low", "high") if clean["low"] is not None else ("value",)
     value, *ends = (decimals(clean[key], share=share) for key in keys)
-    score = f"{found['score_name']} {value}" + (f" [{', '.join(ends)}]" if ends else "")
+    name = SCORE_NAMES.get(found["score_name"], found["score_name"])
+    score = f"{name} {value}" + (f" [{', '.join(ends)}]" if ends else "")
     return f"{text}; on the other {clean['n']}: {score}."

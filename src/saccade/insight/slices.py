@@ -220,10 +220,11 @@ def sentence(
     task: str,
 ) -> str:
     """Return the result in words, with how many slices were tested and by which properties."""
+    of_answers = {"regression": "", "multilabel": "label, "}.get(task, "class, ")
     if not tested.num_slices:
         return (
-            f"Nothing could be compared: no class, source or quarter by size or light has {FEWEST} "
-            f"of the {tested.n} {part} pictures inside and {FEWEST} outside."
+            f"Nothing could be compared: no {of_answers}source or quarter by size or light has "
+            f"{FEWEST} of the {tested.n} {part} pictures inside and {FEWEST} outside."
         )
     combined = f" and {_count(tested.num_pairs, 'pair')} of them" if tested.num_pairs else ""
     asked = (

@@ -27,7 +27,7 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         name="shortcuts",
-        what="whether size, brightness or file kind alone tell the classes",
+        what="whether size, brightness or file kind alone tell the answer",
         ask=_later("shortcuts"),
         seconds=1.0,
         seconds_a_picture=5e-4,

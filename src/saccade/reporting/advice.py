@@ -1,5 +1,6 @@
 """What would probably help, each with the numbers that say so; nothing is guessed."""
 
+import math
 from collections.abc import Iterator
 
 from saccade.data.task import Task
@@ -65,10 +66,11 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
         )
     accuracy = results.judged.get("accuracy")
     if accuracy and accuracy.high - accuracy.low > WIDE_INTERVAL:
+        whom = "groups" if "groups" in accuracy.method else "pictures"
         yield Advice(
-            sentence="Judge on more pictures: the interval of the accuracy is wide.",
+            sentence=f"Judge on more {whom}: the interval of the accuracy is wide.",
             evidence=f"{decimals(accuracy.low)} to {decimals(accuracy.high)} from "
-            f"{plural(accuracy.n, 'picture')}; four times as many would halve it.",
+            f"{plural(accuracy.n, 'picture')}; four times as many {whom} would halve it.",
         )
 
 
@@ -91,7 +93,9 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
     seen = results.metrics.get("train", {}).get("accuracy")
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and (gap := apart(seen, judged)).low > GAP:
-        cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
+        cure = "more pictures, stronger augmentation or dropout may help"
+        if learning.head:
+            cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
         if learning.head and not learning.epochs and not learning.rungs:
             cure = "more training pictures may help, or letting stages learn (--unfreeze)"
         elif learning.head and not learning.kept_epochs and _out_of_time(learning):
@@ -119,7 +123,7 @@ def _about_confusion(results: ResultFacts) -> Iterator[Advice]:
         yield Advice(
             sentence=f"Look at the pictures of {first.truth} taken for {first.prediction}: are the "
             "labels right, and would you see the difference at this size? If so, more pictures "
-            "of these two would help most.",
+            "of these two may help.",
             evidence=f"{first.count} of {plural(results.num_wrong, 'mistake')} "
             f"({percent(first.count / results.num_wrong)}) are of this kind.",
         )
@@ -129,7 +133,7 @@ def _about_curves(learning: LearningFacts) -> Iterator[Advice]:
     epochs, name = learning.kept_epochs, learning.score_name
     if any(epoch.rung is not None for epoch in learning.epochs):
         yield from _about_ladder(learning)
-    elif len(epochs) >= 3 and epochs[-1].best:
+    elif len(epochs) >= 3 and epochs[-1].best and math.isfinite(epochs[-1].validation_score):
         yield Advice(
             sentence="Train for longer: the last epoch was still the best.",
             evidence=f"Validation {score_words(name)} "

@@ -65,8 +65,8 @@ def _opening(
         yield plain(summary)
     if not judged:
         yield (
-            "**This model was not tested.** Its run was stopped before the test, so nothing is "
-            "known about how good it is."
+            "**This model was not tested.** Its run was stopped before the test, or there were no "
+            "pictures to judge it by. So nothing is known about how good it is."
         )
     elif part == "validation":
         yield (
@@ -166,7 +166,7 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
     yield " ".join(lines)
     parts = [p for p in PARTS if isinstance(counts.get(p), Mapping)]
     names = list(counts[parts[0]]) if parts else []
-    if 0 < len(names) <= MAX_CLASS_ROWS:
+    if any(names) and len(names) <= MAX_CLASS_ROWS:
         head = f"| class | {' | '.join(parts)} |"
         rows = [head, f"| :-- |{' --: |' * len(parts)}"]
         rows += [
@@ -175,6 +175,11 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
             for name in names
         ]
         yield "\n".join(rows)
+    yield (
+        "A few of these pictures travel with the model, in `golden/`, byte for byte, with whatever "
+        "a camera wrote into them (such as the place): by them the model proves itself. Give it "
+        "to nobody who may not see them."
+    )
     warnings = _findings(run, "warning")
     if warnings:
         yield "\n".join(f"- {sentence}" for sentence in warnings)
@@ -189,13 +194,18 @@ def _answers(task: Task, calibration: Calibration | None) -> Iterator[str]:
     names = ", ".join(map(plain, task.classes[:MAX_CLASS_ROWS]))
     more = len(task.classes) - MAX_CLASS_ROWS
     rest = f" and {more:,} more (config.json, `label_names`)" if more > 0 else ""
+    if task.kind == "binary" and len(task.classes) > 1:
+        first, second = map(plain, task.classes)
+        yield f"{meaning} The first class is {first}, the second {second}."
+        return
     yield f"{meaning} In the order of the outputs: {names}{rest}."
 
 
 def _use(run: Mapping[str, Any], task: Task, calibration: Calibration | None) -> Iterator[str]:
+    names = "comes " if task.kind == "regression" else "and the class names come "
     yield "## How to use it"
     yield (
-        "With saccade, where the preprocessing and the class names come with the model:\n\n"
+        f"With saccade, where the preprocessing {names}with the model:\n\n"
         "```python\nimport saccade\n\n"
         'model = saccade.load("path/to/this/folder")\n'
         'for answer in model.predict(["new.jpg"]):\n'

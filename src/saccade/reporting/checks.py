@@ -185,7 +185,8 @@ def _judge(results: ResultFacts, split: SplitFacts, num_known: int) -> Iterator[
     """Yield who judged; `num_known` of them have their content in another part too."""
     n = split.sizes.get(results.part, 0)
     if results.part == "test":
-        who = f"{n - num_known:,} of them" if num_known else "they"
+        who = "it" if n == 1 else "they"
+        who = f"{n - num_known:,} of them" if num_known else who
         yield Check(
             holds=not num_known,
             sentence=f"{plural(n, 'test picture')} judged the network; {who} neither taught it nor "
@@ -204,11 +205,12 @@ def _width(results: ResultFacts) -> Iterator[Check]:
     if own is None or not math.isfinite(own.high - own.low):
         return
     narrow = own.high - own.low <= WIDE_INTERVAL
+    whom = "groups" if "groups" in own.method else "pictures"
     yield Check(
         holds=narrow,
         sentence=f"The accuracy is known to within {percent(own.low)} to {percent(own.high)} "
         f"(95 % interval, n = {own.n:,})"
-        + ("." if narrow else ", which is wide: a few pictures more or less would change it."),
+        + ("." if narrow else f", which is wide: a few {whom} more or less would change it."),
     )
 
 
@@ -233,10 +235,11 @@ def _small_classes(task: Task, results: ResultFacts, split: SplitFacts) -> Itera
         )
     if not absent and not few:
         fewest = min(task.classes, key=lambda name: own[name])
+        noun = "label" if task.kind == "multilabel" else "class"
         yield Check(
             holds=True,
-            sentence=f"Every class has at least {FEW_IN_TEST} {results.part} pictures "
-            f"(the fewest: {fewest}, {own[fewest]:,}).",
+            sentence=f"Every {noun} has at least {FEW_IN_TEST} {results.part} pictures (the "
+            f" fewest: {fewest}, {own[fewest]:,}).",
         )
 
 

@@ -56,6 +56,7 @@ class SplitFacts:
 
     seed: int | None = None
     notes: tuple[str, ...] = ()
+    is_drawn: bool = True  # of some picture the part follows from the seed
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # part -> class -> n
     sizes: Mapping[str, int] = field(default_factory=dict)  # part -> pictures
     fingerprint: str = ""

@@ -103,7 +103,8 @@ def stages_sentence(
         return ""
     who = _who_learned(num_stages, num_learned)
     if scratch and num_learned == num_stages:
-        return f"All {plural(num_stages, 'stage')} and the head learned, from random weights."
+        all_of_it = "The one stage" if num_stages == 1 else f"All {num_stages} stages"
+        return f"{all_of_it} and the head learned, from random weights."
     if learning.rungs:
         return f"{who}: {_found(learning)}."
     if num_learned and learning.epochs and not learning.kept_epochs:

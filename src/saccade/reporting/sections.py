@@ -85,6 +85,7 @@ def split_of(own: Mapping[str, Any], rows: Sequence[SplitRow]) -> SplitFacts:
     return SplitFacts(
         seed=seed if isinstance(seed, int) else None,
         notes=tuple(map(str, own.get("notes", ()))),
+        is_drawn=any(row.why.startswith("drawn") for row in rows) or not rows,
         counts={part: dict(counts[part]) for part in PARTS if part in counts},
         sizes={part: sizes[part] for part in PARTS if sizes[part]},
         fingerprint=str(own.get("fingerprint", "")),

@@ -42,10 +42,15 @@ def view(study: Study, album: Album) -> dict[str, Any]:
     return {
         "sentences": sentences(study),
         "rows": [_row(own, study) for own in families],
-        "asked": any(own["network"] for own in families),
+        "asked": _asked(study),
         "examples": [_example(own, album) for own in families if own["example"]],
         "note": _note(study),
     }
+
+
+def _asked(study: Study) -> bool:
+    """Return whether the network was asked about views; of numbers no answer is right or wrong."""
+    return any((own["network"] or {}).get("turned") for own in study["families"])
 
 
 def sentences(study: Study) -> tuple[str, ...]:
@@ -202,7 +207,7 @@ def _note(study: Study) -> str:
     )
     if study["skill"] is not None and math.isfinite(study["skill"]):
         text += f" The probe explains {percent(study['skill'])} of the variance of the answers."
-    if study["num_asked"]:
+    if _asked(study):
         text += (
             f" Turned: right answers of {_who(study)} about {study['num_asked']:,} "
             f"{study['part']} pictures that are wrong about their views."

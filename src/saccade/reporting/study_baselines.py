@@ -236,8 +236,10 @@ def _note(study: Study) -> str:
     )
     if small:
         verb = "were" if " and " in small else "was"
+        pretrained = any(own["name"] == "frozen" for own in study["rungs"])
+        steps = "convolution and pretraining" if pretrained else "convolution"
         text += (
             f" {small[0].upper()}{small[1:]} {verb} trained for seconds and could get better with "
-            "minutes; what convolution and pretraining brought is meant for networks like these."
+            f"minutes; what {steps} brought is meant for networks like these."
         )
     return text

@@ -89,8 +89,8 @@ def _note(study: Study) -> str:
     return (
         f"{what}, in {num} bins of equal size by score; the error is the mean distance between "
         "score and share that is right, without what chance alone adds (median-unbiased, with a "
-        f"95 % interval). The {study['fitted_on']} part, which calibrates, also chose the network; "
-        f"the {study['part']} part did neither."
+        f"95 % interval). By the {study['fitted_on']} part, which calibrates, the network was "
+        f"chosen, too, where there was a choice; the {study['part']} part did neither."
     )
 
 

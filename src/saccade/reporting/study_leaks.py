@@ -26,6 +26,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
     """Return what `study_leaks.html` is given."""
     return {
         "sentences": sentences(study),
+        "judged": _judged(study),
         "scores": _scores(study),
         "score": score_words(study["score_name"]),
         "is_share": is_share(study["score_name"]),
@@ -35,6 +36,11 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "chart": histogram(study),
         "note": _note(study),
     }
+
+
+def _judged(study: Study) -> str:
+    """Return the part whose pictures should be new: validation where there is no test part."""
+    return "test" if study["leaks"]["test"]["n"] else "validation"
 
 
 def sentences(study: Study) -> tuple[str, ...]:
@@ -61,14 +67,16 @@ def _leak_words(study: Study) -> list[str]:
                 f"{count(own['num'])} of {plural(own['n'], f'{part} picture')} {verb} the same as "
                 f"a picture of {before}: {kinds}."
             )
-    tested = study["leaks"]["test"]
+    part = _judged(study)
+    before = "train or validation" if part == "test" else "train"
+    tested = study["leaks"][part]
     if not tested["num"] and tested["n"]:
         looks = "bytes and looks" if _compares_looks(study) else "only their bytes"
         how = study["why_not"] or f"{looks} were compared"
         found.insert(
             0,
-            f"None of {plural(tested['n'], 'test picture')} was found to show the same as a "
-            f"picture of train or validation ({how}).",
+            f"None of {plural(tested['n'], f'{part} picture')} was found to show the same as a "
+            f"picture of {before} ({how}).",
         )
     return found
 

@@ -77,28 +77,41 @@ def _coverage(own: Mapping[str, Any]) -> dict[str, Any]:
 def _answered(study: Study) -> str:
     answers = study["answers"]
     best = answers["best"]
-    own = next((one for one in answers["promises"] if one["accuracy"] == best), None)
+    measured = [one for one in answers["promises"] if "why" not in one]
+    own = max(measured, key=lambda one: one["accuracy"], default=None)
     if not best:
         return (
             f"No accuracy can be promised by withholding answers: the {study['num_fitted']:,} "
             f"pictures of the {study['fitted_on']} part show too little."
         )
-    if own is None or "why" in own:
-        return (
-            f"The highest accuracy that {study['num_fitted']:,} held-out pictures can promise is "
-            f"{best:g} (saccade predict --min-accuracy {best:g}); the rest is marked as unsure."
-        )
+    most = (
+        f"The highest accuracy that {study['num_fitted']:,} held-out pictures can promise is "
+        f"{best:g} (saccade predict --min-accuracy {best:g})"
+    )
+    if own is None:
+        return f"{most}; what that comes to was not measured."
+    accuracy, unsure = own["accuracy"], _unsure(own["threshold"], study)
+    more = f"{most}. " if accuracy < best else ""
     if own["measured"]["high"] is None:
         return (
-            f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} "
-            "are marked as unsure: all of the test part, so that nothing was measured."
+            f"{more}With --min-accuracy {accuracy:g} {unsure}: all of the test part, so that "
+            "nothing was measured."
         )
     return (
-        f"With --min-accuracy {best:g} answers below a score of {decimals(own['threshold'])} are "
-        f"marked as unsure. Of the test part {told(own['share'])} is then answered, and of those "
-        f"answers {told(own['measured'])} are right (n = {own['measured']['n']:,})."
-        f"{_broken(own['measured']['high'] < best)}"
+        f"{more}With --min-accuracy {accuracy:g} {unsure}. Of the test part {told(own['share'])} "
+        f"is then answered, and of those answers {told(own['measured'])} are right "
+        f"(n = {own['measured']['n']:,}).{_broken(own['measured']['high'] < accuracy)}"
     )
+
+
+def _unsure(threshold: float, study: Study) -> str:
+    """Return which answers are unsure; of several labels all must be right together."""
+    if study["of_labels"]:
+        return (
+            f"answers whose labels are all right by a chance below {decimals(threshold)} are "
+            "marked as unsure"
+        )
+    return f"answers below a score of {decimals(threshold)} are marked as unsure"
 
 
 def _promise(own: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,8 +206,8 @@ def _note(study: Study) -> str:
     alone = "stretch of values" if study["is_value"] else "class"
     alone = "label" if study["of_labels"] else alone
     return (
-        f"Everything was set by the {study['fitted_on']} part (n = {study['num_fitted']:,}), which "
-        f"also chose the network, and measured on the {study['part']} part. Promises are averages "
-        f"over pictures like these: a new camera or season can break them, and no {alone} alone is "
-        f"promised anything.{groups}"
+        f"Everything was set by the {study['fitted_on']} part (n = {study['num_fitted']:,}), by "
+        "which the network, too, was chosen where there was a choice, and measured on the "
+        f"{study['part']} part. Promises are averages over pictures like these: a new camera or "
+        f"season can break them, and no {alone} alone is promised anything.{groups}"
     )

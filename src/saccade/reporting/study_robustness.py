@@ -78,8 +78,8 @@ def _harm(study: Study) -> str:
     n, num, part = study["n"], study["num_part"], study["part"]
     which = plural(n, f"{part} picture") if n == num else f"{n:,} of {num:,} {part} pictures"
     text = (
-        f"{which} were disturbed in {len(study['disturbances'])} ways and shown to the network "
-        f"once more; as they are, their {score_words(study['score_name'])} is "
+        f"{which} were disturbed in {plural(len(study['disturbances']), 'way')} and shown to the "
+        f"network once more; as they are, their {score_words(study['score_name'])} is "
         f"{told(study['plain']['final'], study['score_name'])}."
     )
     worse = 1 if lower_is_better(study["score_name"]) else -1
@@ -124,8 +124,8 @@ def _is_harm(final: Mapping[str, Any], *, worse: int) -> bool:
 
 
 WHY_IT_STAYS = {
-    True: "A convolution looks for the same thing everywhere, and pooling forgets where it was: "
-    "that is where such invariance comes from, as far as it goes.",
+    True: "A convolution looks for the same thing everywhere, and pooling over places forgets "
+    "where it was: that is where such invariance comes from, as far as it goes.",
     False: "A fully connected network looks for something else at every place, so nothing in it "
     "makes its answers stay when the picture moves.",
 }
@@ -158,10 +158,7 @@ def _note(study: Study) -> str:
         "misses the truth by chance."
     )
     if not study.get("has_views", True):  # not known of earlier runs
-        text += (
-            " What augmentation brings is not measured: no augmented views of the frozen network "
-            "were made."
-        )
+        text += " What augmentation brings is not measured: no augmented views were made."
     if study["left_out"]:
         text += (
             f" At {short(study['images_per_second'])} pictures a second there was no time for "

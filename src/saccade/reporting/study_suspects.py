@@ -34,9 +34,9 @@ def _finding(study: Mapping[str, Any]) -> str:
         return f"{_whose(study)}, {count(num)} of {count(n)} are far from what a probe expects."
     if study["kind"] == "multilabel":
         return (
-            f"{_whose(study)}, {count(num)} of {plural(n, 'picture')} have a label that a probe "
-            f"contradicts, {count(sure) if sure else 'none'} of them surely; how many are wrong is "
-            f"not estimated for sets of labels.{_too_weak(study.get('weak', ()))}"
+            f"{_whose(study)}, {count(num)} of {plural(n, 'picture')} have or lack a label against "
+            f"what a probe says, {count(sure) if sure else 'none'} of them surely; how many are "
+            f"wrong is not estimated for sets of labels.{_too_weak(study.get('weak', ()))}"
         )
     share, against = study["share"], study.get("contradicted", 0.0)  # not told by earlier runs
     if share is None:
@@ -86,7 +86,8 @@ def _how(study: Mapping[str, Any]) -> str:
 def _caution(study: Mapping[str, Any]) -> str:
     """Return how far the number is to be believed."""
     if study["share"] is None:
-        return "A suspect may as well be a hard picture whose label is right: look at it."
+        right = "number" if study["kind"] == "regression" else "label"
+        return f"A suspect may as well be a hard picture whose {right} is right: look at it."
     if study.get("contradicted", 0.0) > UNSURE:
         return (
             "The interval goes from one extreme to the other: at its low end all that the probe "
@@ -130,7 +131,7 @@ def _corrections(own: Mapping[str, Any]) -> Iterator[str]:
     parts = joined_words([f"{count(n)} in {part}" for part, n in own["num"].items()])
     left_out = own["num_left_out"]
     more = f"; {plural(left_out, 'picture was', 'pictures were')} left out" if left_out else ""
-    yield f"Labels corrected for this run: {parts}{more}."
+    yield f"Labels corrected here: {parts}{more}."
     effect = own["effect"]
     if effect is not None:
         yield (

@@ -121,7 +121,7 @@ def fit(  # noqa: PLR0913 - what is learned, from what, how long and where
     epochs = epochs_of(recipe, pretrained=pretrained, steps_per_epoch=loop.steps_per_epoch)
     patience = recipe.patience or (5 if pretrained else max(10, epochs // 3))
     surroundings.progress.start(
-        f"learn, {epochs} epochs", epochs * len(material.train_rows), "pictures"
+        f"learn, {epochs} epoch{'s' * (epochs != 1)}", epochs * len(material.train_rows), "pictures"
     )
     surroundings.progress.advance((standing.epoch - 1) * len(material.train_rows))
     interrupted = False

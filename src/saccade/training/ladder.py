@@ -111,7 +111,7 @@ def _nothing_to_see(frozen: FrozenStages, material: Material, recipe: Recipe) ->
     rows = material.validation_rows
     units = grouping(material.groups_of(rows), num_rows=len(rows)).count
     if units < FEWEST_UNITS:
-        groups = f" in {units} groups" if units < len(rows) else ""
+        groups = f" in {units} group{'s' * (units != 1)}" if units < len(rows) else ""
         return f"The validation part has {len(rows)} pictures{groups}, too few to judge a rung by"
     if recipe.rungs:  # named ones are all tried
         return ""
@@ -289,7 +289,8 @@ class _Climber:
             raised = float(now.mean() / max(before.mean(), 1e-30)) - 1
             return f"at half time it had raised the loss by {raised:.0%}" if raised > HARM else ""
 
-        self.around.progress.say(f"rung: {self._name}, {planned.epochs} epochs")
+        epochs = f"{planned.epochs} epoch{'s' * (planned.epochs != 1)}"
+        self.around.progress.say(f"rung: {self._name}, {epochs}")
         return fit(
             self.network,
             self.material,

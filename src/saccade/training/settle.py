@@ -99,7 +99,7 @@ def _found(
 
 def facts_of(safety: Safety) -> dict[str, Any]:
     """Return what a probe found, as JSON can hold it."""
-    why = "" if safety.knows else "from small pictures alone the classes cannot be told apart"
+    why = "" if safety.knows else "small pictures alone tell nothing of the answer"
     return {
         "n": safety.num,
         "skill": safety.skill,

@@ -62,7 +62,7 @@ def _reasons(recipe: Recipe, *, pretrained: bool) -> Iterator[tuple[tuple[str, .
     if pretrained and recipe.unfreeze == "auto":
         yield ("patience",), "the rungs of a ladder are learned to their end"
     if recipe.opt != "sgd":
-        yield MOMENTUM, f"it belongs to --opt sgd, and the steps are {recipe.opt}'s"
+        yield MOMENTUM, f"momentum is sgd's, and the steps are {recipe.opt}'s"
     if not recipe.augment:
         yield AUGMENTATIONS, "--no-augment switches all of them off"
 
