@@ -21,6 +21,7 @@ MOST_EXACT = 20_000
 """Known pictures up to which each judged one is held to all of them. Of more, in the leading axes
 first, and in all only to the `SHORTLIST` that are nearest there."""
 AXES, SHORTLIST = 128, 16
+FEW_BLOCK = 128  # pictures whose shortlists are looked at together: 10 MB of 1,280 features
 SAMPLE = 4_096  # pictures that the axes are found by
 
 SAME_SCENE = 0.78
@@ -116,8 +117,8 @@ def _nearest(split: Split, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndar
             if len(known) <= MOST_EXACT:
                 near, alike = _best(rows, known, directions)
             else:
-                near, _ = _best(rows, known, rough(), num=SHORTLIST)
-                near, alike = _best_of_few(rows, near, directions)
+                few, _ = _best(rows, known, rough(), num=SHORTLIST)
+                near, alike = _best_of_few(rows, few, directions)
             pairs.append(np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1))
             cosines.append(alike.ravel())
     return np.concatenate(pairs), np.concatenate(cosines)
@@ -139,8 +140,10 @@ def _in_leading_axes(num: int, directions: Look) -> Callable[[], Look]:
         _, axes_DD = np.linalg.eigh((some_SD.T @ some_SD).astype(np.float64))
         axes_DR = axes_DD[:, -AXES:].astype(np.float32)
         starts = range(0, num, KNOWN_BLOCK)
-        pieces = [np.arange(own, min(own + KNOWN_BLOCK, num)) for own in starts]
-        table_NR = np.concatenate([directions(own) @ axes_DR for own in pieces])
+        table_NR = np.empty((num, axes_DR.shape[1]), np.float32)
+        for own in starts:
+            piece = np.arange(own, min(own + KNOWN_BLOCK, num))
+            table_NR[piece] = directions(piece) @ axes_DR
         return lambda rows: table_NR[rows]
 
     return look
@@ -150,9 +153,11 @@ def _best_of_few(
     rows: np.ndarray, few_BS: np.ndarray, directions: Look
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same as `_best`, where each row has known rows of its own to be held to."""
-    names, inverse = np.unique(few_BS, return_inverse=True)
-    others_BSD = directions(names)[inverse.reshape(few_BS.shape)]
-    cosines_BS = np.einsum("bd,bsd->bs", directions(rows), others_BSD)
+    cosines_BS = np.empty(few_BS.shape, np.float32)
+    for start in range(0, len(rows), FEW_BLOCK):
+        piece = slice(start, start + FEW_BLOCK)
+        others_BSD = directions(few_BS[piece].ravel()).reshape(*few_BS[piece].shape, -1)
+        cosines_BS[piece] = np.einsum("bd,bsd->bs", directions(rows[piece]), others_BSD)
     best = _largest(cosines_BS, NUM_NEAREST)
     near, alike = (np.take_along_axis(table, best, axis=1) for table in (few_BS, cosines_BS))
     return near, alike

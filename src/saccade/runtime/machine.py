@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEEP_BYTES = (2**31 - 1, 2**25)  # glibc before 2.35 takes no more than 32 MB
-_ROWS_AT_ONCE = 4_000
+_ROWS_AT_ONCE = 1_000  # scattered in a file they map 64 MB of it
 
 
 def keep_pages() -> bool:
