@@ -139,7 +139,9 @@ def _check(wanted: Wanted) -> None:
                 f"{flag} is {value:g}, but must lie {between}.",
                 code="270",
                 where=flag,
-                fix=f"give a number {between}",
+                fix=f"write {value / 100:g}"
+                if high == 1 and value >= 10
+                else f"give a number {between}",
             )
     if wanted.min_accuracy is not None and wanted.mistake_cost is not None:
         raise UsageError(
@@ -204,6 +206,8 @@ def answers_of(
         unsure = (sureness(judged_NK, task=task) < np.float32(limits.threshold)).tolist()
     if limits.unknown is not None and features_ND is not None:
         unknown = limits.unknown.is_unknown(features_ND).tolist()
+    if limits.threshold is not None:  # nothing is promised of what is unlike the known
+        unsure = [bool(a) or bool(b) for a, b in zip(unsure, unknown, strict=True)]
     sets_NK = None
     if limits.reach is not None and task.kind != "regression":
         sets_NK = prediction_sets(judged_NK, limits.reach, task=task)

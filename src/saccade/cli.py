@@ -124,6 +124,8 @@ def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose mod
         findings = "1 severe finding" if num == 1 else f"{num} severe findings"
         them = "it" if num == 1 else "them"
         typer.echo(f"severe: {findings} in the data; the report begins with {them}")
+    if late := run.facts.get("late"):
+        typer.echo(late)
     typer.echo(f"report: {run.report}")
     typer.echo(
         f"model:  {run.model_folder}  ({command('saccade', 'predict', run.folder)} PICTURES)"
@@ -332,6 +334,7 @@ def split(
         recipe, table = recipe_from(None, data, flags or {}), printing.new_file(output)
         with choose_progress(quiet=quiet or as_json) as progress:
             facts, lines = looking.check(recipe, split_path=table, progress=progress)
+        facts |= {"table": str(table)} if table.exists() else {}
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
     with told_plainly(debug=debug):
         looking.refuse_severe(facts, recipe)

@@ -22,7 +22,7 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.sampling import Limit
 from saccade.data.scan import scan
 from saccade.data.sealed import Answers, Sealed
-from saccade.data.split import PARTS, Split, make_split
+from saccade.data.split import DRAWN, PARTS, Split, make_split
 from saccade.data.task import Task, choose_task, standardise, targets
 from saccade.data.unpacking import fill
 from saccade.insight.evidence import Evidence
@@ -30,6 +30,8 @@ from saccade.runtime.machine import give_back_pages
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
+
+FRACTIONS = ("val_fraction", "test_fraction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ def look(
         keep_val=recipe.keep_val,
         twins=twins,
     )
+    split = _with_note_of_fractions(split, recipe)
     left_out = sum(own.reason == "limit" for own in catalog.skipped)
     if left_out and not recipe.limit:
         recipe = recipe.replace(limit=catalog.num_looked_at)
@@ -152,6 +155,18 @@ def look(
         twins=twins,
     )
     return lesson if len(catalog) == len(scanned) else _without_left_out(lesson, scanned)
+
+
+def _with_note_of_fractions(split: Split, recipe: Recipe) -> Split:
+    """Return the split, which says so where shares were asked for and nothing is drawn by them."""
+    usual = Recipe()
+    names = [own for own in FRACTIONS if getattr(recipe, own) != getattr(usual, own)]
+    if not names or any(why.startswith(DRAWN) for why in split.why):
+        return split
+    flags = " and ".join(f"--{own.replace('_', '-')}" for own in names)
+    verb = "has" if len(names) == 1 else "have"
+    note = f"{flags} {verb} no effect: all parts are given."
+    return dataclasses.replace(split, notes=(*split.notes, note))
 
 
 def _scanned(
@@ -288,13 +303,15 @@ def write_split(path: Path, catalog: Catalog, split: Split, *, files: Sequence[s
         path: a new file.
         catalog: the pictures.
         split: of them.
-        files: what the pictures are called; () = as in the catalogue.
+        files: what the pictures are called, in a table to be read by itself, which tells the
+            names of several 0/1 columns; () = as in the catalogue.
     """
+    written = catalog.told if files else encode_name
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "label", "part", "group", "why"])
         table.writerows(
-            [encode_name(name), encode_name(label), part, encode_name(group), why]
+            [encode_name(name), written(label), part, encode_name(group), why]
             for name, label, part, group, why in zip(
                 files or catalog.paths,
                 catalog.labels,
@@ -318,6 +335,6 @@ def told(lesson: Lesson, findings: Sequence[Finding], *, notes: bool = False) ->
     yield f"parts: {sizes}"
     yield from lesson.split.notes
     for finding in findings:
-        asked_for = notes or finding.kind == "groups"
+        asked_for = notes or finding.kind in {"groups", "corrected"}
         if finding.severity != "note" or asked_for:
             yield f"{finding.severity}: {finding.sentence}"

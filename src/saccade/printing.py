@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from saccade.data.labels import is_text
 from saccade.evaluation.digits import is_share
 from saccade.evaluation.intervals import Estimate
 from saccade.runtime.errors import UsageError
@@ -132,7 +133,7 @@ def write_json_lines(
     can_be_several = any(answer.several is not None for answer in answers)
     for answer in answers:
         fields = {
-            "file": encode_name(answer.path),
+            "file": answer.path if is_text(answer.path) else encode_name(answer.path),
             "label": answer.label,
             **({"several": answer.several} if can_be_several else {}),
             "score": answer.score,
@@ -158,8 +159,8 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         unsure = sum(bool(answer.unsure) for answer in read)
         left = [answer for answer in read if not answer.unsure]
         text = f"unsure: {unsure} of {len(read)} answers; {len(left)} surer than that"
-        if strange := sum(bool(answer.unknown) for answer in left):
-            text += f", {strange} of them of unknown pictures, for which nothing is promised"
+        if strange := sum(bool(answer.unknown and answer.unsure) for answer in read):
+            text += f"; {strange} of the unsure are of unknown pictures, of which none is promised"
         told.append(text)
     if "labels" in marks and read:
         sizes = [len(answer.labels) for answer in read]

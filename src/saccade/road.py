@@ -46,6 +46,9 @@ CHECKPOINT = "checkpoint.safetensors"
 
 SHARE_FOR_STUDIES = 0.1  # of a budget, at most; studies that take longer are left out by name
 
+LATE, LATE_SECONDS = 0.05, 2.0
+"""By how much of a budget, or by how many seconds if that is more, a run may end after it."""
+
 
 class Road:
     """From a lesson to a tested model: learn, test, keep, report."""
@@ -265,6 +268,11 @@ class Road:
             self.ledger.facts["files"] = file_hashes(folder)
             self.ledger.write("finished")
             self.ledger.facts["page"] = sha256(write_report(folder, lesson))
+        if self.budget.spent > self.budget.seconds + max(LATE_SECONDS, LATE * self.budget.seconds):
+            self.ledger.facts["late"] = (
+                f"The budget of {self.recipe.budget} was exceeded: it took {self.budget.spent:.1f} "
+                "s. Looking at some pictures, the network, the test and the page have their least."
+            )
         self.ledger.write("finished")
         self.progress.close()
 

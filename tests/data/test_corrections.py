@@ -49,7 +49,7 @@ def test_an_empty_label_changes_nothing_and_the_same_one_confirms(tmp_path: Path
     own = catalog(LABELS)
     found = correct(own, table(tmp_path, ("1.jpg", ""), ("2.jpg", "tulip"), ("no such.jpg", " ")))
     assert found.labels == own.labels
-    assert found.findings[0].sentence == "fixes.csv: 0 labels corrected, 1 label confirmed."
+    assert found.findings[0].sentence == "fixes.csv: 0 labels corrected, 1 label as in the data."
     assert found.fingerprint == own.fingerprint
 
 

@@ -226,7 +226,7 @@ def test_an_unknown_class_to_exclude_is_an_error(photos: Photos) -> None:
     assert str(caught.value) == (
         "Classes to leave out are not there: cats.\n"
         f"  where: {root} (--exclude)\n"
-        "  fix:   choose among cat"
+        "  fix:   did you mean cat? there are cat, dog"
     )
 
 
@@ -256,7 +256,7 @@ def test_pictures_that_carry_an_excluded_label_are_left_out(photos: Photos) -> N
     assert len(scan(path, exclude=["cat|dog"])) == 4
     with pytest.raises(DataError) as caught:
         scan(path, exclude=["dogs"])
-    assert caught.value.fix == "choose among dog"
+    assert caught.value.fix == "did you mean dog? there are cat, dog, fox"
 
 
 def test_an_excluded_column_of_marks_goes_with_the_pictures_that_it_marks(photos: Photos) -> None:
@@ -463,3 +463,7 @@ def test_a_class_with_a_comma_or_an_escape_in_its_name_can_be_excluded(photos: P
     catalog = scan(root, exclude=["tench", "Tinca tinca", "'-x"])
     assert set(catalog.labels) == {"cat", "dog"}
     assert Counter(own.reason for own in catalog.skipped) == {"excluded": 4}
+
+
+def test_a_limit_may_be_a_number(image_folder: Callable[..., Path]) -> None:
+    assert len(scan(image_folder(3, 8), limit=12)) == 12

@@ -1,10 +1,15 @@
 """How many pictures a budget leaves time for: a network is priced by enough of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from saccade import preparing
+import saccade
+from saccade import preparing, road
+from saccade.lesson import look
+from saccade.runtime.progress import Progress
+from saccade.training.recipe import Recipe
 
 
 class Clock:
@@ -36,3 +41,35 @@ def test_a_quick_network_is_asked_about_more(
     monkeypatch.setattr(preparing, "time", clock)
     assert preparing.seconds_a_picture(clock.ask) == pytest.approx(found)
     assert clock.asked == asked
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_budget_that_was_exceeded_is_told(
+    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    if late:  # as if it had been over before it began
+        monkeypatch.setattr(road, "LATE", -1.0)
+        monkeypatch.setattr(road, "LATE_SECONDS", -600.0)
+    recipe = Recipe(model="cnn", img_size=16, widths=(4,), epochs=1, trust=False, budget="600s")
+    run = saccade.train(image_folder(2, 12), recipe, output=tmp_path / "run")
+    said = run.facts.get("late", "")
+    assert said.startswith("The budget of 600s was exceeded: it took") is late
+
+
+def test_shares_by_which_nothing_is_drawn_are_told_to_have_no_effect(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder, recipe = image_folder(2, 12), Recipe(val_fraction=0.3, test_fraction=0.2)
+    drawn = look(recipe, folder, None, progress=Progress()).split.notes
+    assert not any("no effect" in own for own in drawn)
+    parts = tmp_path / "parts"
+    for part in ("train", "val", "test"):
+        (parts / part).mkdir(parents=True)
+        for name in ("class0", "class1"):
+            (parts / part / name).mkdir()
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        part = ("train", "val", "test")[number % 3]
+        path.rename(parts / part / path.parent.name / path.name)
+    notes = look(recipe, parts, None, progress=Progress()).split.notes
+    assert "--val-fraction and --test-fraction have no effect: all parts are given." in notes
+    assert look(Recipe(), parts, None, progress=Progress()).split.notes == notes[:-1]

@@ -2,10 +2,12 @@
 
 import csv
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.conftest import ImageFolder
 from typer.testing import CliRunner
@@ -17,7 +19,7 @@ from saccade.check import check, wants_network
 from saccade.cli import app
 from saccade.data.catalog import Finding
 from saccade.data.pixel_store import PixelStore
-from saccade.data.task import Task
+from saccade.data.task import Task, choose_task, targets
 from saccade.insight.evidence import Evidence
 from saccade.insight.studies import STUDIES
 from saccade.insight.trust import Study
@@ -193,3 +195,34 @@ def test_strict_training_refuses_what_only_features_show_to_be_severe(
     assert seen == [True]
     run = saccade.train(folder, recipe.replace(trust=False), output=tmp_path / "lax")
     assert (seen, run.state) == ([True], "finished")
+
+
+@pytest.mark.parametrize("names", [("-1", "+1", "@home"), ("=SUM(1)", "Rose, rot", "'quoted'")])
+def test_classes_that_a_spreadsheet_would_run_keep_their_names_in_the_table_of_a_split(
+    image_folder: ImageFolder, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    folder = image_folder(3, 12, side=32)
+    for number, name in enumerate(names):
+        (folder / f"class{number}").rename(folder / name)
+    table = tmp_path / "split.csv"
+    done = CliRunner().invoke(app, ["split", str(folder), "--output", str(table), "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["table"] == str(table)
+    assert set(saccade.scan(table).labels) == set(names)
+
+
+def test_labels_of_several_columns_are_the_same_ones_in_the_table_of_a_split(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 20, side=32)
+    paths = sorted(path.relative_to(tmp_path) for path in folder.rglob("*.png"))
+    lines = [f"{path},{n % 2},{n // 2 % 2},{n % 3 == 0:d}" for n, path in enumerate(paths)]
+    table = tmp_path / "marks.csv"
+    table.write_text("\n".join(["file,cat,dog,fox", *lines]))
+    words = ["split", str(table), "--output", str(tmp_path / "split.csv")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    first, again = (saccade.scan(own) for own in (table, tmp_path / "split.csv"))
+    tasks = [choose_task(own) for own in (first, again)]
+    assert tasks[0].classes == tasks[1].classes == ("cat", "dog", "fox")
+    order = [first.paths.index(path) for path in again.paths]
+    np.testing.assert_array_equal(targets(first, tasks[0])[order], targets(again, tasks[1]))

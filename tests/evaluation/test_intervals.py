@@ -225,3 +225,10 @@ class TestGroups:
         names = ["one"] * 91 + list("abcdefghi")
         found = grouped_ratio(np.ones(100), np.ones(100), grouping(names, num_rows=100))
         assert found.low < wilson(2, 2).low
+
+
+def test_an_estimate_can_be_taken_for_its_number() -> None:
+    own = wilson(97, 100)
+    assert float(own) == 0.97
+    assert f"{own:.1f}" == "1.0"
+    assert f"{own}" == str(own)

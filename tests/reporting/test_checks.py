@@ -312,3 +312,15 @@ def test_what_studies_found_against_the_network_is_a_doubt(run_of: RunOf) -> Non
     assert simpler.startswith("A head on frozen features does better than the network that ships")
     assert promise.startswith("A promise was not kept, beyond chance: With --coverage 0.95")
     assert promise.endswith("0.700 [0.630, 0.760] did.")
+
+
+def test_pictures_that_were_not_looked_at_are_a_doubt(run_of: RunOf) -> None:
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    content = json.loads((run / "run.json").read_text())
+    for own in content["data"]["skipped"][:5]:
+        own["reason"] = "limit"
+    (run / "run.json").write_text(json.dumps(content))
+    assert doubts(run) == [
+        "Only 1,203 of 1,208 files were looked at (--limit, --budget): copies, wrong labels and "
+        "damage among the other 5 were not searched for."
+    ]

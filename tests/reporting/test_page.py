@@ -142,7 +142,7 @@ def test_a_severe_finding_leads_the_page_and_links_to_what_was_noticed(run_of: R
     html = page_of(run_of())
     believe = html[html.index('<section id="believe"') :]
     first = believe[believe.index("<li") : believe.index("</li>")]
-    assert 'class="doubt"' in first
+    assert 'class="doubt severe"' in first
     assert "Severe: 2 pictures are the same but have different labels." in first
     assert '<a href="#finding-1">' in first
     noticed = believe[believe.index("What was noticed") :]

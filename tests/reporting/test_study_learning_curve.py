@@ -136,7 +136,7 @@ def test_a_curve_that_has_levelled_off_is_said_to_have() -> None:
 def test_a_gain_that_may_be_none_is_called_not_clear() -> None:
     wide = gains((0.0, 0.0, 0.01), (0.005, 0.0, 0.03), (0.01, 0.0, 0.05))
     assert sentences(changed(gains=wide))[1].endswith(
-        "; that they help at all is not shown, for the interval reaches none."
+        "; that they bring more than 0.001 is not shown."
     )
 
 

@@ -526,3 +526,19 @@ def test_a_name_with_a_line_end_of_its_own_does_not_cut_the_history(tmp_path: Pa
         "race",
         "head",
     ]
+
+
+def test_stages_that_stay_random_are_told(image_folder: Any, tmp_path: Path) -> None:
+    import saccade
+    from saccade.runtime.progress import Progress
+
+    told: list[str] = []
+
+    class Told(Progress):
+        def say(self, sentence: str) -> None:
+            told.append(sentence)
+
+    recipe = Recipe(model="cnn", img_size=16, widths=(4, 4, 4), unfreeze="2", epochs=1, trust=False)
+    saccade.train(image_folder(2, 12), recipe, output=tmp_path / "run", progress=Told())
+    said = "--unfreeze 2: of cnn, which begins at random, the first 1 of 3 stages stay so."
+    assert said in told

@@ -157,7 +157,7 @@ def _finding(
     said = [
         f"{_plural(len(changed), 'label')} corrected" + (f" ({shown})" if shown else ""),
         *([f"{_plural(num_left_out, 'picture')} left out"] if num_left_out else []),
-        *([f"{_plural(num_same, 'label')} confirmed"] if num_same else []),
+        *([f"{_plural(num_same, 'label')} as in the data"] if num_same else []),
         *([f"{_plural(wanted.num_elsewhere, 'line')} not used"] if wanted.num_elsewhere else []),
     ]
     return Finding(

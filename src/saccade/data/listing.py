@@ -164,12 +164,13 @@ def _names_in(listing: Listing) -> Callable[[str], tuple[str, ...]]:
 
 
 def _no_such_classes(listing: Listing, unknown: list[str], labels: list[str]) -> DataError:
-    close = [near for name in unknown for near in nearest(name, labels)] or labels
+    close = [near for name in unknown for near in nearest(name, labels)]
+    meant = f"did you mean {listed(map(encode_name, close))}? " if close else ""
     return DataError(
         f"Classes to leave out are not there: {listed(map(encode_name, unknown))}.",
         code="305",
         where=f"{encode_name(listing.place)} (--exclude)",
-        fix=f"choose among {listed(map(encode_name, close))}",
+        fix=f"{meant}there are {listed(map(encode_name, labels))}",
     )
 
 

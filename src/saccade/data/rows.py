@@ -2,11 +2,11 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Skipped
-from saccade.data.columns import Columns
+from saccade.data.columns import OWN_SPLIT, Columns
 from saccade.data.folders import PART_SPELLINGS
 from saccade.data.labels import as_number, find_separator, pieces_of
 from saccade.data.tables import Table
@@ -114,7 +114,7 @@ def candidates_of(table: Table, columns: Columns, keys: Sequence[str | None]) ->
     nothing = [""] * table.num_rows
     labels = _labels(table, columns.labels)
     parts = _parts(table, columns.split) if columns.split else nothing
-    groups = [cell.strip() for cell in table.cells[columns.group]] if columns.group else nothing
+    groups = list(map(_reading(table), table.cells[columns.group])) if columns.group else nothing
     return [
         Candidate(path=key, label=label, part=part, group=group)
         for key, label, part, group in zip(keys, labels, parts, groups, strict=True)
@@ -148,7 +148,7 @@ def _labels(table: Table, names: Sequence[str]) -> list[str]:
     if not names:
         return [""] * table.num_rows
     if len(names) == 1:
-        return [cell.strip() for cell in table.cells[names[0]]]
+        return list(map(_reading(table), table.cells[names[0]]))
     for name in names:
         wrong = [row for row, cell in enumerate(table.cells[name]) if not _mark(cell)]
         if wrong:
@@ -162,6 +162,18 @@ def _labels(table: Table, names: Sequence[str]) -> list[str]:
             )
     columns = [[_mark(cell) for cell in table.cells[name]] for name in names]
     return ["|".join(marks) for marks in zip(*columns, strict=True)]
+
+
+def _reading(table: Table) -> Callable[[str], str]:
+    """Return how a cell becomes a name; those of a table of our own are escaped."""
+    return _decoded if set(table.names) == OWN_SPLIT else str.strip
+
+
+def _decoded(cell: str) -> str:
+    try:
+        return decode_name(cell)
+    except (ValueError, IndexError):  # a backslash that somebody wrote since
+        return cell.strip()
 
 
 def _mark(cell: str) -> str:

@@ -85,7 +85,7 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     labelled: bool = True,
     progress: Progress | None = None,
     pixels: PixelStore | None = None,
-    limit: Limit = NO_LIMIT,
+    limit: Limit | int = NO_LIMIT,
     threads: int = 0,
 ) -> Catalog:
     """Return the catalogue of a folder or table, after a look at every picture.
@@ -112,6 +112,7 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
         ResourceError: `pixels` has no room for them (E401, E402).
     """
     progress = progress or Progress()
+    limit = Limit(num=limit) if isinstance(limit, int) else limit
     listing = list_data(
         data,
         names=ColumnNames(

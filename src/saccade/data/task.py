@@ -342,7 +342,9 @@ def _unknown_labels(catalog: Catalog, task: Task, unknown: list[str]) -> DataErr
     near = dict.fromkeys(name for own in some for name in nearest(own, task.classes))
     known = f" (nearest: {listed(map(encode_name, near))})" if near else ""
     leave_out = "name the right column of labels"
-    if some == unknown:
+    if not set(catalog.labels) - set(unknown):
+        leave_out = "name the right column of labels; saccade predict needs none"
+    elif some == unknown:
         leave_out = f"leave them out with {command('--exclude', ','.join(map(encode_name, some)))}"
     return DataError(
         f"Labels that are not among the model's {len(task.classes)} classes "

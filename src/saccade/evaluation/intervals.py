@@ -55,6 +55,12 @@ class Estimate:
     def __str__(self) -> str:
         return self.told()
 
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
     def told(self, *, share: bool = True) -> str:
         """Return it as people read it; without `share` it is an error in the target's unit."""
         ends = with_interval(self.value, self.low, self.high, share=share)

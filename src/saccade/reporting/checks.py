@@ -102,6 +102,15 @@ def _counts(data: DataFacts, split: SplitFacts) -> Iterator[Check]:
     if wrong:
         yield Check(holds=False, sentence=f"The counts do not add up: {' '.join(wrong)}")
         return
+    unseen = sum(own.reason == "limit" for own in data.skipped)
+    if unseen:
+        yield Check(
+            holds=False,
+            sentence=f"Only {data.num_files - unseen:,} of {plural(data.num_files, 'file')} were "
+            f"looked at (--limit, --budget): copies, wrong labels and damage among the other "
+            f"{unseen:,} were not searched for.",
+        )
+        return
     yield Check(
         holds=True,
         sentence=f"Every file is accounted for: {plural(data.num_files, 'file')} found, "

@@ -96,7 +96,7 @@ def _promise(study: Study) -> str:
     if last["high"] < clear * 2:
         return f"{text}: it has levelled off, and more of the same pictures would hardly help."
     if last["low"] < clear:
-        return f"{text}; that they help at all is not shown, for the interval reaches none."
+        return f"{text}; that they bring more than {short(clear)} is not shown."
     return f"{text}."
 
 

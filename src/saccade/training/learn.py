@@ -111,6 +111,11 @@ def _from_scratch(
 ) -> Learned:
     last = len(network.stages)
     count = last if recipe.unfreeze == "auto" else _stages_asked(recipe, network, surroundings)
+    if count < last:
+        surroundings.note(
+            f"--unfreeze {recipe.unfreeze}: of {network.name}, which begins at random, the first "
+            f"{last - count} of {last} stages stay so."
+        )
     network.set_stage_trainable(count)
     inputs = Pictures(material.cache, recipe, device=surroundings.device)
     network.to(surroundings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
