@@ -265,6 +265,17 @@ def test_corrected_test_labels_are_counted_and_named(tmp_path: Path) -> None:
     assert part_findings(own, own.parts) == []
 
 
+def test_who_reviewed_blind_is_not_told_to(tmp_path: Path) -> None:
+    """Such a table names pictures by their content alone."""
+    own = catalog(LABELS, parts=["train", "train", "validation", "validation", "test", "test"])
+    lines = ("", "rose", own.hashes[4])
+    header = ("file", "label", "content")
+    found = correct(own, table(tmp_path, lines, header=header))
+    (finding,) = part_findings(found, found.parts)
+    assert finding.severity == "note"
+    assert "changed: 4.jpg, by a review whose table names pictures by content" in finding.sentence
+
+
 def test_the_answers_as_given_are_those_of_the_same_pictures(tmp_path: Path) -> None:
     found = correct(catalog(LABELS), table(tmp_path, ("0.jpg", "-"), ("2.jpg", "daisy")))
     task = choose_task(found)
