@@ -105,7 +105,7 @@ def test_twenty_kills_lose_a_step_each_and_nothing_else(place: Path) -> None:
         process = started(place, words)
         if draws.random() < 0.75:  # while it learns, within a checkpoint or two
             wait_for_a_checkpoint(checkpoint, process, after=before)
-            time.sleep(draws.uniform(0, 0.5))
+            time.sleep(draws.uniform(0, 0.15))
         else:  # or whenever: while it imports, looks, or is about to end
             time.sleep(draws.uniform(0, whole))
         process.kill()
