@@ -53,6 +53,8 @@ def test_a_sound_run_raises_no_doubt(run_of: RunOf) -> None:
         "Every file is accounted for: 1,208 files found, 1,200 used, 8 left out with a reason."
     )
     assert "No picture lies in two parts (compared by content hash)." in sentences
+    assert any(" pictures (the fewest: " in own for own in sentences)
+    assert not any("  " in own for own in sentences)
 
 
 def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunOf) -> None:

@@ -248,7 +248,7 @@ def _small_classes(task: Task, results: ResultFacts, split: SplitFacts) -> Itera
         yield Check(
             holds=True,
             sentence=f"Every {noun} has at least {FEW_IN_TEST} {results.part} pictures (the "
-            f" fewest: {fewest}, {own[fewest]:,}).",
+            f"fewest: {fewest}, {own[fewest]:,}).",
         )
 
 

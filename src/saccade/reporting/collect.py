@@ -79,19 +79,14 @@ def collect(
     )
     shown = preview_galleries(preview, album)
     with parsing(run_folder / "trust.json"):
-        studies = studies_of(trust, album)
-        judged = checks(
-            task,
-            data=data,
-            split=split,
-            results=results,
-            rows=rows,
-            predictions=predictions,
-            studies=trust.get("studies", {}),
-        )
+        found = _of_studies(
+            trust, album, task,
+            data=data, split=split, results=results, rows=rows, predictions=predictions,
+        )  # fmt: skip
     examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
         **_of_run(run, run_folder),
+        **found,
         task=task,
         data=data,
         split=split,
@@ -100,15 +95,26 @@ def collect(
         results=results,
         examples=examples,
         preview=shown,
-        checks=judged,
         advice=advise(task, data=data, split=split, learning=learning, results=results),
         recipe=settings(recipe),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
-        studies=studies,
-        left_out=left_out(trust),
         calibration=read_calibration(run_folder),
     )
+
+
+def _of_studies(
+    trust: Mapping[str, Any],
+    album: Album,
+    task: Task,
+    **known: Any,  # noqa: ANN401 - as `checks` takes them
+) -> dict[str, Any]:
+    """Return what trust.json says, and what the run's files answer, by fields of `Facts`."""
+    return {
+        "studies": studies_of(trust, album),
+        "left_out": left_out(trust),
+        "checks": checks(task, studies=trust.get("studies", {}), **known),
+    }
 
 
 def _of_run(run: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
