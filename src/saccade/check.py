@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
 from saccade.insight.evidence import NO_FEATURES
-from saccade.insight.studies import BEFORE_LEARNING
-from saccade.insight.trust import Trust, examine
+from saccade.insight.studies import BEFORE_LEARNING, OF_PARTS
+from saccade.insight.trust import Study, Trust, examine
 from saccade.lesson import Lesson, counts, data_facts, look, split_facts, told, write_split
 from saccade.models.candidates import first_name
 from saccade.models.known import known_preprocess
@@ -55,7 +55,8 @@ def check(
         page_path: where to write the page; None = nowhere.
         preview_path: where to write a page with augmented examples; None = nowhere.
         split_path: where to write the parts as a table, but with `strict` not those of data that
-            something severe was found in; None = nowhere.
+            something severe was found in; then only the studies of the parts are asked. None =
+            nowhere.
         progress: is told how far it is.
 
     Raises:
@@ -67,7 +68,8 @@ def check(
         _preprocess(recipe), folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
     ) as pixels:
         lesson = look(recipe, recipe.data, pixels, progress=progress)
-        lesson, trust = _examined(lesson, progress)
+        studies = BEFORE_LEARNING if split_path is None else OF_PARTS
+        lesson, trust = _examined(lesson, studies, progress)
         if preview_path is not None:
             write_preview_page(_previews(lesson), preview_path)
         found = audit.look(
@@ -113,8 +115,8 @@ def wants_network(recipe: Recipe) -> bool:
     return named or bool(os.environ.get("SACCADE_WEIGHTS"))
 
 
-def _examined(lesson: Lesson, progress: Progress) -> tuple[Lesson, Trust]:
-    """Return what the studies say that need no trained network; the others are not spoken of.
+def _examined(lesson: Lesson, studies: Sequence[Study], progress: Progress) -> tuple[Lesson, Trust]:
+    """Return what studies say that need no trained network; the others are not spoken of.
 
     And the lesson, with the parts as features leave them.
     """
@@ -122,9 +124,9 @@ def _examined(lesson: Lesson, progress: Progress) -> tuple[Lesson, Trust]:
         from saccade.looking import look_through  # noqa: PLC0415 - brings torch
 
         return look_through(
-            lesson, first_name(lesson.recipe.model), studies=BEFORE_LEARNING, progress=progress
+            lesson, first_name(lesson.recipe.model), studies=studies, progress=progress
         )
-    trust = examine(lesson.evidence(), BEFORE_LEARNING, progress=progress)
+    trust = examine(lesson.evidence(), studies, progress=progress)
     own = {name: why for name, why in trust.left_out.items() if NO_FEATURES not in why}
     reason = "what rests on features: name weights with --weights, or a network with --model"
     return lesson, dataclasses.replace(trust, left_out={**own, "features": reason})

@@ -259,7 +259,7 @@ def compare(
     with told_plainly(debug=debug, as_json=as_json):
         from saccade.run_comparison import compare as compare_runs
 
-        found = compare_runs(runs, metric=metric, group=group, task=task)
+        found = compare_runs(*runs, metric=metric, group=group, task=task)
         typer.echo(json_text(found.as_json()) if as_json else found.as_text())
 
 

@@ -18,7 +18,7 @@ from saccade.evaluation.usual import beside_usual
 from saccade.run import groups_beside
 from saccade.runtime.errors import DataError, UsageError
 from saccade.runtime.progress import Progress
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def _groups_named(source: str, group: str, paths: Sequence[str]) -> Sequence[str
     cells = read_table(Path(source)).cells
     if group not in cells:
         raise UsageError(
-            f"The table has no column '{encode_name(group)}' to group by.",
+            f"The table has no column {quoted(group)} to group by.",
             code="262",
             where=f"--group {encode_name(group)} ({encode_name(source)})",
             fix=r"name one of its columns, or a pattern on the path, as in 'patient_(\d+)'",
@@ -145,7 +145,7 @@ def _of_model(
     groups = grouping.groups_of(catalog, group)
     if not group and any(catalog.groups):
         groups = catalog.groups
-        same = f"pictures with the same '{encode_name(by)}' count as belonging together"
+        same = f"pictures with the same {quoted(by)} count as belonging together"
         tell(f"note: as in the run, {same}")
     elif groups is None and by:
         tell(

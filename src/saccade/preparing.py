@@ -20,11 +20,13 @@ from saccade.runtime.progress import Progress
 from saccade.training.frozen import SECONDS_TO_CONVERT
 from saccade.training.recipe import Recipe
 
-SECONDS_TO_END = 2.5  # tables, intervals, saving, report, whatever the size
+SECONDS_TO_END = 1.5  # tables, intervals, saving, report, whatever the size: 1.3 was measured
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
-FASTER = 0.5  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
-PROBES, MORE_PROBES = 8, 32  # pictures to measure on; few at a time take up to twice as long each
-QUICK = 0.2  # seconds for the fewer, below which the more are measured on
+FASTER = 0.4  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
+PROBES = (8, 8, 32, 32, 128)
+"""Pictures to measure on, in turn: few at a time take up to three times as long each as many, and
+the first of a kind twice as long as the second."""
+MOST_SECONDS = 0.8  # that the next of them may take, by those before
 FEWEST = 100  # pictures that are used whatever the budget
 
 
@@ -96,23 +98,23 @@ def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
     )
     ask = functools.partial(predict_logits, net, lesson.cache, device=prepared.device)
     left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
-    possible = int(left / (seconds_a_picture(ask) * FASTER + SECONDS_A_PICTURE))
+    possible = int(left / (seconds_a_picture(ask, num) * FASTER + SECONDS_A_PICTURE))
     return min(num, max(possible, FEWEST))
 
 
-def seconds_a_picture(ask: Callable[[Sequence[int]], object]) -> float:
-    """Return how long a picture takes, as far as fractions of a second can tell.
+def seconds_a_picture(ask: Callable[[Sequence[int]], object], num: int) -> float:
+    """Return how long a picture takes, as far as a second can tell.
 
     Args:
-        ask: about the pictures with these rows; there are more than `MORE_PROBES`.
+        ask: about the pictures with these rows.
+        num: of the pictures that there are, `FEWEST` or more.
     """
-
-    def seconds(num: int) -> float:
+    each = 0.0
+    for probes in PROBES:
+        if probes > num or each * probes > MOST_SECONDS:
+            break
         begun = time.perf_counter()
-        ask(range(num))
-        return time.perf_counter() - begun
-
-    # the first of a kind is slower, for it is the first
-    if seconds(PROBES) < QUICK:
-        return min(seconds(MORE_PROBES), seconds(MORE_PROBES)) / MORE_PROBES
-    return seconds(PROBES) / PROBES
+        ask(range(probes))
+        taken = (time.perf_counter() - begun) / probes
+        each = min(each, taken) if each else taken
+    return each

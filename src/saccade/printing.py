@@ -12,7 +12,7 @@ from saccade.data.labels import is_text
 from saccade.evaluation.digits import is_share
 from saccade.evaluation.intervals import Estimate
 from saccade.runtime.errors import UsageError
-from saccade.runtime.store import encode_name, json_text, writing
+from saccade.runtime.store import check_can_be_written, encode_name, json_text, writing
 
 if TYPE_CHECKING:
     from saccade.answers import Prediction
@@ -28,6 +28,7 @@ def new_file(output: str, *, flag: str = "--output") -> Path:
 
     Raises:
         UsageError: it is there already (E240).
+        ResourceError: its folder cannot be written in (E401).
     """
     path = Path(output)
     if path.exists():
@@ -37,6 +38,7 @@ def new_file(output: str, *, flag: str = "--output") -> Path:
             where=str(path),
             fix=f"choose another {flag}, or remove that file first",
         )
+    check_can_be_written(path)
     return path
 
 

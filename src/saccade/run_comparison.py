@@ -16,7 +16,7 @@ from saccade.evaluation.scores import evaluate
 from saccade.evaluation.usual import usual_metric
 from saccade.rivals import Rival, joined_groups, read_rivals
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 BASELINES = ("majority_", "mean_baseline_")
 
@@ -65,8 +65,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[str | Path],
-    *,
+    *runs: str | Path | Sequence[str | Path],
     metric: str = "",
     group: str = "",
     task: str = "",
@@ -79,7 +78,7 @@ def compare(
     the number of comparisons by Holm's rule.
 
     Args:
-        runs: run folders or prediction tables (CSV), two or more.
+        runs: run folders or prediction tables (CSV), two or more, or a list of them.
         metric: a name in metrics.json; "" = accuracy, accuracy_subset or mae by task.
         group: a pattern on the path that names what belongs together; "" = as in the runs.
         task: binary, multiclass, multilabel or regression, where there are tables alone; "" = as
@@ -93,14 +92,15 @@ def compare(
             part (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
     """
-    if len(runs) < 2:
+    named = _named(runs)
+    if len(named) < 2:
         raise UsageError(
-            f"A comparison needs two runs or more; {len(runs)} was named.",
+            f"A comparison needs two runs or more; {'one' if named else 'none'} was named.",
             code="250",
             where="the command line",
             fix="saccade compare runs/a runs/b",
         )
-    read = read_rivals(runs, group=group, task=task)
+    read = read_rivals(named, group=group, task=task)
     rivals = _aligned(read)
     kind = rivals[0].table.task.kind
     metric = metric or usual_metric(kind)
@@ -123,6 +123,13 @@ def compare(
     )
 
 
+def _named(runs: Sequence[str | Path | Sequence[str | Path]]) -> list[str | Path]:
+    found: list[str | Path] = []
+    for own in runs:
+        found += [own] if isinstance(own, str | Path) else own
+    return found
+
+
 def _estimate(rival: Rival, metric: str) -> Estimate:
     groups = rival.groups if any(rival.groups) else None
     found = evaluate(rival.table, seed=rival.seed, groups=groups)["test"]
@@ -130,7 +137,7 @@ def _estimate(rival: Rival, metric: str) -> Estimate:
     if metric not in known:
         near = nearest(metric, known) or known
         raise UsageError(
-            f"There is no metric '{encode_name(metric)}' of a {rival.table.task.kind} task.",
+            f"There is no metric {quoted(metric)} of a {rival.table.task.kind} task.",
             code="251",
             where="--metric",
             fix=f"choose one of metrics.json, such as {listed(map(encode_name, near))}",

@@ -100,6 +100,8 @@ def labels_are_the_truth(papers: Papers) -> str:
     ]
     if wrong:
         raise Failed(f"the truth in predictions.csv is not the label in split.csv: {_names(wrong)}")
+    if absent := [path for path in table.paths if path not in labels]:
+        raise Failed(f"of pictures of predictions.csv split.csv has no label: {_names(absent)}")
     return f"the truth of all {len(table)} pictures is their label in split.csv"
 
 

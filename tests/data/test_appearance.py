@@ -52,7 +52,7 @@ def test_each_odd_picture_is_named_for_what_is_odd() -> None:
         severity="note",
         paths=("a/00030.jpg",),
         sentence="1 picture is blurred, unlike the others: a/00030.jpg.",
-        action="look whether they show what their labels say",
+        action="look whether these pictures show what their labels say",
     )
 
 

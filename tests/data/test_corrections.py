@@ -45,7 +45,25 @@ def test_labels_are_put_right_and_the_old_ones_are_kept(tmp_path: Path) -> None:
     assert found.fingerprint != own.fingerprint
 
 
-def test_an_empty_label_changes_nothing_and_the_same_one_confirms(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cell", ["yes", "x", "1", "TRUE"])
+def test_a_line_can_confirm_a_label(tmp_path: Path, cell: str) -> None:
+    own = catalog(LABELS)
+    lines = [("1.jpg", "", cell), ("2.jpg", "tulip", cell), ("3.jpg", "rose", cell)]
+    lines += [("0.jpg", "rose", ""), ("4.jpg", "", "No"), ("5.jpg", "daisy", "0")]
+    found = correct(own, table(tmp_path, *lines, header=("file", "label", "confirmed")))
+    assert found.settled == {"1.jpg", "2.jpg", "3.jpg"}
+    assert found.findings[0].sentence == (
+        "fixes.csv: 1 label corrected (tulip → rose: 1), 2 labels confirmed, "
+        "2 labels as in the data."
+    )
+
+
+def test_a_picture_that_is_not_there_can_not_be_confirmed(tmp_path: Path) -> None:
+    lines, header = [("7.jpg", "", "yes")], ("file", "label", "confirmed")
+    assert "370" in refused(catalog(LABELS), table(tmp_path, *lines, header=header))
+
+
+def test_an_empty_label_changes_nothing_and_neither_does_the_same_one(tmp_path: Path) -> None:
     own = catalog(LABELS)
     found = correct(own, table(tmp_path, ("1.jpg", ""), ("2.jpg", "tulip"), ("no such.jpg", " ")))
     assert found.labels == own.labels

@@ -30,8 +30,9 @@ class Clock:
 @pytest.mark.parametrize(
     ("at_once", "each", "asked", "found"),
     [
-        (0.024, 0.001, [8, 32, 32], 0.00175),  # of eight alone it would be 0.004
-        (0.0, 0.1, [8, 8], 0.1),  # a slow network is asked no more than it must
+        (0.024, 0.001, [8, 8, 32, 32, 128], 0.0011875),  # of eight alone it would be 0.004
+        (0.0, 0.011, [8, 8, 32, 32], 0.011),  # 128 would take longer than it is worth
+        (0.0, 0.2, [8], 0.2),  # a slow network is asked no more than it must
     ],
 )
 def test_a_quick_network_is_asked_about_more(
@@ -39,8 +40,15 @@ def test_a_quick_network_is_asked_about_more(
 ) -> None:
     clock = Clock(at_once=at_once, each=each)
     monkeypatch.setattr(preparing, "time", clock)
-    assert preparing.seconds_a_picture(clock.ask) == pytest.approx(found)
+    assert preparing.seconds_a_picture(clock.ask, 200) == pytest.approx(found)
     assert clock.asked == asked
+
+
+def test_no_more_pictures_are_asked_about_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(at_once=0.0, each=0.001)
+    monkeypatch.setattr(preparing, "time", clock)
+    preparing.seconds_a_picture(clock.ask, preparing.FEWEST)
+    assert clock.asked == [8, 8, 32, 32]
 
 
 @pytest.mark.parametrize("late", [True, False])

@@ -135,6 +135,19 @@ def test_split_writes_a_table_from_which_any_tool_learns_the_same_parts(
     assert (refused.exit_code, "E240" in refused.stderr) == (2, True)
 
 
+def test_a_split_asks_no_study_but_those_of_the_parts(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    folder = image_folder(2, 60, side=32)
+    split = ["split", str(folder), "--json", "--output", str(tmp_path / "t.csv")]
+    spoken_of = {}
+    for words in (split, ["check", str(folder), "--json"]):
+        trust = json.loads(CliRunner().invoke(app, words).stdout)["trust"]
+        spoken_of[words[0]] = {*trust["studies"], *trust["left_out"]} - {"features"}
+    assert spoken_of["split"] == {"leaks"}
+    assert spoken_of["check"] == {"leaks", "shortcuts"}
+
+
 def test_strict_writes_no_split_of_data_in_which_something_is_severe(
     image_folder: ImageFolder, tmp_path: Path
 ) -> None:

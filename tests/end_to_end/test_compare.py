@@ -80,6 +80,7 @@ def test_the_numbers_are_those_of_the_runs_and_of_statsmodels(runs: Path) -> Non
     cells = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
     assert one.p == pytest.approx(mcnemar(cells, exact=True).pvalue)
     assert (found.n, found.metric) == (24, "accuracy")
+    assert saccade.compare(runs / "little", runs / "much") == found
 
 
 def test_the_table_names_every_run_and_the_sentence_says_what_it_means(runs: Path) -> None:
@@ -373,7 +374,7 @@ def test_a_table_without_a_test_part_is_refused(runs: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["little"], 2, "A comparison needs two runs or more; 1 was named."),
+        (["little"], 2, "A comparison needs two runs or more; one was named."),
         (["little", "much", "--metric", "accurracy"], 2, "There is no metric 'accurracy' of a"),
         (["little", "much", "--metric", "majority_accuracy"], 2, "There is no metric 'majority_"),
         (["little", "nowhere"], 5, "There is no folder or file 'nowhere'."),

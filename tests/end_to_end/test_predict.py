@@ -60,6 +60,41 @@ def answers(inside: "contextlib.chdir[Path]") -> Answers:
     return ask
 
 
+def test_one_of_several_that_is_not_there_is_told_and_the_others_are_answered(
+    answers: Answers, inside: "contextlib.chdir[Path]"
+) -> None:
+    first, second, third = answers("d.png", "gone.png", "new photos/a.png")
+    assert (first["file"], third["file"]) == ("d.png", "new photos/a.png")
+    assert second["file"] == "gone.png"
+    assert (second["label"], second["error"]) == ("", "there is no such file")
+    assert first["error"] == third["error"] == ""
+    with inside:
+        none = CliRunner().invoke(app, ["predict", "model", "gone.png", "away.png"])
+    assert (none.exit_code, "E301" in none.stderr, none.stdout) == (3, True, "")
+
+
+def test_an_empty_folder_is_no_matter_of_class_folders(inside: "contextlib.chdir[Path]") -> None:
+    for words in (["empty"], ["d.png", "empty"]):
+        with inside:
+            done = CliRunner().invoke(app, ["predict", "model", *words])
+        assert done.exit_code == 3
+        assert "fix:   name a folder that holds pictures" in done.stderr
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_asked(
+    inside: "contextlib.chdir[Path]",
+) -> None:
+    words = ["predict", "no model", "d.png", "--output", "d.png/answers.csv"]
+    with inside:
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code == 4
+    assert "E401: A file could not be written: a file lies where its folder should be" in (
+        done.stderr
+    )
+    assert "MB free" not in done.stderr
+    assert "fix:   choose another place with --output" in done.stderr
+
+
 def test_files_are_answered_in_the_order_in_which_they_were_named(
     inside: "contextlib.chdir[Path]", answers: Answers
 ) -> None:

@@ -241,6 +241,10 @@ def copy_a_content(rows: list[dict[str, str]]) -> None:
     of_part(rows, "test")["hash"] = of_part(rows, "train")["hash"]
 
 
+def rename(rows: list[dict[str, str]]) -> None:
+    rows[0]["file"] = "nowhere.png"
+
+
 def drop(rows: list[dict[str, str]]) -> None:
     rows.remove(of_part(rows, "test"))
 
@@ -316,6 +320,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str], str]] = {
     "an answer": (table(change_an_answer), {"files"}, "The prediction must be the class"),
     "a part in the table": (
         table(move), {"table and split", "fingerprints", "metrics", "seal"}, "name another part"),
+    "a picture of another name": (
+        split(rename), {"table and split", "labels", "fingerprints"}, "split.csv has no label"),
     "a part in the split": (split(move), {"table and split"}, "name another part"),
     "a content in two parts": (
         table(copy_a_content),

@@ -380,7 +380,8 @@ def test_several_comparisons_are_corrected_and_say_so() -> None:
     )
     assert found[0].sentence == (
         "On the same 200 pictures B11 names 9 more rightly than A: +0.045 [+0.011, +0.087], "
-        "p = 0.022 (McNemar exact); corrected for 3 comparisons p = 0.067: not beyond chance."
+        "p = 0.022 (McNemar exact); corrected for 3 comparisons p = 0.067: not beyond chance, "
+        "though this interval lies beside 0, for of 3 comparisons one is easily so far apart."
     )
     assert [own.beyond_chance for own in some] == [True, False, False]
     assert [own.beyond_chance for own in found] == [False, False, False]

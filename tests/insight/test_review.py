@@ -114,3 +114,18 @@ def test_the_strongest_contradictions_are_taken_where_there_are_many(lesson) -> 
     found = review_rows(answered(evidence, scores))
     assert len(rows) > 12
     assert set(rows[-12:]) <= set(found)
+
+
+def test_what_was_reviewed_once_is_not_asked_again(lesson, tmp_path: Path) -> None:
+    evidence = finished(lesson)
+    write_review(tmp_path, evidence)
+    first, asked = review_rows(evidence), rows_of(tmp_path / "review.csv")
+    untouched = taught(Path(lesson.recipe.data), corrections=str(tmp_path / "review.csv"))
+    assert review_rows(finished(untouched)) == first  # the negative control
+
+    labels = dict(zip(lesson.catalog.hashes, lesson.catalog.labels, strict=True))
+    lines = [[own["file"], labels[own["content"]], own["content"]] for own in asked]
+    path = write_table(tmp_path / "filled.csv", ["file", "label", "content"], lines)
+    again = taught(Path(lesson.recipe.data), corrections=str(path))
+    assert again.fingerprint == lesson.fingerprint  # every label was right
+    assert review_rows(finished(again)) == []  # no other label is contradicted

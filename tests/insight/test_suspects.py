@@ -202,8 +202,12 @@ def test_the_list_as_written_changes_nothing_and_edited_it_puts_labels_right(
     write_suspects(tmp_path, evidence, found)
     listed = tmp_path / "suspects.csv"
     rows = rows_of(listed)
-    assert list(rows[0]) == ["file", "label", "likelier", "score", "rank", "why"]
+    columns = ["file", "label", "confirmed", "likelier", "sure", "score", "rank", "why"]
+    assert list(rows[0]) == columns
     assert [own["file"] for own in rows] == [own["path"] for own in found["suspects"]]
+    sure = [own["path"] for own in found["suspects"] if own["sure"]]
+    assert 0 < len(sure) < len(rows)
+    assert [own["file"] for own in rows if own["sure"] == "yes"] == sure
     assert taught(folder, corrections=str(listed)).fingerprint == lesson.fingerprint
 
     planted = wrong_in(lesson, "train", "validation")
@@ -223,6 +227,52 @@ def test_the_list_as_written_changes_nothing_and_edited_it_puts_labels_right(
     second = seen(again)
     write_suspects(tmp_path, second, study(second, {}))
     assert taught(folder, corrections=str(listed)).fingerprint == again.fingerprint
+
+
+def test_a_label_that_a_person_put_right_or_confirmed_is_not_accused_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    lesson = taught(folder)
+    first = study(seen(lesson), {})
+    write_suspects(tmp_path, seen(lesson), first)
+    rows = rows_of(tmp_path / "suspects.csv")
+    assert first["num_sure"] >= 3
+    assert first["num_settled"] == 0
+    rows[0]["confirmed"] = "yes"  # though the probe is right: who looked decides
+    rows[1]["label"] = rows[1]["likelier"]
+    rows[2]["confirmed"] = "no"
+    edited = write_table(tmp_path / "edited.csv", list(rows[0]), [list(r.values()) for r in rows])
+    again = taught(folder, corrections=str(edited))
+    second = study(seen(again), {})
+    left = {own["path"] for own in second["suspects"]}
+    assert rows[2]["file"] in left
+    assert not {rows[0]["file"], rows[1]["file"]} & left
+    assert second["num_settled"] == 2
+    assert second["share"]["value"] < first["share"]["value"]
+    assert sum(own["num"] for own in second["pairs"]) == second["num_sure"]
+
+    # the next list repeats both, so that the next run knows of them too
+    write_suspects(tmp_path, seen(again), second)
+    settled = {own["file"]: own for own in rows_of(tmp_path / "suspects.csv") if own["confirmed"]}
+    assert {name: own["why"].split(",")[0] for name, own in settled.items()} == {
+        rows[0]["file"]: "confirmed",
+        rows[1]["file"]: "corrected",
+    }
+    third = taught(folder, corrections=str(tmp_path / "suspects.csv"))
+    assert third.fingerprint == again.fingerprint
+    assert third.catalog.settled == again.catalog.settled
+
+
+def test_of_copies_with_two_labels_the_one_that_was_confirmed_is_believed(tmp_path: Path) -> None:
+    labels = given(wrong=())
+    labels[3], labels[6] = "daisy", "tulip"  # 0, 3 and 6 have the same bytes; two are called daisy
+    folder = write_pictures(tmp_path / "photos", labels, same={3: 0, 6: 0})
+    header, line = ["file", "label", "confirmed"], ["tulip/006.png", "", "yes"]
+    confirmed = write_table(tmp_path / "confirmed.csv", header, [line])
+    lesson = taught(folder, seed=3, corrections=str(confirmed))
+    found = study(evidence_of(lesson, features_of(TRUTH[numbers(lesson)])), {})
+    against = {own["path"]: own["likelier"] for own in found["suspects"][:2]}
+    assert against == {"daisy/000.png": "tulip", "daisy/003.png": "tulip"}
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_written_so_that_it_does_not(

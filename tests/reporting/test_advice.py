@@ -52,13 +52,13 @@ def test_a_severe_finding_comes_first_with_its_action() -> None:
         kind="conflict",
         severity="severe",
         paths=("a", "b"),
-        sentence="2 pictures are the same but have different labels.",
-        action="look at them and correct the labels",
+        sentence="1 picture has two labels: a = b.",
+        action="look at it and correct the label",
     )
     split = dataclasses.replace(SPLIT, counts={"train": {"ant": 5, "bee": 500}})
     first, *rest = advice(data=DataFacts(findings=(finding,)), split=split)
     assert first == Advice(
-        sentence="Look at them and correct the labels.", evidence=finding.sentence
+        sentence="Look at it and correct the label.", evidence="1 picture has two labels."
     )
     assert [a.sentence for a in rest] == ["Add training pictures of ant."]
 
@@ -163,7 +163,11 @@ def test_overfitting_is_looked_for_in_the_rung_that_was_kept_and_no_other() -> N
             [ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)],
             "stages that learn were tried, in vain",
         ),
-        (ladders.ladder("+"), "dropout or fewer unfrozen stages may help"),
+        (ladders.ladder("+"), "stronger augmentation or dropout may help"),
+        (
+            [ladders.head(), *ladders.epochs(0, 2, rung=None, best=True)],
+            "dropout or fewer unfrozen stages may help",
+        ),
         (ladders.epochs(0, 2, rung=None, best=True), "stronger augmentation or dropout may help"),
     ],
 )

@@ -63,7 +63,7 @@ def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunO
     findings = [
         {**severe, "severity": "warning", "sentence": "1 class folder holds no file."},
         {**severe, "sentence": "The border alone names 0.741 of 27 pictures. It nearly wins."},
-        {**severe, "sentence": "2 pictures are the same but have different labels."},
+        {**severe, "sentence": "2 pictures have two labels: a. B/c = d.", "paths": ["a. B/c", "d"]},
     ]
     edit_run(run, "data", findings=findings)
     first, second, third, *_ = checks_of(run)
@@ -74,7 +74,7 @@ def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunO
     )
     assert second == Check(
         holds=False,
-        sentence="Severe: 2 pictures are the same but have different labels.",
+        sentence="Severe: 2 pictures have two labels.",
         finding=2,
     )
     assert third.sentence.startswith("Every file is accounted for")

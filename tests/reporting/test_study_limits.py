@@ -112,7 +112,10 @@ def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
         "are right, as far as 200 pictures can show.",
         "They are calibrated by one temperature of 1.31, fitted on 120 pictures of the validation "
         "part: the network was too sure. Which class is named is the same as before.",
+        "The two intervals overlap: that it helped on new pictures is likely, and not shown.",
     )
+    apart = changed(CALIBRATION, before=state(estimate(0.081, 0.05, 0.11)))
+    assert study_calibration.sentences(apart)[-1].endswith("is the same as before.")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,7 @@ def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
             "they are as the network gives them: 19 held-out pictures are too few.",
         ),
         ({"after": state(estimate(0.08, 0.05, 0.1))}, "That is more than chance"),
+        ({"after": state(estimate(0.09, 0.05, 0.1))}, "it brought scores no nearer to what they"),
     ],
 )
 def test_each_kind_of_calibration_has_its_words(changes: dict[str, Any], said: str) -> None:

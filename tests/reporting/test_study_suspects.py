@@ -100,9 +100,21 @@ def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: R
     assert '<span class="dim">labelled</span> rose<br><span class="dim">likelier</span> tulip' in (
         gallery
     )
-    assert "score 0.040; probe: tulip 0.93, rose 0.01" in gallery
+    assert "surely contradicted, score 0.040; probe: tulip 0.93, rose 0.01" in gallery
     assert "The first 12 of 30, the most doubtful first" in html
     assert "--corrections suspects.csv" in html
+    assert "write <code>yes</code> into the column <code>confirmed</code>" in html
+
+
+def test_it_is_said_how_many_are_not_accused_again(run_of: RunOf) -> None:
+    html = page(run_of(), findings(num_settled=7))
+    assert (
+        "9 surely. 7 labels were put right or confirmed by the table of corrections, and are not "
+        "accused."
+    ) in html
+    html = page(run_of("one"), findings(num_settled=1))
+    assert "1 label was put right or confirmed by the table of corrections, and is not" in html
+    assert "not accused." not in page(run_of("none"), findings(num_settled=0))
 
 
 def test_pairs_have_their_n_and_interval(run_of: RunOf) -> None:

@@ -59,6 +59,26 @@ def test_a_sync_that_fails_becomes_an_error_and_leaves_the_old_file(
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_free_space_is_told_only_where_it_is_what_lacks(tmp_path: Path) -> None:
+    full = store.disk_error(OSError(28, "No space"), tmp_path / "file.txt")
+    closed = store.disk_error(OSError(13, "Permission denied"), tmp_path / "file.txt")
+    assert "MB free" in str(full)
+    assert "free some space there, or choose another place" in str(full)
+    assert str(closed) == (
+        "A file could not be written: writing there is not permitted.\n"
+        f"  where: {tmp_path}/file.txt\n"
+        "  fix:   choose another place with --output"
+    )
+
+
+def test_a_file_can_be_written_below_a_folder_that_is_still_to_be_made(tmp_path: Path) -> None:
+    store.check_can_be_written(tmp_path / "new" / "deep" / "file.txt")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "plain").write_text("")
+    with pytest.raises(ResourceError, match="a file lies where its folder should be"):
+        store.check_can_be_written(tmp_path / "plain" / "file.txt")
+
+
 def test_without_the_temporary_file_a_failure_spoils_the_old_one_negative_control(
     tmp_path: Path,
 ) -> None:

@@ -58,7 +58,7 @@ def appearance_findings(catalog: Catalog, looks: Looks) -> list[Finding]:
             verb = "is" if len(paths) == 1 else "are"
             noun = "picture" if len(paths) == 1 else "pictures"
             sentence = f"{len(paths)} {noun} {verb} {what}, unlike the others: {_shown(paths)}."
-            action = "look whether they show what their labels say"
+            action = "look whether these pictures show what their labels say"
             found.append(
                 Finding(kind=kind, severity="note", paths=paths, sentence=sentence, action=action)
             )
@@ -74,7 +74,7 @@ def _blank(catalog: Catalog, blank: np.ndarray) -> Iterator[Finding]:
             severity="warning",
             paths=paths,
             sentence=f"{len(paths)} {noun} of one colour all over: {_shown(paths)}.",
-            action="remove them, or mend them: nothing can be learned from them",
+            action="remove or mend pictures of one colour: nothing can be learned from them",
         )
 
 

@@ -19,7 +19,7 @@ from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task, absent_classes, targets
 from saccade.runtime.errors import DataError, listed
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 Z = 1.96  # standard errors on either side in a 95 % interval
 SEVERITIES = ("severe", "warning", "note")
@@ -171,7 +171,7 @@ def _unusable(catalog: Catalog) -> Iterator[Finding]:
             f"({listed(f'{count} {reason}' for reason, count in reasons.most_common())}): "
             f"{_shown(own.path for own in broken)}.",
             paths=[own.path for own in broken],
-            action="mend or remove them; the reason stands beside each in the list",
+            action="mend or remove what cannot be used; the reason stands beside each in the list",
         )
 
 
@@ -192,7 +192,7 @@ def _absent(catalog: Catalog, task: Task) -> Iterator[Finding]:
             "undrawn-class",
             "warning",
             f"{noun} of which not one picture was drawn: {_shown(undrawn)}.",
-            action="raise --limit or --budget, or leave them out with --exclude",
+            action="raise --limit or --budget, or leave these out with --exclude",
         )
 
 
@@ -201,14 +201,14 @@ def _names(catalog: Catalog, task: Task) -> Iterator[Finding]:
     for what, names in (("class", classes), ("file", catalog.paths)):
         twins = _twins(names, numbers=what == "class" and bool(catalog.label_name))
         if twins:
-            shown = listed(" and ".join(f"'{encode_name(name)}'" for name in own) for own in twins)
+            shown = listed(" and ".join(f"{quoted(name)}" for name in own) for own in twins)
             yield _finding(
                 f"{what}-name-twin",
                 "warning" if what == "class" else "note",
                 f"{_count(len(twins), 'set')} of {what} names that differ only in capitals, "
                 f"accents' encoding, space or the way a number is written: {shown}.",
                 paths=[name for own in twins for name in own] if what == "file" else (),
-                action="rename them where they should be one" if what == "class" else "",
+                action="give classes that should be one the same name" if what == "class" else "",
             )
     odd = [path for path in catalog.paths if PLACEHOLDER.search(PurePosixPath(path).stem)]
     if odd:
@@ -218,7 +218,7 @@ def _names(catalog: Catalog, task: Task) -> Iterator[Finding]:
             f"{_count(len(odd), 'picture')} may be "
             f"{_one_or_more(odd, 'a placeholder', 'placeholders')}, by name: {_shown(odd)}.",
             paths=odd,
-            action="look at them, and remove what does not show what its label says",
+            action="look at these pictures, and remove what does not show what its label says",
         )
 
 
@@ -263,7 +263,7 @@ def _formats(catalog: Catalog) -> Iterator[Finding]:
                 f"Only {_count(count, 'picture')} of {len(catalog)} {'is' if count == 1 else 'are'}"
                 f" {kind}: {_shown(paths)}.",
                 paths=paths,
-                action="look whether it belongs here",
+                action="look whether such pictures belong here",
             )
 
 

@@ -134,6 +134,7 @@ class Catalog:
     # not, as often as it is named; empty for a folder
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
     is_reviewed: bool = False  # they were corrected by contents, as a blind review names pictures
+    settled: frozenset[str] = frozenset()  # paths whose label a person has put right or confirmed
 
     @property
     def num_beside(self) -> int:

@@ -10,7 +10,7 @@ from saccade.data.folders import PART_SPELLINGS, refuse_parts_as_classes
 from saccade.data.labels import LABEL_NAMES, is_label_like
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 IMAGE_NAMES = (
     "file_name", "image", "filename", "file", "path", "image_path", "img_path", "filepath",
@@ -116,7 +116,7 @@ def _refuse_parts(table: Table, labels: Sequence[str]) -> None:
     if len(labels) == 1:
         refuse_parts_as_classes(
             {cell.strip() for cell in table.cells[labels[0]]} - {""},
-            where=f"{encode_name(table.place)}, column '{encode_name(labels[0])}'",
+            where=f"{encode_name(table.place)}, column {quoted(labels[0])}",
             fix="name the column of labels with --label-column, this one too if it holds them; "
             "name a column of parts with --split-column",
         )
@@ -126,8 +126,7 @@ def _check_header(table: Table) -> None:
     pictures = [name for name in table.names if name.lower().endswith(PICTURE_SUFFIXES)]
     if pictures:
         raise DataError(
-            f"The first line should name the columns, and holds a picture, "
-            f"'{encode_name(pictures[0])}'.",
+            f"The first line should name the columns, and holds a picture, {quoted(pictures[0])}.",
             code="313",
             where=encode_name(table.place),
             fix="write a first line such as: file,label",
@@ -143,9 +142,9 @@ def check_column(table: Table, name: str, *, among: Collection[str]) -> None:
     if not name or name in among:
         return
     near = nearest(name, [own for own in among if own != name])
-    what = f"The table has no column '{encode_name(name)}'."
+    what = f"The table has no column {quoted(name)}."
     if name in table.names:
-        what = f"The column '{encode_name(name)}' holds pictures or nested values, no text."
+        what = f"The column {quoted(name)} holds pictures or nested values, no text."
     raise DataError(
         what,
         code="307",

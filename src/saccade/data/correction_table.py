@@ -13,7 +13,8 @@ from saccade.data.task import Task
 from saccade.runtime.errors import MAX_LISTED, DataError, listed, nearest
 from saccade.runtime.store import decode_name, encode_name
 
-FILE, LABEL, CONTENT = "file", "label", "content"
+FILE, LABEL, CONTENT, CONFIRMED = "file", "label", "content", "confirmed"
+NOT_CONFIRMED = ("", "0", "no", "false", "-")  # in the column `confirmed`; anything else is yes
 LEAVE_OUT = "-"
 """In place of a label: this picture belongs to none. A class of that name is written `'-`."""
 NO_LABELS = "|"  # of a picture with an empty set of labels, for an empty cell changes nothing
@@ -25,6 +26,7 @@ class Wanted:
 
     labels: dict[int, str] = field(default_factory=dict)  # as the catalogue writes them
     left_out: set[int] = field(default_factory=set)
+    confirmed: set[int] = field(default_factory=set)  # the label is right, whether as before or not
     first_line: dict[int, int] = field(default_factory=dict)
     unknown_files: list[int] = field(default_factory=list)  # lines
     unknown_labels: list[int] = field(default_factory=list)
@@ -77,17 +79,23 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
     for row, content in enumerate(catalog.hashes):
         contents[content].append(row)
     given = table.cells.get(CONTENT, [""] * table.num_rows)
+    confirmed = table.cells.get(CONFIRMED, [""] * table.num_rows)
     any_unseen = any(own.reason == "limit" for own in catalog.skipped)
     wanted = Wanted()
     for line in range(table.num_rows):
         cell, name, content = table.cells[LABEL][line], table.cells[FILE][line], given[line].strip()
-        if not cell.strip():
+        is_right = confirmed[line].strip().lower() not in NOT_CONFIRMED
+        if not cell.strip() and not is_right:
             continue
         rows = contents[content] if content else _rows(name, places)
         if not rows:
             known = any_unseen if content else any(own in unused for own in _readings(name))
             wanted.num_elsewhere += known
             wanted.unknown_files += [] if known else [line]
+            continue
+        # a person has looked: at this line, or, without knowing a name, at this content
+        wanted.confirmed.update(rows if is_right or content else ())
+        if not cell.strip():
             continue
         label = _meant(cell, catalog, task)
         if label is None and cell.strip() != LEAVE_OUT:

@@ -25,8 +25,9 @@ REASON = "corrections"  # why such a picture is left out
 def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> Catalog:
     """Return the catalogue with the labels of a table of corrections in place of its own.
 
-    Its `given` is the catalogue as it was, so that the two can be compared. Pictures that the
-    table leaves out are listed among those not used; a finding says what was done.
+    Its `given` is the catalogue as it was, so that the two can be compared; what was put right or
+    confirmed is `settled`, and no longer a suspect. Pictures that the table leaves out are listed
+    among those not used; a finding says what was done.
 
     Args:
         catalog: as it was scanned.
@@ -69,6 +70,7 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
         skipped=tuple(sorted((*catalog.skipped, *skipped), key=lambda own: own.path)),
         findings=(*catalog.findings, finding),
         given=catalog.given or catalog,
+        settled=catalog.settled | {catalog.paths[row] for row in {*changed, *wanted.confirmed}},
         is_reviewed=any(cell.strip() for cell in table.cells.get(CONTENT, ())),
     )
 
@@ -160,10 +162,13 @@ def _finding(
         f"{catalog.told(old) or 'no label'} → {catalog.told(new) or 'no label'}: {count}"
         for (old, new), count in sorted(moves.items(), key=lambda own: (-own[1], own[0]))
     )
-    num_same, num_left_out = len(wanted.labels) - len(changed), len(wanted.left_out)
+    num_confirmed = len(wanted.confirmed - changed.keys() - wanted.left_out)
+    num_same = len(wanted.labels.keys() - changed.keys() - wanted.confirmed)
+    num_left_out = len(wanted.left_out)
     said = [
         f"{_plural(len(changed), 'label')} corrected" + (f" ({shown})" if shown else ""),
         *([f"{_plural(num_left_out, 'picture')} left out"] if num_left_out else []),
+        *([f"{_plural(num_confirmed, 'label')} confirmed"] if num_confirmed else []),
         *([f"{_plural(num_same, 'label')} as in the data"] if num_same else []),
         *([f"{_plural(wanted.num_elsewhere, 'line')} not used"] if wanted.num_elsewhere else []),
     ]

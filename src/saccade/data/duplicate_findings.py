@@ -67,8 +67,9 @@ def leak_findings(
         severity="severe",
         paths=tuple(catalog.paths[row] for own in found for row in (own.judged, own.known)),
         sentence=" ".join(sentences),
-        action=f"remove them from one side, or {_TO_KEEP_TOGETHER[bool(by)]}; the report gives "
-        "the score without them beside the score as asked",
+        action="remove such pictures from one side, or "
+        f"{_TO_KEEP_TOGETHER[bool(by)]}; the report gives the score without them beside the score "
+        "as asked",
     )
 
 
@@ -122,7 +123,8 @@ def _near(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[
         paths=tuple(catalog.paths[row] for own in pairs for row in (own.first, own.second)),
         sentence=f"{len(pairs)} {subject} the same in other bytes ({kind_counts(pairs)}; "
         f"similarity from {twins.near.threshold:g}): {shown}.",
-        action="look at them, and remove the copies; where parts are drawn, they stay in one part",
+        action="look at the near copies, and remove what shows the same; where parts are drawn, "
+        "they stay in one part",
     )
     other = [own for own in pairs if said[own.first] != said[own.second]]
     have = "has" if len(other) == 1 else "have"
@@ -133,7 +135,7 @@ def _near(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[
             paths=tuple(catalog.paths[row] for own in other for row in (own.first, own.second)),
             sentence=f"{len(other)} of these pairs {have} two labels: "
             f"{listed(_labelled(catalog, [(own.first, own.second) for own in other]))}.",
-            action="look which label is right",
+            action="look which label of such a pair is right",
         )
 
 
@@ -165,7 +167,7 @@ def _not_believed(catalog: Catalog, twins: Twins) -> Iterator[Finding]:
             sentence=f"{len(rows)} of {len(catalog)} pictures are linked by looking alike: "
             f"{listed(encode_name(catalog.paths[row]) for row in rows)}. That is too many for "
             "copies, so they were not kept together.",
-            action="if they show one scene, name it with --group; else nothing",
+            action="if what is linked shows one scene, name it with --group; else nothing",
         )
     if twins.near.num_plain:
         yield Finding(

@@ -12,7 +12,7 @@ from saccade.data.catalog import Candidate, Finding, Listing, Skipped
 from saccade.data.headers import Unreadable, sniff
 from saccade.data.walk import Walk
 from saccade.runtime.errors import DataError, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 PART_SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -79,7 +79,7 @@ def check_place(path: Path) -> None:
             return
     except OSError as error:  # no permission on the way there, or a name too long
         raise DataError(
-            f"'{encode_name(str(path))}' cannot be opened: {error.strerror or error}.",
+            f"{quoted(str(path))} cannot be opened: {error.strerror or error}.",
             code="301",
             where="the path",
             fix="check the path and the permissions on the folders above it",
@@ -93,7 +93,7 @@ def no_such_place(path: Path) -> DataError:
     near = nearest(path.name, beside)
     perhaps = f"perhaps {listed(map(encode_name, near))}; " if near else ""
     return DataError(
-        f"There is no folder or file '{encode_name(str(path))}'.",
+        f"There is no folder or file {quoted(str(path))}.",
         code="301",
         where=where,
         fix=f"{perhaps}check the spelling of the path",
@@ -123,7 +123,7 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
     """
     place = str(root)
     if not found.files:
-        raise no_files(place, found)
+        raise no_files(place, found, labelled=labelled)
     if not labelled:
         return Listing(
             place=place,
@@ -279,7 +279,7 @@ def _links_passed_over(outside: dict[str, bool], parts: dict[str, str]) -> Itera
             )
 
 
-def no_files(place: str, found: Walk) -> DataError:
+def no_files(place: str, found: Walk, *, labelled: bool) -> DataError:
     """Return the error for a folder without a file that could be a picture."""
     passed = Counter(skipped.reason for skipped in found.skipped)
     seen = ", ".join(f"{count} passed over: {reason}" for reason, count in sorted(passed.items()))
@@ -291,13 +291,15 @@ def no_files(place: str, found: Walk) -> DataError:
             where=encode_name(place),
             fix="mend its permissions",
         )
+    fix = "name a folder that holds pictures"
+    if labelled:
+        fix = "put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg"
+        fix = "--follow-links reads what the links lead to" if found.outside else fix
     return DataError(
         "The folder holds no files.",
         code="302",
         where=encode_name(place) + (f" ({seen})" if seen else ""),
-        fix="--follow-links reads what the links lead to"
-        if found.outside
-        else "put pictures into one folder per class: photos/cat/1.jpg, photos/dog/1.jpg",
+        fix=fix,
     )
 
 

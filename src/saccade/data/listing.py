@@ -1,6 +1,7 @@
 """What there is to scan: the candidates of a folder, a table or a list of files."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -49,19 +50,27 @@ def list_data(
 def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
     """Return picture files that were named one by one, without labels; folders are searched.
 
+    One of several that is not there is among the skipped.
+
     Raises:
-        DataError: one of them is not there (E301), or a folder is empty (E302).
+        DataError: not one of them is there (E301), or a folder is empty (E302).
     """
     asked: list[str] = []
     skipped: dict[str, Skipped] = {}
-    for path in paths:
+    there = [os.path.lexists(path) for path in paths]
+    for path, is_there in zip(paths, there, strict=True):
+        if not is_there and any(there):
+            asked.append(str(path))
+            sentence = "there is no such file"
+            skipped[str(path)] = Skipped(path=str(path), reason="missing", sentence=sentence)
+            continue
         check_place(path)
         if not path.is_dir():
             asked.append(str(path))
             continue
         found = walk(path, follow_links=follow_links)
         if not found.files:
-            raise no_files(str(path), found)
+            raise no_files(str(path), found, labelled=False)
         for own in found.skipped:
             name = str(path / own.path)
             skipped[name] = dataclasses.replace(own, path=name)

@@ -19,7 +19,7 @@ from saccade.data.rows import (
 from saccade.data.tables import ParquetSource, Table, read_table
 from saccade.data.walk import Walk
 from saccade.runtime.errors import DataError, command, listed
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FILE_COLUMN = "file_name"
@@ -282,7 +282,7 @@ def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
             kind="group-column",
             severity="warning",
             paths=(),
-            sentence=f"Column '{encode_name(names[0])}' may say which pictures belong together "
+            sentence=f"Column {quoted(names[0])} may say which pictures belong together "
             "(one patient, one video); such pictures can now be on both sides of the split.",
             action=command("--group-column", encode_name(names[0])),
         )

@@ -26,7 +26,7 @@ from saccade.data.looks import Looks
 from saccade.data.near_duplicates import coarse_patterns
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.seeds import generator
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 FOLDERS = "folders below the class"
 BEGINNINGS = "what file names begin with"
@@ -157,7 +157,7 @@ def _too_coarse(catalog: Catalog, groups: Sequence[str], *, by_class: bool) -> s
     name, most = counts.most_common(1)[0]
     num = len(catalog)
     if most > LARGEST_SHARE * num:
-        return f"one of them ('{encode_name(name)}') would hold {most} of {num} pictures"
+        return f"one of them ({quoted(name)}) would hold {most} of {num} pictures"
     units: defaultdict[str, set[str]] = defaultdict(set)
     for row, group in enumerate(groups):
         units[catalog.labels[row] if by_class else ""].add(group or f"\0{row}")

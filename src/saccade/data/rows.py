@@ -11,7 +11,7 @@ from saccade.data.folders import PART_SPELLINGS
 from saccade.data.labels import as_number, find_separator, pieces_of
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed
-from saccade.runtime.store import decode_name, encode_name
+from saccade.runtime.store import decode_name, encode_name, quoted
 
 
 def own_keys(file_names: Sequence[str]) -> list[str]:
@@ -152,9 +152,9 @@ def _labels(table: Table, names: Sequence[str]) -> list[str]:
     for name in names:
         wrong = [row for row, cell in enumerate(table.cells[name]) if not _mark(cell)]
         if wrong:
-            shown = listed(f"'{encode_name(table.cells[name][row])}'" for row in wrong)
+            shown = listed(f"{quoted(table.cells[name][row])}" for row in wrong)
             raise DataError(
-                f"Column '{encode_name(name)}' must hold 0 or 1 in every row, as one of several "
+                f"Column {quoted(name)} must hold 0 or 1 in every row, as one of several "
                 f"label columns, and holds {shown}.",
                 code="317",
                 where=table.where(wrong),
@@ -187,9 +187,9 @@ def _parts(table: Table, name: str) -> list[str]:
     texts = [cell.strip().casefold() for cell in table.cells[name]]
     unknown = [row for row, text in enumerate(texts) if text and text not in PART_SPELLINGS]
     if unknown:
-        shown = listed(sorted({f"'{encode_name(table.cells[name][row])}'" for row in unknown}))
+        shown = listed(sorted({f"{quoted(table.cells[name][row])}" for row in unknown}))
         raise DataError(
-            f"Column '{encode_name(name)}' should hold train, val or test, and holds {shown}.",
+            f"Column {quoted(name)} should hold train, val or test, and holds {shown}.",
             code="314",
             where=table.where(unknown),
             fix="correct these cells, or name another column with --split-column",
@@ -231,7 +231,7 @@ def _disagreement(rows: Sequence[Candidate], separator: str) -> str:
     ):
         meanings = {_meaning(text, separator) for text in texts} if what == "labels" else texts
         if len(meanings) > 1:
-            named = listed(f"'{encode_name(text)}'" for text in sorted(texts))
+            named = listed(f"{quoted(text)}" for text in sorted(texts))
             return f"{len(rows)} rows give it different {what}: {named}"
     return ""
 

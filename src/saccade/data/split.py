@@ -24,7 +24,7 @@ from saccade.data.task import Task, choose_task
 from saccade.data.task import targets as targets_of
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.seeds import generator
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 PARTS = ("train", "validation", "test")
 DRAWN = "drawn"  # begins why a picture is in a part that the user did not give
@@ -162,7 +162,7 @@ def _together(
     units, few = units_of(pool, joined_groups(catalog, twins.cluster_N)), "too few that differ"
     small = small_classes(catalog, task, targets, units, needed=needed)
     with contextlib.suppress(DataError):
-        named = listed(f"'{encode_name(name)}'" for name in small)
+        named = listed(f"{quoted(name)}" for name in small)
         note = f"{NEAR_APART} in {named}: they have {few} for a split."
         return enough(_apart_in(small, task, targets, twins)), [note]
     note = f"{NEAR_APART}, for then there would be {few} for a split."

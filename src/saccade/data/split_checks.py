@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from saccade.data.catalog import Catalog
 from saccade.data.task import Task, absent_classes
 from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -102,7 +102,7 @@ def _absent(catalog: Catalog, task: Task) -> Sequence[str]:
 def _too_small(
     catalog: Catalog, small: dict[str, int], *, num_classes: int, needed: int
 ) -> DataError:
-    named = listed(f"'{encode_name(name)}' ({count})" for name, count in small.items())
+    named = listed(f"{quoted(name)} ({count})" for name, count in small.items())
     passed = [own for own in catalog.skipped if own.reason not in {"hidden", "outside"}]
     reasons = Counter(own.reason for own in passed)
     why = ", ".join(f"{num} {reason}" for reason, num in reasons.items())

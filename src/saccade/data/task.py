@@ -22,7 +22,7 @@ from saccade.data.labels import (
     pieces_of,
 )
 from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -183,7 +183,7 @@ def standardise(task: Task, values: NDArray[np.float64]) -> Task:
 
 def _kind(catalog: Catalog, requested: str) -> tuple[str, str, str]:
     """Return the kind, the separator for several labels in a cell, and the reason."""
-    column = f"column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+    column = f"column {quoted(catalog.label_name)}" if catalog.label_name else ""
     texts = [label for label in catalog.labels if label.strip()]
     if requested != "auto":
         separator = find_separator(texts) if requested == "multilabel" else ""
@@ -215,7 +215,7 @@ def _classes(catalog: Catalog, requested: str, why: str) -> Task:
     if len({*names, *catalog.lost_labels, *catalog.undrawn_labels} - {""}) < 2:
         beside = f"; pictures beside it without a class: {catalog.num_beside}"
         raise DataError(
-            f"There is only one class, '{encode_name(names[0])}': nothing to tell apart"
+            f"There is only one class, {quoted(names[0])}: nothing to tell apart"
             f"{beside if catalog.num_beside else ''}.",
             code="350",
             where=f"{encode_name(catalog.place)} ({catalog.layout}, {len(catalog)} pictures)",
@@ -326,11 +326,11 @@ def _check_text(catalog: Catalog) -> None:
     """Refuse names that no file can hold as text: bytes of a folder's name that are not UTF-8."""
     for name, path in zip(catalog.labels, catalog.paths, strict=True):
         if not is_text(name):
-            column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
+            column = f", column {quoted(catalog.label_name)}" if catalog.label_name else ""
             what = "label" if column else "folder"
             raise DataError(
                 "Names of classes must be UTF-8 text, for they are written into the run and the "
-                f"model; met '{encode_name(name)}'.",
+                f"model; met {quoted(name)}.",
                 code="362",
                 where=f"{encode_name(catalog.place)}{column} ({encode_name(path)})",
                 fix=f"rename this {what}, in UTF-8",
@@ -365,7 +365,7 @@ def _check_no_empty(catalog: Catalog) -> None:
             f"{len(empty)} of {len(catalog)} pictures have an empty label: "
             f"{listed(map(encode_name, empty))}.",
             code="352",
-            where=f"{encode_name(catalog.place)}, column '{encode_name(catalog.label_name)}'",
+            where=f"{encode_name(catalog.place)}, column {quoted(catalog.label_name)}",
             fix="fill the cells in, or remove these rows",
         )
 
@@ -381,10 +381,8 @@ def _numbers(catalog: Catalog) -> NDArray[np.float64]:
 
 
 def _no_numbers(catalog: Catalog, rows: list[int], met: str, *, otherwise: str) -> DataError:
-    column = f", column '{encode_name(catalog.label_name)}'" if catalog.label_name else ""
-    shown = (
-        f"'{encode_name(catalog.labels[row])}' ({encode_name(catalog.paths[row])})" for row in rows
-    )
+    column = f", column {quoted(catalog.label_name)}" if catalog.label_name else ""
+    shown = (f"{quoted(catalog.labels[row])} ({encode_name(catalog.paths[row])})" for row in rows)
     return DataError(
         f"{len(rows)} of {len(catalog)} labels {met}: {listed(shown)}.",
         code="353",

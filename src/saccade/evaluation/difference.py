@@ -87,7 +87,20 @@ class Difference:
         text = f"{pictures} {self._said()}: {numbers}, {p_text(self.p)} ({self.method})"
         if self.num_compared > 1:
             text += f"; corrected for {self.num_compared} comparisons {p_text(self.final_p)}"
-        return f"{text}: {'beyond chance' if self.beyond_chance else 'not beyond chance'}."
+        return f"{text}: {self._verdict()}."
+
+    def _verdict(self) -> str:
+        """Return whether it may be chance, and why where the interval seems to say otherwise."""
+        if self.beyond_chance:
+            return "beyond chance"
+        if self.low <= 0 <= self.high:
+            return "not beyond chance"
+        if self.p < SURE:
+            return (
+                "not beyond chance, though this interval lies beside 0, for of "
+                f"{self.num_compared} comparisons one is easily so far apart"
+            )
+        return "not beyond chance, though the interval just lies beside 0: the exact test decides"
 
     def _said(self) -> str:
         (first, second), metric = self.names, encode_name(self.metric)

@@ -19,7 +19,7 @@ from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.tally import tally
 from saccade.evaluation.usual import usual_scores
 from saccade.runtime.seeds import generator
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 _TOP = 5
 _NO_SCORES = "the table holds answers and no scores"
@@ -65,9 +65,7 @@ def _class_part(
     )
     source = truth if training_truth is None else training_truth
     majority = int(usual_scores(source, rows.task).argmax())
-    baseline = _baseline(
-        truth == majority, kept, f"'{encode_name(classes[majority])}'", training_truth
-    )
+    baseline = _baseline(truth == majority, kept, f"{quoted(classes[majority])}", training_truth)
     accuracy = counted.pop("accuracy")
     ranked = _class_scores(rows, truth, kept, seed)
     return {"accuracy": accuracy, "majority_accuracy": baseline, **counted, **ranked}

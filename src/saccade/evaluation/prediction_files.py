@@ -18,7 +18,7 @@ from saccade.evaluation.predictions import (
 )
 from saccade.evaluation.raw_table import RawTable, read_cells
 from saccade.runtime.errors import ArtefactError, UsageError, listed, nearest
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 _MOST_NUMERIC_CLASSES = 20  # more different whole numbers than this are a quantity, not classes
 _WHOLE = re.compile(r"\s*([+-]?\d+)(?:\.0*)?\s*")
@@ -255,7 +255,7 @@ def _indices(
         if name not in places:
             near = nearest(name, list(places)) or list(places)
             raise table.wrong(
-                f"The {column} '{encode_name(name)}' is none of the {len(places)} classes.",
+                f"The {column} {quoted(name)} is none of the {len(places)} classes.",
                 code="566",
                 row=row,
                 fix=f"use one of the class names, such as {listed(map(encode_name, near))}",
@@ -312,7 +312,7 @@ def _number(table: RawTable, cell: str, row: int, column: str) -> float:
 
 def _no_number(table: RawTable, cell: str, row: int, column: str) -> ArtefactError:
     return table.wrong(
-        f"A finite number was expected in column {column!r}; met '{encode_name(cell)}'.",
+        f"A finite number was expected in column {column!r}; met {quoted(cell)}.",
         code="554",
         row=row,
         fix="write numbers with a decimal point",
@@ -364,8 +364,8 @@ def _check_agreement(table: RawTable, predictions: Predictions, given: np.ndarra
     rule = "the labels with scores above 0.5" if several else "the class with the highest score"
     raise table.wrong(
         f"The prediction must be {rule}; in {rows.size} of {len(table)} rows it is another, "
-        f"such as '{encode_name(cell)}' where the scores say "
-        f"'{encode_name(predictions.prediction[rows[0]])}'.",
+        f"such as {quoted(cell)} where the scores say "
+        f"{quoted(predictions.prediction[rows[0]])}.",
         code="555",
         row=int(rows[0]),
         fix="leave out the column prediction, or the score columns to judge the answers alone",

@@ -57,15 +57,20 @@ class Suspicion:
         return shares_KK
 
 
-def suspect_labels(labels_N: np.ndarray, probabilities_NK: np.ndarray) -> Suspicion:
+def suspect_labels(
+    labels_N: np.ndarray, probabilities_NK: np.ndarray, *, right_N: np.ndarray | None = None
+) -> Suspicion:
     """Return which labels are probably wrong, and how often which class is taken for which.
 
     Args:
         labels_N: int64, as given.
         probabilities_NK: of a network that was fitted without the picture, rows add up to 1.
+        right_N: bool, labels that are known to be right; None = none is.
     """
     thresholds_K = class_thresholds(labels_N, probabilities_NK)
     likelier_N = believed(probabilities_NK, thresholds_K)
+    if right_N is not None:
+        likelier_N = np.where(right_N, labels_N, likelier_N)
     return Suspicion(
         thresholds_K=thresholds_K,
         likelier_N=likelier_N,

@@ -1,7 +1,7 @@
 """What a probe that did not learn from a picture says against its label, for every kind of task."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,20 +44,33 @@ class Accused:
     weak: tuple[Weak, ...] = ()  # several labels a picture: those that nothing is said against
 
 
-def accuse(evidence: Evidence, sample: Sample, scores: np.ndarray) -> Accused:
-    """Return what is said against the labels of a sample, by scores as `Task.scores` gives them."""
+def accuse(
+    evidence: Evidence, sample: Sample, scores: np.ndarray, *, right_N: np.ndarray
+) -> Accused:
+    """Return what is said against the labels of a sample.
+
+    Args:
+        evidence: of the run.
+        sample: N of its pictures.
+        scores: what the probe says of them, as `Task.scores` gives them.
+        right_N: bool, labels that a person has looked at; against these nothing is said.
+    """
     if evidence.task.kind == "regression":
-        return _accuse_numbers(sample, scores[:, 0])
-    if evidence.task.kind == "multilabel":
-        return _accuse_label_sets(evidence, sample, scores)
-    return _accuse_classes(evidence.task.classes, sample.targets_N, scores)
+        found = _accuse_numbers(sample, scores[:, 0])
+    elif evidence.task.kind == "multilabel":
+        found = _accuse_label_sets(evidence, sample, scores)
+    else:
+        found = _accuse_classes(evidence.task.classes, sample.targets_N, scores, right_N)
+    return replace(
+        found, is_listed_N=found.is_listed_N & ~right_N, is_sure_N=found.is_sure_N & ~right_N
+    )
 
 
 def _accuse_classes(
-    classes: Sequence[str], labels_N: np.ndarray, probabilities_NK: np.ndarray
+    classes: Sequence[str], labels_N: np.ndarray, probabilities_NK: np.ndarray, right_N: np.ndarray
 ) -> Accused:
     """Judge each label; nothing is said by a probe that contradicts too many (`TOO_WEAK`)."""
-    found = suspect_labels(labels_N, probabilities_NK)
+    found = suspect_labels(labels_N, probabilities_NK, right_N=right_N)
     believed = found.contradicted <= TOO_WEAK
     likelier_N = np.where(
         found.is_suspect_N, found.likelier_N, best_other(labels_N, probabilities_NK)

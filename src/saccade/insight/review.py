@@ -24,8 +24,9 @@ def review_rows(evidence: Evidence) -> list[int]:
     """Return the test pictures to look at again, shuffled; none before the end.
 
     Half of them are those that the final model contradicts most strongly, half are drawn from
-    the others. Copies are shown once. Whoever labels them must not be able to tell which is
-    which, so nothing else about them is told.
+    the others. Copies are shown once, and what a table of corrections has put right or confirmed
+    is not asked again. Whoever labels them must not be able to tell which is which, so nothing
+    else about them is told.
     """
     against = _contradicted(evidence)
     if not against:
@@ -33,7 +34,7 @@ def review_rows(evidence: Evidence) -> list[int]:
     hashes = evidence.catalog.hashes
     rng = generator(evidence.recipe.seed, "review")
     seen, rows = {hashes[row] for row in against}, list(against)
-    for row in rng.permutation(evidence.rows("test")).tolist():
+    for row in rng.permutation(_unsettled(evidence)).tolist():
         if len(rows) < 2 * len(against) and hashes[row] not in seen:
             seen.add(hashes[row])
             rows.append(row)
@@ -62,12 +63,21 @@ def write_review(folder: Path, evidence: Evidence) -> None:
         table.writerows([name, "", content] for name, content in zip(names, hashes, strict=True))
 
 
+def _unsettled(evidence: Evidence) -> np.ndarray:
+    """Return the test pictures whose label no person has put right or confirmed, (N,) rows."""
+    paths, settled = evidence.catalog.paths, evidence.catalog.settled
+    rows = evidence.rows("test")
+    return rows[[paths[row] not in settled for row in rows.tolist()]]
+
+
 def _contradicted(evidence: Evidence) -> list[int]:
     """Return test pictures whose label the final model contradicts, most strongly first."""
     table = evidence.table
     if table is None or table.truth is None:
         return []
-    rows = evidence.rows("test")
+    rows = _unsettled(evidence)
+    if not rows.size:
+        return []
     truth, scores = table.truth[rows], table.scores[rows]
     if table.task.kind == "regression":
         quality_N = -np.abs(robust_z(truth - scores[:, 0]))

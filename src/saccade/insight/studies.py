@@ -110,3 +110,5 @@ STUDIES: tuple[Study, ...] = (
 )
 
 BEFORE_LEARNING = tuple(study for study in STUDIES if not study.after_learning)
+OF_PARTS = tuple(study for study in STUDIES if study.name in {"leaks", "naive_split"})
+"""What concerns how the pictures are dealt out, and neither their labels nor their number."""

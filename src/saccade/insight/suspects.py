@@ -1,6 +1,7 @@
 """Which labels are probably wrong: the suspects of the training and validation parts, ranked.
 
-Test labels are never accused here. Who corrects the test labels that a model contradicts corrects
+Labels that a person has put right or confirmed are accused no more. Test labels are never accused
+here. Who corrects the test labels that a model contradicts corrects
 its mistakes and leaves its lucky hits, and the score rises without reason; `review` mixes them.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.catalog import Catalog
-from saccade.data.correction_table import FILE, LABEL, LEAVE_OUT, NO_LABELS
+from saccade.data.correction_table import CONFIRMED, FILE, LABEL, LEAVE_OUT, NO_LABELS
 from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
 from saccade.data.linking import members
@@ -36,8 +37,8 @@ that nobody had touched (docs/suspects.md)."""
 MOST_PICTURES = 20_000  # that are judged; of more, a stratified sample
 MOST_LISTED = 1_000
 MOST_PAIRS = 8
-SUSPECTS = "suspects.csv"
-COLUMNS = (FILE, LABEL, "likelier", "score", "rank", "why")
+SUSPECTS, YES = "suspects.csv", "yes"
+COLUMNS = (FILE, LABEL, CONFIRMED, "likelier", "sure", "score", "rank", "why")
 
 
 def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +56,11 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     logits_NK = out_of_fold(
         axes_NR, sample.targets_N, sample.folds_N, task=evidence.task, penalties=(PENALTY,)
     )
-    accused = accuse(evidence, sample, evidence.task.scores(logits_NK))
-    conflicts = _conflicts(evidence, sample, accused)
+    paths, settled = evidence.catalog.paths, evidence.catalog.settled
+    settled_N = np.array([paths[row] in settled for row in sample.rows], bool)
+    scores = evidence.task.scores(logits_NK)
+    accused = accuse(evidence, sample, scores, right_N=settled_N)
+    conflicts = _conflicts(evidence, sample, accused, settled_N)
     listed = _listed(evidence, sample, accused, conflicts)
     kept = grouping(sample.groups, num_rows=len(sample.rows))
     review = review_rows(evidence)
@@ -67,6 +71,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "num_pictures": len(evidence.rows("train", "validation")),
         "num_listed": int(accused.is_listed_N.sum()),
         "num_sure": int(accused.is_sure_N.sum()),
+        "num_settled": int(settled_N.sum()),
         "weak": [asdict(own) for own in accused.weak],
         "contradicted": accused.contradicted,
         "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
@@ -81,8 +86,9 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
 def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]) -> None:
     """Write suspects.csv and, where there is something to review, review.csv with its pictures.
 
-    As it is written suspects.csv changes nothing, and with its labels edited it is a table of
-    corrections. It ends with the corrections of this run, so that they are not lost in the next.
+    As it is written suspects.csv changes nothing; with its labels edited or confirmed it is a
+    table of corrections. It ends with what was put right or confirmed before, so that it is not
+    lost in the next run.
 
     Args:
         folder: the run's.
@@ -97,24 +103,31 @@ def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for own in findings["suspects"]:
-            names = [own[name] for name in ("path", "label", "likelier")]
-            table.writerow([*names, f"{own['score']:.4f}", own["rank"], own["why"]])
-        named = {own["path"] for own in findings["suspects"]}
-        table.writerows(_corrected_lines(evidence, but=named))
+            names, sure = (own["path"], own["label"], "", own["likelier"]), YES * own["sure"]
+            table.writerow([*names, sure, f"{own['score']:.4f}", own["rank"], own["why"]])
+        table.writerows(_settled_lines(evidence.catalog))
     write_review(folder, evidence)
 
 
-def _corrected_lines(evidence: Evidence, *, but: set[str]) -> list[list[str]]:
-    catalog = evidence.catalog
-    given, was = catalog.given_labels, "corrected, was "
-    changed = [(encode_name(catalog.paths[row]), row) for row in corrected_rows(catalog)]
+def _settled_lines(catalog: Catalog) -> list[list[str]]:
+    """Return a line for each label that a person has put right or confirmed, or left out."""
+    given, changed = catalog.given_labels, set(corrected_rows(catalog))
     lines = [
-        [name, _cell(catalog, catalog.labels[row]), "", "", "", was + _cell(catalog, given[row])]
-        for name, row in changed
-        if name not in but
+        _settled_line(
+            catalog.paths[row],
+            _cell(catalog, catalog.labels[row]),
+            f"corrected, was {_cell(catalog, given[row])}" if row in changed else "confirmed",
+        )
+        for row in range(len(catalog))
+        if row in changed or catalog.paths[row] in catalog.settled
     ]
-    out = [encode_name(own.path) for own in catalog.skipped if own.reason == REASON]
-    return lines + [[name, LEAVE_OUT, "", "", "", "left out"] for name in out]
+    out = [own.path for own in catalog.skipped if own.reason == REASON]
+    return lines + [_settled_line(path, LEAVE_OUT, "left out") for path in out]
+
+
+def _settled_line(path: str, label: str, why: str) -> list[str]:
+    confirmed = "" if label == LEAVE_OUT else YES
+    return [encode_name(path), label, confirmed, "", "", "", "", why]
 
 
 def _cell(catalog: Catalog, label: str) -> str:
@@ -140,11 +153,14 @@ def _sample(evidence: Evidence) -> Sample:
     return sample
 
 
-def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int, tuple[str, str]]:
+def _conflicts(
+    evidence: Evidence, sample: Sample, accused: Accused, settled_N: np.ndarray
+) -> dict[int, tuple[str, str]]:
     """Return label and reason for pictures of which a copy, exact or near, has a better label.
 
-    Of the labels of one content the most frequent is taken for the better one; of equally
-    frequent ones that which the probe has least against. Keyed by place in the sample.
+    Of the labels of one content that which a person has looked at is taken for the better one,
+    else the most frequent; of equally frequent ones that which the probe has least against.
+    Keyed by place in the sample; who looked is not contradicted.
     """
     catalog = evidence.catalog
     hashes = [catalog.hashes[row] for row in sample.rows]
@@ -155,10 +171,12 @@ def _conflicts(evidence: Evidence, sample: Sample, accused: Accused) -> dict[int
         counts = Counter(said[place] for place in places)
         if len(counts) < 2:
             continue
-        best = max(places, key=lambda own: (counts[said[own]], accused.quality_N[own]))
+        best = max(
+            places, key=lambda own: (settled_N[own], counts[said[own]], accused.quality_N[own])
+        )
         twin = encode_name(catalog.paths[sample.rows[best]])
         for place in places:
-            if said[place] != said[best]:
+            if said[place] != said[best] and not settled_N[place]:
                 same = (
                     "the same picture as" if hashes[place] == hashes[best] else "shows the same as"
                 )

@@ -10,7 +10,7 @@ from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
-from saccade.reporting.wording import decimals, duration, first_words, percent, plural
+from saccade.reporting.wording import beginning, decimals, duration, first_words, percent, plural
 
 FEW_TO_LEARN = 30
 OUT_OF_TIME = "its time was up"
@@ -40,10 +40,11 @@ def advise(
 
 
 def _about_findings(data: DataFacts) -> Iterator[Advice]:
-    for finding in data.findings:
-        if finding.action and finding.severity in {"severe", "warning"}:
-            action = finding.action[0].upper() + finding.action[1:].rstrip(". ")
-            yield Advice(sentence=f"{action}.", evidence=finding.sentence)
+    for own in data.findings:
+        if own.action and own.severity in {"severe", "warning"}:
+            action = own.action[0].upper() + own.action[1:].rstrip(". ")
+            said = beginning(own.sentence, names_files=bool(own.paths))
+            yield Advice(sentence=f"{action}.", evidence=said)
 
 
 def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
@@ -94,7 +95,7 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and (gap := apart(seen, judged)).low > GAP:
         cure = "more pictures, stronger augmentation or dropout may help"
-        if learning.head:
+        if learning.head and not learning.rungs:  # a ladder has compared fewer, and kept these
             cure = "more pictures, stronger augmentation, dropout or fewer unfrozen stages may help"
         if learning.head and not learning.epochs and not learning.rungs:
             cure = "more training pictures may help, or letting stages learn (--unfreeze)"

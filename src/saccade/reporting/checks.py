@@ -1,7 +1,6 @@
 """Can the result be believed? A few questions that the run's own files answer."""
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from saccade.reporting.folder import SplitRow
 from saccade.reporting.glossary import BASELINES, is_share, title
 from saccade.reporting.study_baselines import simpler_is_better
 from saccade.reporting.study_limits import broken
-from saccade.reporting.wording import decimals, first_words, percent, plural
+from saccade.reporting.wording import beginning, decimals, first_words, percent, plural
 
 FEW_IN_TEST = 30
 "Below this a 95 % Wilson interval of a share near 0.9 is wider than ±0.1."
@@ -72,11 +71,11 @@ def _studied(studies: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _severe(data: DataFacts) -> Iterator[Check]:
-    """Yield the first sentence of each severe finding; the page links to the whole of it."""
+    """Yield how each severe finding begins; the page links to the whole of it."""
     for place, own in enumerate(data.findings, start=1):
         if own.severity == "severe":
-            first = re.split(r"(?<=\.) (?=[A-Z])", own.sentence, maxsplit=1)[0]
-            yield Check(holds=False, sentence=f"Severe: {first}", finding=place)
+            said = beginning(own.sentence, names_files=bool(own.paths))
+            yield Check(holds=False, sentence=f"Severe: {said}", finding=place)
 
 
 def sums_that_fail(data: DataFacts, split: SplitFacts) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.scores import from_json
 from saccade.runtime.errors import ArtefactError, command, listed, nearest
-from saccade.runtime.store import decode_name, encode_name
+from saccade.runtime.store import decode_name, encode_name, quoted
 from saccade.training.history import read_events
 
 FORMAT_VERSION = 1
@@ -62,7 +62,7 @@ def check_there(folder: Path, *, code: str) -> None:
     runs = [name for name in beside if (folder.parent / name / "run.json").is_file()]
     found = listed(command(encode_name(str(folder.parent / name))) for name in near or runs)
     raise ArtefactError(
-        f"There is no folder or file '{encode_name(str(folder))}'.",
+        f"There is no folder or file {quoted(str(folder))}.",
         code=code,
         where=where,
         fix=f"{f'perhaps {found}; ' if found else ''}check the spelling of the path",

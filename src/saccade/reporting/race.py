@@ -25,7 +25,8 @@ def race_words(race: Race | None) -> str:
     )
     how = (
         f"{plural(num, 'backbone')} {'was' if num == 1 else 'were'} tried before anything else: a "
-        f"head was solved on the frozen features of {sample} and judged there by cross-validation; "
+        f"head, the probe, was solved on the features of {sample}, with all stages frozen, and "
+        "judged there by cross-validation; "
         "validation and test pictures had no say."
     )
     if chosen is None:

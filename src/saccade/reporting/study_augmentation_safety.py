@@ -199,11 +199,11 @@ def _note(study: Study) -> str:
     px = study.get("side_px")  # not known of earlier runs
     seen = f"{px} × {px} pixels" if px else "small pictures"
     text = (
-        f"Lost: a probe that sees {seen} learned once without the views and once with them, "
-        "and was judged on pictures it had not learned from, as they are; the share of what "
-        "it explains that is lost, below 0 where the views help. Spoils: p < 0.001 and more than "
-        "1 %. It speaks of pictures like these, and a view that never occurs can do harm without "
-        "changing any label."
+        f"Lost: a probe, a linear model that sees {seen}, learned once without the views and "
+        "once with them, and was judged on pictures it had not learned from, as they are; the "
+        "share of what it explains that is lost, below 0 where the views help. Spoils: p < 0.001 "
+        "and more than 1 %. It speaks of pictures like these, and a view that never occurs can do "
+        "harm without changing any label."
     )
     if study["skill"] is not None and math.isfinite(study["skill"]):
         text += f" The probe explains {percent(study['skill'])} of the variance of the answers."

@@ -1,6 +1,6 @@
 """Whether scores hold what they say, as the page says and draws it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate
@@ -43,6 +43,7 @@ def sentences(study: Study) -> tuple[str, ...]:
         f"(n = {study['n']:,}).",
         _verdict(after),
         _how(study),
+        *_doubt(study, before, after),
     )
 
 
@@ -58,6 +59,16 @@ def _verdict(error: Mapping[str, Any]) -> str:
     )
 
 
+def _doubt(study: Study, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what must be said where the numbers do not show that calibration helped."""
+    if _nothing_to_mend(study):
+        return
+    if after["value"] >= before["value"]:
+        yield "On these pictures it brought scores no nearer to what they say."
+    elif after["high"] >= before["low"]:
+        yield "The two intervals overlap: that it helped on new pictures is likely, and not shown."
+
+
 def _how(study: Study) -> str:
     fitted = f"fitted on {plural(study['num_fitted'], 'picture')} of the {study['fitted_on']} part"
     sure = "too sure" if study["temperature"] > 1 else "too unsure"
@@ -66,13 +77,17 @@ def _how(study: Study) -> str:
             f"They are calibrated by a rising curve on top of a temperature, {fitted}, for it was "
             "better than a temperature alone on folds that neither had seen."
         )
-    if abs(study["temperature"] - 1) < 0.02:
+    if _nothing_to_mend(study):
         return f"One temperature, {fitted}, is {short(study['temperature'])}: nothing to mend."
     what = "Which labels are given is" if study["of_labels"] else "Which class is named is"
     return (
         f"They are calibrated by one temperature of {short(study['temperature'])}, {fitted}: the "
         f"network was {sure}. {what} the same as before."
     )
+
+
+def _nothing_to_mend(study: Study) -> bool:
+    return bool(study["kind"] == "temperature" and abs(study["temperature"] - 1) < 0.02)
 
 
 def _row(found: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from saccade.reporting.learning import probe_score
 from saccade.reporting.pictures import Album
 from saccade.reporting.study_learning_curve import clear_from
 from saccade.reporting.wording import count, decimals, joined_words, large, plural, short
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, quoted
 
 Found = Mapping[str, Any]
 
@@ -202,4 +202,4 @@ def _rung(one: Found) -> str:
     if one["gain"] is not None:
         bounds = {"value": one["gain"], "low": one["gain_low"], "high": one["gain_high"], "n": 0}
         gain = f"gain {told_change(bounds)}, {p_words(one['p'])}, "
-    return f"'{encode_name(str(one['name']))}' ({gain}{n})"
+    return f"{quoted(str(one['name']))} ({gain}{n})"

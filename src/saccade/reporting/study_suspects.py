@@ -17,7 +17,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     corrections = study["corrections"]
     return {
         "kind": study["kind"],
-        "sentence": f"{_finding(study)} {_how(study)}",
+        "sentence": f"{_finding(study)}{_settled(study)} {_how(study)}",
         "caution": _caution(study),
         "suspects": [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]],
         "num_in_file": len(study["suspects"]),
@@ -58,6 +58,18 @@ def _finding(study: Mapping[str, Any]) -> str:
     return said
 
 
+def _settled(study: Mapping[str, Any]) -> str:
+    """Return how many nobody has to look at again; earlier runs asked for all again."""
+    num = study.get("num_settled", 0)
+    if not num:
+        return ""
+    was, are = ("was", "is") if num == 1 else ("were", "are")
+    return (
+        f" {plural(num, 'label')} {was} put right or confirmed by the table of corrections, and "
+        f"{are} not accused."
+    )
+
+
 def _too_weak(weak: Sequence[Mapping[str, Any]]) -> str:
     """Return for which labels the probe is too weak; runs of earlier versions know of none."""
     if not weak:
@@ -78,8 +90,9 @@ def _whose(study: Mapping[str, Any]) -> str:
 
 def _how(study: Mapping[str, Any]) -> str:
     return (
-        f"The probe rests on what the frozen {study['features'] or 'network'} says of the "
-        "pictures, and is asked about each picture without having learned from it."
+        f"The probe is a linear model of what {study['features'] or 'the network'} says of the "
+        "pictures as it came, its stages frozen; it is asked about each picture without having "
+        "learned from it."
     )
 
 
@@ -109,6 +122,7 @@ def _suspect(own: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "label": decode_name(own["label"]),
         "likelier": decode_name(own["likelier"]),
         "score": decimals(own["score"]),
+        "sure": "surely contradicted" if own["sure"] else "doubtful",
         "why": own["why"],
     }
 

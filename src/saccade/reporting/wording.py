@@ -1,6 +1,7 @@
 """How numbers, names and metrics are put into words."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from saccade.evaluation.digits import decimals as decimals
@@ -39,6 +40,20 @@ def count(number: float | None) -> str:
     '25,557,032'
     """
     return "not recorded" if number is None else f"{number:,.0f}"
+
+
+def beginning(sentence: str, *, names_files: bool) -> str:
+    """Return the first sentence of a finding, without the files that it goes on to name.
+
+    >>> beginning("2 pictures are blank: a.jpg, b.jpg.", names_files=True)
+    '2 pictures are blank.'
+    >>> beginning("Classes without pictures: a, b. Mend them.", names_files=False)
+    'Classes without pictures: a, b.'
+    """
+    if names_files:
+        before, colon, _ = sentence.partition(": ")
+        return f"{before}." if colon else sentence
+    return re.split(r"(?<=\.) (?=[A-Z])", sentence, maxsplit=1)[0]
 
 
 def plural(number: int, one: str, many: str = "") -> str:

@@ -65,17 +65,33 @@ def disk_error(error: OSError, path: Path) -> ResourceError:
         errno.EFBIG: "the file would be larger than this session allows (ulimit -f)",
         errno.EROFS: "the disk is read-only",
         errno.EACCES: "writing there is not permitted",
+        errno.ENOTDIR: "a file lies where its folder should be",
         errno.EIO: "the disk reported an error",
     }.get(error.errno or 0, error.strerror or str(error))
-    free = ""
-    with contextlib.suppress(OSError):
-        free = f" ({free_bytes(path.parent) / 1e6:.0f} MB free)"
+    free, fix = "", "choose another place with --output"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        fix = f"free some space there, or {fix}"
+        with contextlib.suppress(OSError):
+            free = f" ({free_bytes(path.parent) / 1e6:.0f} MB free)"
     return ResourceError(
-        f"A file could not be written: {why}.",
-        code="401",
-        where=f"{path}{free}",
-        fix="free some space there, or choose another place with --output",
+        f"A file could not be written: {why}.", code="401", where=f"{path}{free}", fix=fix
     )
+
+
+def check_can_be_written(path: Path) -> None:
+    """Check that a new file can be made, before hours are spent on what it is to hold.
+
+    Raises:
+        ResourceError: its folder is none, or not ours to write in (E401).
+    """
+    folder = path.parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -136,6 +152,15 @@ def encode_name(name: str) -> str:
     """
     text = "".join(_encode_character(character) for character in name)
     return "'" + text if text.startswith(_NEEDS_QUOTE) else text
+
+
+def quoted(name: str) -> str:
+    r"""Return a name between quotes, for a sentence: as `encode_name`, without a guard of tables.
+
+    >>> print(quoted("=cmd()"), quoted("a\nb"))
+    '=cmd()' 'a\nb'
+    """
+    return f"'{''.join(map(_encode_character, name))}'"
 
 
 def _encode_character(character: str) -> str:
