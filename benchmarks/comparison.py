@@ -175,6 +175,8 @@ def _targets(own: Measured, base: Measured | None) -> list[str]:
         Target("saccade_head", "tutorial_frozen", 25 if many else 12, "at least its accuracy", 0),
         Target("saccade_head", best, ladder, "the ladder's first rung, not less accurate"),
         Target("saccade_auto", best, ladder, "best documented recipe, not less accurate"),
+        Target("saccade_20s", best, ladder, "the ladder within its budget, not less accurate"),
+        Target("saccade_60s", best, ladder, "the ladder within its budget, not less accurate"),
         Target("saccade_auto", "expert", 4, "expert, not less accurate"),
     ]
     return [
