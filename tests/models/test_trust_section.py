@@ -244,6 +244,8 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "knots without a curve": (of_calibration(kind="temperature"), "512", "of another length"),
     "effect below 1": (edited(lambda t: t.update(effect=0.5)), "512", "has effect = 0.5"),
+    "two effects": (edited(lambda t: t.update(effect=[1.0, 2.0])), "512", "one effect or 4"),
+    "an effect below 1": (edited(lambda t: t.update(effect=[1, 1, 0.5, 1])), "512", "effect = 0.5"),
     "no effect": (edited(lambda t: t.update(effect=None)), "512", "has effect = None"),
     "unknown a number": (edited(lambda t: t.update(unknown=1)), "512", "what is unknown"),
     "unknown incomplete": (edited(lambda t: t["unknown"].pop("n")), "512", "what is unknown"),

@@ -16,6 +16,7 @@ from saccade.evaluation.predictions import THRESHOLD
 RISK = 1 - LEVEL
 """How often, at most, a promised accuracy is not kept."""
 STEPS = 100  # thresholds that are looked at, evenly spread over the shares answered
+QUARTERS = 4  # of the surest answers, in each of which it is seen how alike those of a group are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,20 @@ class Selective:
 
     sureness_N: np.ndarray  # float32, falling
     right_N: np.ndarray  # bool
-    effect: float = 1.0  # so many pictures that belong together tell as much as one alone
+    effects: tuple[float, ...] = (1.0,)  # so many pictures that belong together tell as much as one
+    # alone: among the surest quarter, half, … of the answers, and among all
     fitted_on: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def n(self) -> int:
         """Pictures it was fitted on."""
         return len(self.right_N)
+
+    def alone(self, counts_M: np.ndarray) -> np.ndarray:
+        """Return as how many pictures that are alone so many of the surest answers count, (M,)."""
+        effects, num = np.array(self.effects), len(self.effects)
+        above = np.ceil(counts_M / self.n * num).astype(int).clip(1, num) - 1
+        return counts_M / np.maximum(effects[above], effects[(above - 1).clip(0)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +100,30 @@ def sorted_answers(
     return Selective(
         sureness_N=sure_N[order],
         right_N=right_N[order],
-        effect=_effect(right_N, held.grouping),
+        effects=_effects(right_N, order, held.grouping),
         fitted_on=fitted_on,
     )
 
 
+def _effects(right_N: np.ndarray, order: np.ndarray, own: Grouping) -> tuple[float, ...]:
+    """Return how much less pictures that belong together tell, by quarters of the surest answers.
+
+    Of all answers it would be seen by the mistakes of the unsure ones, which may come from every
+    group, while the few of the sure ones come from one.
+    """
+    if not own.named:
+        return (1.0,)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    found = []
+    for quarter in range(1, QUARTERS + 1):
+        surest_N = places < max(1, len(order) * quarter // QUARTERS)
+        found.append(_effect(right_N[surest_N], own.among(surest_N)))
+    return tuple(found)
+
+
 def _effect(right_N: np.ndarray, own: Grouping) -> float:
     """Return how many pictures that belong together tell as much as one alone, 1 or more."""
-    if not own.named:
-        return 1.0
     if own.count < FEWEST_UNITS:  # too few to see how alike pictures of one are
         return len(right_N) / own.count
     n = len(right_N)
@@ -142,19 +165,23 @@ def promise(selective: Selective, accuracy: float) -> Promise:
     Source: A. Angelopoulos et al. (2021), Learn then test, "fixed sequence testing"; Y. Geifman,
     R. El-Yaniv (2017), Selective classification for deep neural networks (binary search).
     """
-    n, effect = selective.n, selective.effect
-    first = math.ceil(fewest_for(accuracy) * effect)
-    if first > n:
+    n, fewest = selective.n, fewest_for(accuracy)
+    counts = _counts(selective, min(fewest, n))
+    alone = selective.alone(counts)
+    enough = alone >= fewest - 1e-9
+    if not enough.any():
+        together = "" if alone[-1] == n else f", which tell as much as {alone.max():.0f} alone"
         raise NotPromised(
-            f"an accuracy of {accuracy:g} cannot be promised with n = {n} held-out pictures; "
-            f"{first} answers are needed, all of them right"
+            f"an accuracy of {accuracy:g} cannot be promised with n = {n} held-out pictures"
+            f"{together}; {fewest} answers are needed, all of them right"
         )
-    counts = _counts(selective, first)
+    counts, alone = counts[enough], alone[enough]
     wrong = np.cumsum(1 - selective.sureness_N.astype(np.float64))[counts - 1]
     right = np.cumsum(selective.right_N)[counts - 1]
-    expected = betaincinv((counts - wrong) / effect, wrong / effect + 1, RISK)
+    expected = betaincinv((1 - wrong / counts) * alone, wrong / counts * alone + 1, RISK)
     start = int(expected.argmax())
-    bounds = [lower_bound(k / effect, m / effect) for k, m in zip(right, counts, strict=True)]
+    shares = right / counts
+    bounds = [lower_bound(share * own, own) for share, own in zip(shares, alone, strict=True)]
     last = start
     while last < len(counts) and bounds[last] >= accuracy:
         last += 1

@@ -20,7 +20,7 @@ from saccade.evaluation.calibration import FEWEST, MOST_KNOTS, Calibration, Kind
 from saccade.evaluation.conformal import Conformal
 from saccade.evaluation.held import FITS
 from saccade.evaluation.model_trust import ModelTrust
-from saccade.evaluation.selective import Selective
+from saccade.evaluation.selective import QUARTERS, Selective
 from saccade.evaluation.unknown import MOST_AXES, Reference, Unknown
 from saccade.models import manifest, tensors
 from saccade.models.manifest import CONFIG, TRUST
@@ -66,7 +66,7 @@ def _section(trust: ModelTrust) -> dict[str, Any]:
         "part": trust.part,
         "n": trust.n,
         "calibration": calibration | lists,
-        "effect": trust.selective.effect if trust.selective is not None else None,
+        "effect": None if trust.selective is None else list(trust.selective.effects),
         "unknown": None
         if unknown is None
         else {"threshold": unknown.threshold, "rate": unknown.rate, "n": unknown.n},
@@ -213,8 +213,16 @@ def _selective(folder: Path, found: dict[str, np.ndarray], *, n: int, effect: ob
     return Selective(
         sureness_N=sureness_N,
         right_N=right_N.astype(bool),
-        effect=_number(folder / CONFIG, effect, "effect", low=1, high=MAX_PICTURES),
+        effects=_effects(folder / CONFIG, effect),
     )
+
+
+def _effects(path: Path, found: object) -> tuple[float, ...]:
+    """Return one for each quarter of the surest answers, or one for all; once it was a number."""
+    each = found if isinstance(found, list) else [found]
+    if len(each) not in {1, QUARTERS}:
+        _wrong(path, f"does not hold one effect or {QUARTERS}")
+    return tuple(_number(path, own, "effect", low=1, high=MAX_PICTURES) for own in each)
 
 
 def _unknown(
