@@ -42,7 +42,7 @@ class Selective:
         """Return as how many pictures that are alone so many of the surest answers count, (M,)."""
         effects, num = np.array(self.effects), len(self.effects)
         above = np.ceil(counts_M / self.n * num).astype(int).clip(1, num) - 1
-        return counts_M / np.maximum(effects[above], effects[(above - 1).clip(0)])
+        return np.asarray(counts_M / np.maximum(effects[above], effects[(above - 1).clip(0)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
