@@ -39,6 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = ["d.png", "broken.png", "Mes fleurs/deep/c.png", "new photos/a.png", "d.png"]
     (root / "table.csv").write_text("\n".join(["image", *rows]) + "\n")
     (root / "empty").mkdir()
+    (root / "link.png").symlink_to("nothing.png")
     return root
 
 
@@ -63,7 +64,8 @@ def answers(inside: "contextlib.chdir[Path]") -> Answers:
 def test_one_of_several_that_is_not_there_is_told_and_the_others_are_answered(
     answers: Answers, inside: "contextlib.chdir[Path]"
 ) -> None:
-    first, second, third = answers("d.png", "gone.png", "new photos/a.png")
+    first, second, third, fourth = answers("d.png", "gone.png", "new photos/a.png", "link.png")
+    assert (fourth["file"], fourth["error"]) == ("link.png", "there is no such file")
     assert (first["file"], third["file"]) == ("d.png", "new photos/a.png")
     assert second["file"] == "gone.png"
     assert (second["label"], second["error"]) == ("", "there is no such file")

@@ -1,7 +1,6 @@
 """What there is to scan: the candidates of a folder, a table or a list of files."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -57,9 +56,9 @@ def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
     """
     asked: list[str] = []
     skipped: dict[str, Skipped] = {}
-    there = [os.path.lexists(path) for path in paths]
-    for path, is_there in zip(paths, there, strict=True):
-        if not is_there and any(there):
+    missing = [_is_missing(path) for path in paths]
+    for path, is_missing in zip(paths, missing, strict=True):
+        if is_missing and not all(missing):
             asked.append(str(path))
             sentence = "there is no such file"
             skipped[str(path)] = Skipped(path=str(path), reason="missing", sentence=sentence)
@@ -84,6 +83,17 @@ def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
         skipped=tuple(skipped.values()),
         asked=tuple(asked),
     )
+
+
+def _is_missing(path: Path) -> bool:
+    """Say whether there is nothing, or a link to nothing; what cannot be told is not missing."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _single_file(place: Path, *, labelled: bool) -> Listing:
