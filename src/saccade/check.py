@@ -55,8 +55,8 @@ def check(
         page_path: where to write the page; None = nowhere.
         preview_path: where to write a page with augmented examples; None = nowhere.
         split_path: where to write the parts as a table, but with `strict` not those of data that
-            something severe was found in; then only the studies of the parts are asked. None =
-            nowhere.
+            something severe was found in; without it only the studies of the parts are asked.
+            None = nowhere.
         progress: is told how far it is.
 
     Raises:
@@ -68,7 +68,7 @@ def check(
         _preprocess(recipe), folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
     ) as pixels:
         lesson = look(recipe, recipe.data, pixels, progress=progress)
-        studies = BEFORE_LEARNING if split_path is None else OF_PARTS
+        studies = BEFORE_LEARNING if split_path is None or recipe.strict else OF_PARTS
         lesson, trust = _examined(lesson, studies, progress)
         if preview_path is not None:
             write_preview_page(_previews(lesson), preview_path)

@@ -26,7 +26,8 @@ FASTER = 0.4  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
 PROBES = (8, 8, 32, 32, 128)
 """Pictures to measure on, in turn: few at a time take up to three times as long each as many, and
 the first of a kind twice as long as the second."""
-MOST_SECONDS = 0.8  # that the next of them may take, by those before
+MOST_SECONDS = 0.8  # that the next of them may take, by those before,
+MOST_AT_ONCE = 3.0  # and what the second of them may, for the first is no measure
 FEWEST = 100  # pictures that are used whatever the budget
 
 
@@ -97,8 +98,8 @@ def affordable(lesson: Lesson, prepared: Prepared, budget: Budget) -> int:
         img_size=lesson.recipe.img_size,
     )
     ask = functools.partial(predict_logits, net, lesson.cache, device=prepared.device)
-    left = budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT
-    possible = int(left / (seconds_a_picture(ask, num) * FASTER + SECONDS_A_PICTURE))
+    each = seconds_a_picture(ask, num) * FASTER + SECONDS_A_PICTURE
+    possible = int((budget.left - SECONDS_TO_END - SECONDS_TO_CONVERT) / each)
     return min(num, max(possible, FEWEST))
 
 
@@ -110,8 +111,9 @@ def seconds_a_picture(ask: Callable[[Sequence[int]], object], num: int) -> float
         num: of the pictures that there are, `FEWEST` or more.
     """
     each = 0.0
-    for probes in PROBES:
-        if probes > num or each * probes > MOST_SECONDS:
+    for place, probes in enumerate(PROBES):
+        most = MOST_AT_ONCE if place == 1 else MOST_SECONDS
+        if probes > num or each * probes > most:
             break
         begun = time.perf_counter()
         ask(range(probes))

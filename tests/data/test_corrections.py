@@ -45,17 +45,37 @@ def test_labels_are_put_right_and_the_old_ones_are_kept(tmp_path: Path) -> None:
     assert found.fingerprint != own.fingerprint
 
 
-@pytest.mark.parametrize("cell", ["yes", "x", "1", "TRUE"])
+@pytest.mark.parametrize("cell", ["yes", "x", "1", "1.0", "TRUE"])
 def test_a_line_can_confirm_a_label(tmp_path: Path, cell: str) -> None:
     own = catalog(LABELS)
     lines = [("1.jpg", "", cell), ("2.jpg", "tulip", cell), ("3.jpg", "rose", cell)]
-    lines += [("0.jpg", "rose", ""), ("4.jpg", "", "No"), ("5.jpg", "daisy", "0")]
+    lines += [("0.jpg", "rose", "n"), ("4.jpg", "", "No"), ("5.jpg", "daisy", "0.0")]
     found = correct(own, table(tmp_path, *lines, header=("file", "label", "confirmed")))
     assert found.settled == {"1.jpg", "2.jpg", "3.jpg"}
     assert found.findings[0].sentence == (
         "fixes.csv: 1 label corrected (tulip → rose: 1), 2 labels confirmed, "
         "2 labels as in the data."
     )
+
+
+def test_a_label_that_is_confirmed_and_changed_is_a_contradiction(tmp_path: Path) -> None:
+    lines, header = [("2.jpg", "", "yes"), ("2.jpg", "rose", "")], ("file", "label", "confirmed")
+    assert "372" in refused(catalog(LABELS), table(tmp_path, *lines, header=header))
+    lines[1] = ("2.jpg", "tulip", "")
+    assert correct(catalog(LABELS), table(tmp_path, *lines, header=header)).settled == {"2.jpg"}
+
+
+def test_what_was_confirmed_of_a_picture_is_confirmed_of_its_copies_so_labelled(
+    tmp_path: Path,
+) -> None:
+    own = catalog(LABELS)
+    hashes = ("same", "same", "same", *own.hashes[3:])  # rose, rose, tulip
+    own = dataclasses.replace(own, hashes=hashes)
+    header = ("file", "label", "content", "confirmed")
+    found = correct(own, table(tmp_path, ("0.jpg", "", "", "yes"), header=header))
+    assert found.settled == {"0.jpg", "1.jpg"}
+    of_content = table(tmp_path, ("", "", "same", "yes"), header=header)
+    assert "372" in refused(own, of_content)  # two labels, of which not both are right
 
 
 def test_a_picture_that_is_not_there_can_not_be_confirmed(tmp_path: Path) -> None:
@@ -275,8 +295,8 @@ def test_corrected_test_labels_are_counted_and_named(tmp_path: Path) -> None:
     assert finding.severity == "warning"
     assert finding.paths == ("4.jpg",)
     assert finding.sentence == (
-        "Of 2 corrected labels, 1 in train, 0 in validation, 1 in test. Test labels that were "
-        "changed: 4.jpg."
+        "Of 2 corrected labels, 1 in train, 0 in validation, 1 in test. 1 test label was changed: "
+        "4.jpg."
     )
     harmless = correct(own, table(tmp_path, ("0.jpg", "daisy")))
     assert [one.severity for one in part_findings(harmless, harmless.parts)] == ["note"]

@@ -173,7 +173,7 @@ def test_near_copies_and_those_with_two_labels_are_found() -> None:
         "3.jpg = 30.jpg (re-encoded, 0.90)."
     )
     assert found["near-conflict"].sentence == (
-        "1 of these pairs has two labels: 3.jpg (a) and 30.jpg (b)."
+        "1 of the pairs that show the same has two labels: 3.jpg (a) and 30.jpg (b)."
     )
 
 

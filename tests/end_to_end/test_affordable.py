@@ -32,7 +32,8 @@ class Clock:
     [
         (0.024, 0.001, [8, 8, 32, 32, 128], 0.0011875),  # of eight alone it would be 0.004
         (0.0, 0.011, [8, 8, 32, 32], 0.011),  # 128 would take longer than it is worth
-        (0.0, 0.2, [8], 0.2),  # a slow network is asked no more than it must
+        (0.0, 0.2, [8, 8], 0.2),  # twice, for the first of a kind is slower
+        (0.0, 0.5, [8], 0.5),  # a slow network is asked no more than it must
     ],
 )
 def test_a_quick_network_is_asked_about_more(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import ImageFolder
 from typer.testing import CliRunner
 
@@ -21,7 +22,7 @@ from saccade.data.catalog import Finding
 from saccade.data.pixel_store import PixelStore
 from saccade.data.task import Task, choose_task, targets
 from saccade.insight.evidence import Evidence
-from saccade.insight.studies import STUDIES
+from saccade.insight.studies import OF_PARTS, STUDIES
 from saccade.insight.trust import Study
 from saccade.lesson import look
 from saccade.models import network, tensors
@@ -146,6 +147,7 @@ def test_a_split_asks_no_study_but_those_of_the_parts(
         spoken_of[words[0]] = {*trust["studies"], *trust["left_out"]} - {"features"}
     assert spoken_of["split"] == {"leaks"}
     assert spoken_of["check"] == {"leaks", "shortcuts"}
+    assert [study.name for study in OF_PARTS] == ["leaks", "naive_split"]
 
 
 def test_strict_writes_no_split_of_data_in_which_something_is_severe(
@@ -161,6 +163,24 @@ def test_strict_writes_no_split_of_data_in_which_something_is_severe(
     assert not (tmp_path / "t.csv").exists()
     assert CliRunner().invoke(app, words[:-1]).exit_code == 0
     assert (tmp_path / "t.csv").is_file()
+
+
+def test_strict_writes_no_split_of_data_in_which_brightness_tells_the_class(
+    tmp_path: Path,
+) -> None:
+    """What only a study finds stops it as it stops `check`."""
+    rng = np.random.default_rng(0)
+    for name, light in (("dark", 60), ("light", 180)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(150):
+            pixels = rng.normal(light, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    split = ["split", str(tmp_path / "photos"), "--output", str(tmp_path / "t.csv"), "--strict"]
+    for words in (split, ["check", str(tmp_path / "photos"), "--strict"]):
+        done = CliRunner().invoke(app, words)
+        assert (done.exit_code, "E360" in done.stderr) == (3, True)
+    assert not (tmp_path / "t.csv").exists()
+    assert CliRunner().invoke(app, split[:-1]).exit_code == 0
 
 
 def test_the_groups_of_a_split_count_when_its_table_is_read_again(

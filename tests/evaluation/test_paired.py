@@ -387,6 +387,15 @@ def test_several_comparisons_are_corrected_and_say_so() -> None:
     assert [own.beyond_chance for own in found] == [False, False, False]
 
 
+def test_where_interval_and_exact_test_disagree_the_sentence_says_which_decides() -> None:
+    found = compare_answers(*answers(0, 4), names=("A", "B"))
+    assert found.low > 0
+    assert found.p == 0.125
+    assert found.sentence.endswith(
+        ": not beyond chance, though the interval just lies beside 0: the exact test decides."
+    )
+
+
 def test_what_is_not_defined_is_not_counted_as_a_comparison() -> None:
     first, second = rivals(20, signals=(1, 2), priors=(0.999, 0.0005, 0.0005))
     undefined = compare_tables(first, second, metric="recall[c2]")

@@ -17,6 +17,7 @@ from tests.insight.labelled import (
     write_table,
 )
 
+from saccade.insight import review as review_module
 from saccade.insight.evidence import Evidence
 from saccade.insight.review import review_rows, write_review
 from saccade.lesson import Lesson
@@ -129,3 +130,24 @@ def test_what_was_reviewed_once_is_not_asked_again(lesson, tmp_path: Path) -> No
     again = taught(Path(lesson.recipe.data), corrections=str(path))
     assert again.fingerprint == lesson.fingerprint  # every label was right
     assert review_rows(finished(again)) == []  # no other label is contradicted
+
+
+def test_what_is_far_off_is_so_beside_all_errors_of_the_part(tmp_path: Path) -> None:
+    """Beside the few that were not reviewed an ordinary error once looked far off."""
+    truth_N = np.arange(150) / 10
+    write_pictures(tmp_path / "pictures", ["all"] * 150)
+    lines = [[f"pictures/all/{n:03}.png", value] for n, value in enumerate(truth_N.tolist())]
+    data = write_table(tmp_path / "table.csv", ["file", "value"], lines)
+    rng = np.random.default_rng(0)
+    errors_N = rng.normal(0, 1, 150)
+    lesson = taught(data)
+    test = lesson.split.rows("test")
+    errors_N[numbers(lesson)[test[:6]]] = [0.01, -0.01, 0.02, -0.02, 0.5, 40.0]
+    confirmed = [[lesson.catalog.paths[row], "", "yes"] for row in test[6:]]
+    path = write_table(tmp_path / "seen.csv", ["file", "label", "confirmed"], confirmed)
+    again = taught(data, corrections=str(path))
+    scores = (truth_N + errors_N)[numbers(again)][:, None]
+    rows = review_rows(answered(evidence_of(again, None), scores))
+    assert len(rows) == 2
+    assert test[5] in rows  # it is far off; beside the other five, that of 0.5 would be, too
+    assert test[4] not in review_module._contradicted(answered(evidence_of(again, None), scores))

@@ -415,9 +415,9 @@ WRONGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         CONFIG + "its format_version is '1'.",
     ),
     "newer version": (
-        edited(lambda c: c["saccade"].update(format_version=4)),
+        edited(lambda c: c["saccade"].update(format_version=5)),
         "514",
-        "This model is of format 4; this saccade reads up to 3.",
+        "This model is of format 5; this saccade reads up to 4.",
     ),
     "missing entry": (
         edited(lambda c: c["saccade"].pop("task")),

@@ -155,9 +155,24 @@ def test_a_model_of_the_first_format_loads_as_before(tmp_path: Path) -> None:
     assert bundle.load(folder).trust is None
 
 
+@pytest.mark.parametrize("effect", [2.5, [2.5], [1.0, 1.5, 2.0, 2.5]])
+def test_one_effect_of_all_answers_is_read_and_four_are(saved: Path, effect: object) -> None:
+    """The third format had one number."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["saccade"]["format_version"] = 3 if isinstance(effect, float) else 4
+        config["saccade"]["trust"]["effect"] = effect
+
+    edit(saved, change)
+    trust = bundle.load(saved).trust
+    assert trust is not None
+    assert trust.selective is not None
+    assert trust.selective.effects == tuple(np.atleast_1d(effect))
+
+
 def test_the_file_is_listed_with_its_hash(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
-    assert config["saccade"]["format_version"] == 3
+    assert config["saccade"]["format_version"] == 4
     assert config["saccade"]["files"][FILE] == store.sha256(saved / FILE)
 
 

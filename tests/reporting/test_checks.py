@@ -64,9 +64,11 @@ def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunO
         {**severe, "severity": "warning", "sentence": "1 class folder holds no file."},
         {**severe, "sentence": "The border alone names 0.741 of 27 pictures. It nearly wins."},
         {**severe, "sentence": "2 pictures have two labels: a. B/c = d.", "paths": ["a. B/c", "d"]},
+        {**severe, "sentence": "Blue (most of all: dark) tells 'Canis: x'. So.", "paths": ["d"]},
     ]
     edit_run(run, "data", findings=findings)
-    first, second, third, *_ = checks_of(run)
+    first, second, bracketed, third, *_ = checks_of(run)
+    assert bracketed.sentence == "Severe: Blue (most of all: dark) tells 'Canis: x'."
     assert first == Check(
         holds=False,
         sentence="Severe: The border alone names 0.741 of 27 pictures.",

@@ -112,7 +112,7 @@ def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
         "are right, as far as 200 pictures can show.",
         "They are calibrated by one temperature of 1.31, fitted on 120 pictures of the validation "
         "part: the network was too sure. Which class is named is the same as before.",
-        "The two intervals overlap: that it helped on new pictures is likely, and not shown.",
+        "The two intervals overlap: that it helped on new pictures is not shown.",
     )
     apart = changed(CALIBRATION, before=state(estimate(0.081, 0.05, 0.11)))
     assert study_calibration.sentences(apart)[-1].endswith("is the same as before.")

@@ -109,11 +109,13 @@ def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: R
 def test_it_is_said_how_many_are_not_accused_again(run_of: RunOf) -> None:
     html = page(run_of(), findings(num_settled=7))
     assert (
-        "9 surely. 7 labels were put right or confirmed by the table of corrections, and are not "
-        "accused."
+        "are probably wrong. 7 of them were put right or confirmed by a table of corrections, and "
+        "are not accused. A probe contradicts 95 of the 793 others, 9 surely."
     ) in html
+    html = page(run_of("all"), findings(num_settled=7, num_listed=0, num_sure=0))
+    assert "are not accused. The probe contradicts none of the others." in html
     html = page(run_of("one"), findings(num_settled=1))
-    assert "1 label was put right or confirmed by the table of corrections, and is not" in html
+    assert "1 of them was put right or confirmed by a table of corrections, and is not" in html
     assert "not accused." not in page(run_of("none"), findings(num_settled=0))
 
 

@@ -201,7 +201,7 @@ def _names(catalog: Catalog, task: Task) -> Iterator[Finding]:
     for what, names in (("class", classes), ("file", catalog.paths)):
         twins = _twins(names, numbers=what == "class" and bool(catalog.label_name))
         if twins:
-            shown = listed(" and ".join(f"{quoted(name)}" for name in own) for own in twins)
+            shown = listed(" and ".join(quoted(name) for name in own) for own in twins)
             yield _finding(
                 f"{what}-name-twin",
                 "warning" if what == "class" else "note",

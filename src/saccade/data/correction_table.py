@@ -14,7 +14,7 @@ from saccade.runtime.errors import MAX_LISTED, DataError, listed, nearest
 from saccade.runtime.store import decode_name, encode_name
 
 FILE, LABEL, CONTENT, CONFIRMED = "file", "label", "content", "confirmed"
-NOT_CONFIRMED = ("", "0", "no", "false", "-")  # in the column `confirmed`; anything else is yes
+NOT_CONFIRMED = ("", "n", "no", "false", "-")  # or 0, in the column `confirmed`; all else is yes
 LEAVE_OUT = "-"
 """In place of a label: this picture belongs to none. A class of that name is written `'-`."""
 NO_LABELS = "|"  # of a picture with an empty set of labels, for an empty cell changes nothing
@@ -84,7 +84,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
     wanted = Wanted()
     for line in range(table.num_rows):
         cell, name, content = table.cells[LABEL][line], table.cells[FILE][line], given[line].strip()
-        is_right = confirmed[line].strip().lower() not in NOT_CONFIRMED
+        is_right = _is_confirmed(confirmed[line])
         if not cell.strip() and not is_right:
             continue
         rows = contents[content] if content else _rows(name, places)
@@ -96,6 +96,10 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
         # a person has looked: at this line, or, without knowing a name, at this content
         wanted.confirmed.update(rows if is_right or content else ())
         if not cell.strip():
+            if len({task.meaning(catalog.labels[row]) for row in rows}) > 1:
+                wanted.contradictions.append(line)  # of copies with two labels not both are right
+            for row in rows:
+                _note(wanted, row, catalog.labels[row], line, task)
             continue
         label = _meant(cell, catalog, task)
         if label is None and cell.strip() != LEAVE_OUT:
@@ -104,6 +108,10 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
         for row in rows:
             _note(wanted, row, label, line, task)
     return wanted
+
+
+def _is_confirmed(cell: str) -> bool:
+    return cell.strip().lower() not in NOT_CONFIRMED and as_number(cell) != 0
 
 
 def _note(wanted: Wanted, row: int, label: str | None, line: int, task: Task) -> None:

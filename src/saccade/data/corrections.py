@@ -5,7 +5,7 @@ The table is CSV, TSV, JSON lines or Parquet with the columns `file` and `label`
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +60,7 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
         if not same_label(label, catalog.labels[row], task)
     }
     labels = tuple(changed.get(row, label) for row, label in enumerate(catalog.labels))
+    looked_at = changed.keys() | wanted.confirmed
     finding = _finding(catalog, changed, table, wanted)
     skipped = [
         Skipped(path=catalog.paths[row], reason=REASON, sentence=f"left out by {_name(table)}")
@@ -70,9 +71,24 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
         skipped=tuple(sorted((*catalog.skipped, *skipped), key=lambda own: own.path)),
         findings=(*catalog.findings, finding),
         given=catalog.given or catalog,
-        settled=catalog.settled | {catalog.paths[row] for row in {*changed, *wanted.confirmed}},
+        settled=_settled(replace(catalog, labels=labels), looked_at, task),
         is_reviewed=any(cell.strip() for cell in table.cells.get(CONTENT, ())),
     )
+
+
+def _settled(catalog: Catalog, rows: Collection[int], task: Task) -> frozenset[str]:
+    """Return the paths of pictures that a person has looked at, and of copies so labelled."""
+
+    def key(row: int) -> tuple[str, Hashable]:
+        return catalog.hashes[row], task.meaning(catalog.labels[row])
+
+    known = {key(row) for row in rows}
+    hashes = {content for content, _ in known}
+    return catalog.settled | {
+        path
+        for row, path in enumerate(catalog.paths)
+        if catalog.hashes[row] in hashes and key(row) in known
+    }
 
 
 def corrected_rows(catalog: Catalog) -> list[int]:
@@ -108,7 +124,8 @@ def part_findings(catalog: Catalog, parts: Sequence[str]) -> list[Finding]:
     test = [catalog.paths[row] for row in rows if parts[row] == "test"]
     if not test:
         return [Finding(kind="corrected", severity="note", paths=(), sentence=sentence)]
-    changed = f"{sentence} Test labels that were changed: {listed(map(encode_name, test))}"
+    labels = f"{_plural(len(test), 'test label')} {'was' if len(test) == 1 else 'were'} changed"
+    changed = f"{sentence} {labels}: {listed(map(encode_name, test))}"
     if catalog.is_reviewed:
         blind = (
             f"{changed}, by a review whose table names pictures by content, as a blind one does."

@@ -133,7 +133,7 @@ def _near(catalog: Catalog, twins: Twins, said: Sequence[Hashable]) -> Iterator[
             kind="near-conflict",
             severity="warning",
             paths=tuple(catalog.paths[row] for own in other for row in (own.first, own.second)),
-            sentence=f"{len(other)} of these pairs {have} two labels: "
+            sentence=f"{len(other)} of the pairs that show the same {have} two labels: "
             f"{listed(_labelled(catalog, [(own.first, own.second) for own in other]))}.",
             action="look which label of such a pair is right",
         )

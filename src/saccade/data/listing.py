@@ -57,8 +57,9 @@ def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
     asked: list[str] = []
     skipped: dict[str, Skipped] = {}
     missing = [_is_missing(path) for path in paths]
+    any_there = not all(missing)
     for path, is_missing in zip(paths, missing, strict=True):
-        if is_missing and not all(missing):
+        if is_missing and any_there:
             asked.append(str(path))
             sentence = "there is no such file"
             skipped[str(path)] = Skipped(path=str(path), reason="missing", sentence=sentence)
@@ -89,7 +90,7 @@ def _is_missing(path: Path) -> bool:
     """Say whether there is nothing, or a link to nothing; what cannot be told is not missing."""
     try:
         path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a NUL
         return True
     except OSError:
         return False

@@ -152,7 +152,7 @@ def _labels(table: Table, names: Sequence[str]) -> list[str]:
     for name in names:
         wrong = [row for row, cell in enumerate(table.cells[name]) if not _mark(cell)]
         if wrong:
-            shown = listed(f"{quoted(table.cells[name][row])}" for row in wrong)
+            shown = listed(quoted(table.cells[name][row]) for row in wrong)
             raise DataError(
                 f"Column {quoted(name)} must hold 0 or 1 in every row, as one of several "
                 f"label columns, and holds {shown}.",
@@ -187,7 +187,7 @@ def _parts(table: Table, name: str) -> list[str]:
     texts = [cell.strip().casefold() for cell in table.cells[name]]
     unknown = [row for row, text in enumerate(texts) if text and text not in PART_SPELLINGS]
     if unknown:
-        shown = listed(sorted({f"{quoted(table.cells[name][row])}" for row in unknown}))
+        shown = listed(sorted({quoted(table.cells[name][row]) for row in unknown}))
         raise DataError(
             f"Column {quoted(name)} should hold train, val or test, and holds {shown}.",
             code="314",
@@ -231,7 +231,7 @@ def _disagreement(rows: Sequence[Candidate], separator: str) -> str:
     ):
         meanings = {_meaning(text, separator) for text in texts} if what == "labels" else texts
         if len(meanings) > 1:
-            named = listed(f"{quoted(text)}" for text in sorted(texts))
+            named = listed(quoted(text) for text in sorted(texts))
             return f"{len(rows)} rows give it different {what}: {named}"
     return ""
 

@@ -162,7 +162,7 @@ def _together(
     units, few = units_of(pool, joined_groups(catalog, twins.cluster_N)), "too few that differ"
     small = small_classes(catalog, task, targets, units, needed=needed)
     with contextlib.suppress(DataError):
-        named = listed(f"{quoted(name)}" for name in small)
+        named = listed(quoted(name) for name in small)
         note = f"{NEAR_APART} in {named}: they have {few} for a split."
         return enough(_apart_in(small, task, targets, twins)), [note]
     note = f"{NEAR_APART}, for then there would be {few} for a split."

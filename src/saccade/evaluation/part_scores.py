@@ -65,7 +65,7 @@ def _class_part(
     )
     source = truth if training_truth is None else training_truth
     majority = int(usual_scores(source, rows.task).argmax())
-    baseline = _baseline(truth == majority, kept, f"{quoted(classes[majority])}", training_truth)
+    baseline = _baseline(truth == majority, kept, quoted(classes[majority]), training_truth)
     accuracy = counted.pop("accuracy")
     ranked = _class_scores(rows, truth, kept, seed)
     return {"accuracy": accuracy, "majority_accuracy": baseline, **counted, **ranked}

@@ -75,9 +75,7 @@ def _contradicted(evidence: Evidence) -> list[int]:
     table = evidence.table
     if table is None or table.truth is None:
         return []
-    rows = _unsettled(evidence)
-    if not rows.size:
-        return []
+    rows = evidence.rows("test")
     truth, scores = table.truth[rows], table.scores[rows]
     if table.task.kind == "regression":
         quality_N = -np.abs(robust_z(truth - scores[:, 0]))
@@ -89,7 +87,7 @@ def _contradicted(evidence: Evidence) -> list[int]:
         quality_N = normalised_margin(truth, scores)
         wrong_N = table.predicted[rows] != truth
     order = rows[np.argsort(quality_N, kind="stable")]
-    wrong = set(rows[wrong_N].tolist())
+    wrong = set(rows[wrong_N].tolist()) & set(_unsettled(evidence).tolist())
     first: dict[str, int] = {}
     for row in order.tolist():
         if row in wrong:

@@ -15,7 +15,8 @@ from saccade.models.network import Network
 from saccade.runtime import store
 from saccade.runtime.errors import ArtefactError, command, listed
 
-FORMAT_VERSION = 3  # 1 had no section `trust`, and 2 no hash of config.json itself
+FORMAT_VERSION = 4
+"""1 had no section `trust`, 2 no hash of config.json itself, 3 one number as `effect`."""
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TRUST = "trust.safetensors"

@@ -43,7 +43,7 @@ def _about_findings(data: DataFacts) -> Iterator[Advice]:
     for own in data.findings:
         if own.action and own.severity in {"severe", "warning"}:
             action = own.action[0].upper() + own.action[1:].rstrip(". ")
-            said = beginning(own.sentence, names_files=bool(own.paths))
+            said = beginning(own.sentence, own.paths)
             yield Advice(sentence=f"{action}.", evidence=said)
 
 

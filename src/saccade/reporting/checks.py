@@ -74,7 +74,7 @@ def _severe(data: DataFacts) -> Iterator[Check]:
     """Yield how each severe finding begins; the page links to the whole of it."""
     for place, own in enumerate(data.findings, start=1):
         if own.severity == "severe":
-            said = beginning(own.sentence, names_files=bool(own.paths))
+            said = beginning(own.sentence, own.paths)
             yield Check(holds=False, sentence=f"Severe: {said}", finding=place)
 
 

@@ -66,7 +66,7 @@ def _doubt(study: Study, before: Mapping[str, Any], after: Mapping[str, Any]) ->
     if after["value"] >= before["value"]:
         yield "On these pictures it brought scores no nearer to what they say."
     elif after["high"] >= before["low"]:
-        yield "The two intervals overlap: that it helped on new pictures is likely, and not shown."
+        yield "The two intervals overlap: that it helped on new pictures is not shown."
 
 
 def _how(study: Study) -> str:

@@ -17,7 +17,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     corrections = study["corrections"]
     return {
         "kind": study["kind"],
-        "sentence": f"{_finding(study)}{_settled(study)} {_how(study)}",
+        "sentence": f"{_finding(study)} {_how(study)}",
         "caution": _caution(study),
         "suspects": [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]],
         "num_in_file": len(study["suspects"]),
@@ -31,29 +31,35 @@ def _finding(study: Mapping[str, Any]) -> str:
     """Return the result, with its n."""
     n, num, sure = study["n"], study["num_listed"], study["num_sure"]
     if study["kind"] == "regression":
-        return f"{_whose(study)}, {count(num)} of {count(n)} are far from what a probe expects."
+        return (
+            f"{_whose(study)}, {count(num)} of {count(n)} are far from what a probe expects."
+            f"{_settled(study)}"
+        )
     if study["kind"] == "multilabel":
         return (
             f"{_whose(study)}, {count(num)} of {plural(n, 'picture')} have or lack a label against "
             f"what a probe says, {count(sure) if sure else 'none'} of them surely; how many are "
             f"wrong is not estimated for sets of labels.{_too_weak(study.get('weak', ()))}"
+            f"{_settled(study)}"
         )
     share, against = study["share"], study.get("contradicted", 0.0)  # not told by earlier runs
     if share is None:
         return (
             f"{_whose(study)}, nothing can be said: a probe contradicts {percent(against)} of "
-            f"{count(n)}, so it is too weak to accuse any."
+            f"{count(n)}, so it is too weak to accuse any.{_settled(study)}"
         )
     likely, probably = ("perhaps", "") if against > UNSURE else ("about", "probably ")
     said = (
         f"{_whose(study)}, {likely} {count(share['value'] * n)} of {count(n)} "
         f"({percent(share['value'])}, somewhere from {percent(share['low'])} to "
-        f"{percent(share['high'])}) are {probably}wrong."
+        f"{percent(share['high'])}) are {probably}wrong.{_settled(study)}"
     )
+    settled = study.get("num_settled", 0)
     if not num:
-        return f"{said} The probe contradicts none of them."
-    said = f"{said} A probe contradicts {count(num)} of the {count(n)}, {count(sure)} surely."
-    if against > UNSURE:
+        return f"{said} The probe contradicts none of {'the others' if settled else 'them'}."
+    among = f"{count(n - settled)} others" if settled else count(n)
+    said = f"{said} A probe contradicts {count(num)} of the {among}, {count(sure)} surely."
+    if num > UNSURE * n:
         said += " So many may be hard for it: it cannot tell them from wrong ones."
     return said
 
@@ -65,8 +71,8 @@ def _settled(study: Mapping[str, Any]) -> str:
         return ""
     was, are = ("was", "is") if num == 1 else ("were", "are")
     return (
-        f" {plural(num, 'label')} {was} put right or confirmed by the table of corrections, and "
-        f"{are} not accused."
+        f" {count(num)} of them {was} put right or confirmed by a table of corrections, and {are} "
+        "not accused."
     )
 
 
@@ -122,9 +128,16 @@ def _suspect(own: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "label": decode_name(own["label"]),
         "likelier": decode_name(own["likelier"]),
         "score": decimals(own["score"]),
-        "sure": "surely contradicted" if own["sure"] else "doubtful",
+        "sure": _how_sure(own),
         "why": own["why"],
     }
+
+
+def _how_sure(own: Mapping[str, Any]) -> str:
+    """Return how a label is contradicted; by a copy with another label the probe has no say."""
+    if not str(own["why"]).startswith("probe: "):
+        return "its copy is called otherwise"
+    return "surely contradicted" if own["sure"] else "doubtful"
 
 
 def _pair(own: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from saccade.evaluation.digits import decimals as decimals
 from saccade.evaluation.digits import short as short
@@ -42,17 +42,21 @@ def count(number: float | None) -> str:
     return "not recorded" if number is None else f"{number:,.0f}"
 
 
-def beginning(sentence: str, *, names_files: bool) -> str:
+def beginning(sentence: str, paths: Iterable[str]) -> str:
     """Return the first sentence of a finding, without the files that it goes on to name.
 
-    >>> beginning("2 pictures are blank: a.jpg, b.jpg.", names_files=True)
+    Args:
+        sentence: the finding's.
+        paths: of its files, as it names them.
+
+    >>> beginning("2 pictures are blank: a. B.jpg, c.jpg.", ["a. B.jpg", "c.jpg"])
     '2 pictures are blank.'
-    >>> beginning("Classes without pictures: a, b. Mend them.", names_files=False)
+    >>> beginning("Classes without pictures: a, b. Mend them.", [])
     'Classes without pictures: a, b.'
     """
-    if names_files:
-        before, colon, _ = sentence.partition(": ")
-        return f"{before}." if colon else sentence
+    places = (sentence.find(f": {path}{end}") for path in paths for end in ",. ")
+    if first := min((place for place in places if place > 0), default=0):
+        return f"{sentence[:first]}."
     return re.split(r"(?<=\.) (?=[A-Z])", sentence, maxsplit=1)[0]
 
 
