@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from saccade.model import load
     from saccade.run import open_run
     from saccade.run_comparison import compare
+    from saccade.runtime.errors import SaccadeError
     from saccade.training.recipe import Recipe
     from saccade.verification import verify
     from saccade.workflow import resume, train
 
-__all__ = ["Recipe", "compare", "load", "open_run", "resume", "scan", "train", "verify"]
+__all__ = [
+    "Recipe", "SaccadeError", "compare", "load", "open_run", "resume", "scan", "train", "verify",
+]  # fmt: skip
 
 _HOMES = {
     "Recipe": "saccade.training.recipe",
+    "SaccadeError": "saccade.runtime.errors",
     "compare": "saccade.run_comparison",
     "load": "saccade.model",
     "open_run": "saccade.run",

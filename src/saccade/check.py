@@ -25,7 +25,7 @@ from saccade.reporting.looked import facts_of_look
 from saccade.reporting.page import write_page, write_preview_page
 from saccade.reporting.studies import sentences
 from saccade.reporting.wording import plural
-from saccade.runtime.errors import listed
+from saccade.runtime.errors import command, listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
 from saccade.training.recipe import Recipe
@@ -81,11 +81,25 @@ def check(
         facts["trust"] = trust.as_dict()
         if page_path is not None:
             write_page(_page(lesson, facts), page_path)
+        if split_path is not None and not isinstance(lesson.catalog.source, FolderSource):
+            facts["within"] = encode_name(lesson.catalog.place)
         refused = recipe.strict and any(own.severity == "severe" for own in findings)
         if split_path is not None and not refused:
             write_split(split_path, lesson.catalog, lesson.split, files=_files(lesson, split_path))
     seen = (*told(lesson, findings, notes=True), *_table(lesson), *_left_out(lesson))
     return facts, [*seen, *_said(trust)]
+
+
+def next_step(table: Path, facts: Mapping[str, Any]) -> str:
+    """Return what can be done with a table of parts that was written."""
+    if "within" in facts:
+        return f"its rows name pictures within {facts['within']}: join the parts to that table"
+    task = facts["task"]
+    words = ["saccade", "train", str(table)]
+    odd = any(set("|;,") & set(name) for name in task["classes"])
+    if odd and task["kind"] in {"binary", "multiclass"}:
+        words += ["--task", task["kind"]]  # else such a class may be read as several labels
+    return command(*words)
 
 
 def _files(lesson: Lesson, table: Path) -> list[str]:

@@ -331,7 +331,7 @@ def split(
         from saccade import check as looking
         from saccade import printing
 
-        recipe, table = recipe_from(None, data, flags or {}), printing.new_file(output)
+        recipe, table = recipe_from(None, data, flags or {}), printing.table_to_write(output)
         with choose_progress(quiet=quiet or as_json) as progress:
             facts, lines = looking.check(recipe, split_path=table, progress=progress)
         facts |= {"table": str(table)} if table.exists() else {}
@@ -339,7 +339,7 @@ def split(
     with told_plainly(debug=debug):
         looking.refuse_severe(facts, recipe)
         if not as_json:
-            typer.echo(f"split: {table}  ({command('saccade', 'train', table)})")
+            typer.echo(f"split: {table}  ({looking.next_step(table, facts)})")
 
 
 @app.command()

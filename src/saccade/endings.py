@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
-from saccade.runtime.store import json_text
+from saccade.runtime.store import disk_error, json_text
 
 
 def leave(code: str | int | None) -> None:
@@ -99,6 +100,8 @@ def told_plainly(*, debug: bool, as_json: bool = False) -> Iterator[None]:
     except Exception as fault:
         if debug:
             raise
+        if isinstance(fault, OSError) and fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+            _refuse(disk_error(fault, Path("standard output")), as_json=False)
         if _is_out_of_memory(fault):
             full = ResourceError(
                 "The memory of this machine is used up.",

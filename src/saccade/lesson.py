@@ -31,7 +31,7 @@ from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, writing
 from saccade.training.recipe import Recipe
 
-FRACTIONS = ("val_fraction", "test_fraction")
+FRACTIONS = {"val_fraction": "validation", "test_fraction": "test"}  # of which part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,15 +158,14 @@ def look(
 
 
 def _with_note_of_fractions(split: Split, recipe: Recipe) -> Split:
-    """Return the split, which says so where shares were asked for and nothing is drawn by them."""
-    usual = Recipe()
-    names = [own for own in FRACTIONS if getattr(recipe, own) != getattr(usual, own)]
-    if not names or any(why.startswith(DRAWN) for why in split.why):
-        return split
-    flags = " and ".join(f"--{own.replace('_', '-')}" for own in names)
-    verb = "has" if len(names) == 1 else "have"
-    note = f"{flags} {verb} no effect: all parts are given."
-    return dataclasses.replace(split, notes=(*split.notes, note))
+    """Return the split, which says so where a share was asked for, and the part was given."""
+    usual, notes = Recipe(), []
+    for name, part in FRACTIONS.items():
+        rows = split.rows(part)
+        drawn = not rows or any(split.why[row].startswith(DRAWN) for row in rows)
+        if getattr(recipe, name) != getattr(usual, name) and not drawn:
+            notes.append(f"--{name.replace('_', '-')} has no effect: the {part} part is given.")
+    return dataclasses.replace(split, notes=(*split.notes, *notes))
 
 
 def _scanned(

@@ -49,6 +49,10 @@ class Model:
         self.task: Task = bundle.task
         self._device = device_name
 
+    def __repr__(self) -> str:
+        what = f"{len(self.classes)} classes" if self.classes else "regression"
+        return f"Model({self.bundle.network.name}, {self.task.kind}, {what})"
+
     @property
     def tested(self) -> bool:
         """Whether its run came to the test; False for the model of a run that was stopped."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from saccade.data.labels import is_text
 from saccade.evaluation.digits import is_share
 from saccade.evaluation.intervals import Estimate
-from saccade.runtime.errors import UsageError
+from saccade.runtime.errors import UsageError, command
 from saccade.runtime.store import check_can_be_written, encode_name, json_text, writing
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ def new_file(output: str, *, flag: str = "--output") -> Path:
             fix=f"choose another {flag}, or remove that file first",
         )
     check_can_be_written(path)
+    return path
+
+
+def table_to_write(output: str) -> Path:
+    """Return where a table of parts is to be written.
+
+    Raises:
+        UsageError: it is there already (E240), or its name is not that of a CSV file (E244).
+        ResourceError: its folder cannot be written in (E401).
+    """
+    path = new_file(output)
+    if path.suffix.lower() != ".csv":
+        raise UsageError(
+            "The table of a split is a CSV file, and this name says otherwise.",
+            code="244",
+            where=f"--output {output}",
+            fix=f"write {command('--output', path.with_suffix('.csv'))}",
+        )
     return path
 
 

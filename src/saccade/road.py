@@ -271,7 +271,8 @@ class Road:
         if self.budget.spent > self.budget.seconds + max(LATE_SECONDS, LATE * self.budget.seconds):
             self.ledger.facts["late"] = (
                 f"The budget of {self.recipe.budget} was exceeded: it took {self.budget.spent:.1f} "
-                "s. Looking at some pictures, the network, the test and the page have their least."
+                "s. It was planned by what a few pictures took before; the rest took longer, or "
+                "the least that a run needs (starting, conversion, test, page) is more than that."
             )
         self.ledger.write("finished")
         self.progress.close()

@@ -16,7 +16,14 @@ from saccade.data.task import Task
 from saccade.evaluation.intervals import INTERVALS_VERSION, Estimate
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.reporting.folder import FORMAT_VERSION, read_metrics, read_run, read_split
+from saccade.reporting.folder import (
+    FORMAT_VERSION,
+    read_history,
+    read_metrics,
+    read_run,
+    read_split,
+    read_trust,
+)
 from saccade.runtime import machine
 from saccade.runtime.errors import ArtefactError, UsageError
 from saccade.runtime.store import disk_error, sha256, write_json
@@ -60,7 +67,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
-        """Every number with its interval: `run.metrics["test"]["accuracy"]`."""
+        """Every number with its interval: `run.metrics["test"]["accuracy"]`; empty before."""
         return read_metrics(self.folder)
 
     @property
@@ -73,6 +80,16 @@ class Run:
     def predictions(self) -> Predictions:
         """The table that every number comes from."""
         return read_csv(self.folder / "predictions.csv", task=self.task)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The events of its learning, as history.jsonl has them: head, epochs, rungs."""
+        return read_history(self.folder)[0]
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """What its studies found by name, as trust.json has it; empty before they were asked."""
+        return read_trust(self.folder)
 
     @property
     def report(self) -> Path:

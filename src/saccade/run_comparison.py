@@ -1,10 +1,10 @@
 """Runs side by side on the same test pictures: which is better, by how much, and beyond chance?"""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from saccade.evaluation.difference import Difference, corrected, p_text
@@ -18,6 +18,7 @@ from saccade.rivals import Rival, joined_groups, read_rivals
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
 from saccade.runtime.store import encode_name, quoted
 
+Place = str | os.PathLike[str]
 BASELINES = ("majority_", "mean_baseline_")
 
 
@@ -65,7 +66,7 @@ class Comparison:
 
 
 def compare(
-    *runs: str | Path | Sequence[str | Path],
+    *runs: Place | Sequence[Place],
     metric: str = "",
     group: str = "",
     task: str = "",
@@ -78,7 +79,7 @@ def compare(
     the number of comparisons by Holm's rule.
 
     Args:
-        runs: run folders or prediction tables (CSV), two or more, or a list of them.
+        runs: runs, their folders, or prediction tables (CSV), two or more, or a list of them.
         metric: a name in metrics.json; "" = accuracy, accuracy_subset or mae by task.
         group: a pattern on the path that names what belongs together; "" = as in the runs.
         task: binary, multiclass, multilabel or regression, where there are tables alone; "" = as
@@ -123,10 +124,11 @@ def compare(
     )
 
 
-def _named(runs: Sequence[str | Path | Sequence[str | Path]]) -> list[str | Path]:
-    found: list[str | Path] = []
+def _named(runs: Sequence[Place | Sequence[Place]]) -> list[str]:
+    found: list[str] = []
     for own in runs:
-        found += [own] if isinstance(own, str | Path) else own
+        each = [own] if isinstance(own, str | os.PathLike) else own
+        found += [os.fspath(one) for one in each]
     return found
 
 

@@ -52,6 +52,10 @@ class Verdict:
         """Whether no check failed."""
         return all(check.outcome != FAILED for check in self.checks)
 
+    def __bool__(self) -> bool:
+        """Return whether the run can be believed."""
+        return self.believed
+
     @property
     def sentence(self) -> str:
         """Whether the run can be believed, in one line."""

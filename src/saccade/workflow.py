@@ -33,7 +33,14 @@ from saccade.report import rewrite_report
 from saccade.run import Ledger, Run, alone_in, check_new, half_folder, open_run, put_in_place
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
-from saccade.runtime.errors import DataError, InterruptedRun, SaccadeError, UsageError, command
+from saccade.runtime.errors import (
+    DataError,
+    InterruptedRun,
+    SaccadeError,
+    UsageError,
+    command,
+    listed,
+)
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import remove_halves
 from saccade.training.recipe import Recipe
@@ -93,6 +100,7 @@ def train(
 
 def _choosing(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
     """Return the recipe with some choices made otherwise, each checked as those of a file are."""
+    recipe = make_recipe(dataclasses.asdict(recipe), where="Recipe(…)")
     if not choices:
         return recipe
     values = {"keep_augment": list(recipe.keep_augment), **choices}
@@ -106,6 +114,7 @@ def _choosing(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
 def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
     """Return the recipe by which the same catalogue is scanned again, as far as there is one."""
     choices = dataclasses.asdict(catalog.choices)
+    _refuse_others(recipe, choices)
     seed = choices.pop("seed")
     if seed != recipe.seed and any(own.reason == "limit" for own in catalog.skipped):
         progress.say(
@@ -119,6 +128,28 @@ def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
     elif recipe.group == column:
         recipe = recipe.replace(group="")
     return recipe.replace(**choices)
+
+
+def _refuse_others(recipe: Recipe, choices: dict[str, Any]) -> None:
+    """Refuse what only a scan can do, where it is asked for beside a catalogue scanned otherwise.
+
+    Raises:
+        UsageError: there is such a choice (E243).
+    """
+    usual = Recipe()
+    others = [
+        name
+        for name, scanned in choices.items()
+        if name not in {"seed", "group_column"}
+        and getattr(recipe, name) not in (getattr(usual, name), scanned)
+    ]
+    if others:
+        raise UsageError(
+            f"The catalogue was scanned before, and not with this {listed(others)}.",
+            code="243",
+            where="train(catalogue, …)",
+            fix=f"scan(…, {others[0]}=…), or give the folder itself",
+        )
 
 
 def resume(

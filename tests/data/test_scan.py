@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from saccade.data import decode as door
 from saccade.data.decode import Decoded
@@ -163,6 +164,32 @@ def test_there_is_one_clear_message_when_the_folder_is_not_there(tmp_path: Path)
         "  fix:   perhaps photos; check the spelling of the path"
     )
     assert (caught.value.code, caught.value.exit_code) == ("SACCADE-E301", 3)
+
+
+@pytest.mark.parametrize("place", ["", " "])
+def test_an_empty_text_is_not_the_current_folder(place: str) -> None:
+    with pytest.raises(DataError) as caught:
+        scan(place)
+    assert caught.value.code == "SACCADE-E301"
+
+
+@pytest.mark.parametrize("what", ["image_column", "label_column", "split_column"])
+def test_a_folder_has_no_columns(photos: Photos, what: str) -> None:
+    root = photos({"a": 1, "b": 1})
+    with pytest.raises(DataError, match=f"--{what.replace('_', '-')} names one") as caught:
+        scan(root, **{what: "x"})
+    assert caught.value.code == "SACCADE-E307"
+
+
+def test_a_column_of_parts_under_another_name_is_pointed_at(tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("RGB", (8, 8), (number * 40, 0, 0)).save(tmp_path / f"{number}.png")
+    lines = [f"{n}.png,{'ab'[n % 2]},{['train', 'val', 'test'][n % 3]}" for n in range(6)]
+    for name, told in (("fold", True), ("split", False)):
+        table = tmp_path / f"{name}.csv"
+        table.write_text("\n".join([f"file,label,{name}", *lines]) + "\n")
+        findings = [own.action for own in scan(table).findings if own.kind == "split-column"]
+        assert findings == (["--split-column fold"] if told else [])
 
 
 def test_there_is_one_clear_message_when_the_folder_is_empty(tmp_path: Path) -> None:

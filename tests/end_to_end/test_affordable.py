@@ -1,15 +1,20 @@
 """How many pictures a budget leaves time for: a network is priced by enough of them."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import saccade
 from saccade import preparing, road
 from saccade.lesson import look
+from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
+from saccade.training.recipe_file import read_recipe
 
 
 class Clock:
@@ -65,6 +70,54 @@ def test_a_budget_that_was_exceeded_is_told(
     assert said.startswith("The budget of 600s was exceeded: it took") is late
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"epochs": -3}, "232"),
+        ({"batch_size": 0}, "232"),
+        ({"lr": float("nan")}, "232"),
+        ({"unfreeze": "many"}, "232"),
+        ({"unfreeze": 2}, "231"),
+        ({"epochs": True}, "231"),
+        ({"model": ["cnn"]}, "231"),
+        ({"limit": -1}, "232"),
+    ],
+)
+def test_a_recipe_of_a_program_is_checked_as_one_of_a_file_is(
+    image_folder: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        saccade.train(image_folder(2, 12), Recipe(**changes), output=tmp_path / "run")
+    assert caught.value.code == f"SACCADE-E{code}"
+    assert not (tmp_path / "run").exists()
+
+
+def test_paths_and_numbers_of_numpy_can_stand_in_a_recipe(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = Recipe(
+        model="cnn", img_size=16, widths=(4,), trust=False,
+        epochs=np.int64(1), lr=np.float64(0.01), cache=tmp_path / "cache",
+    )  # fmt: skip
+    run = saccade.train(image_folder(2, 12), recipe, output=tmp_path / "run")
+    again = read_recipe(run.folder / "recipe.toml")
+    assert (again.epochs, again.lr, again.cache) == (1, 0.01, str(tmp_path / "cache"))
+    assert [event["event"] for event in run.history].count("epoch") == 1
+    assert run.trust["studies"] == {}
+
+
+def test_what_only_a_scan_can_do_is_refused_beside_a_catalogue(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    catalog = saccade.scan(image_folder(2, 12), limit=20)
+    for choices in ({"limit": 10}, {"exclude": ("class0",)}, {"label_column": "x"}):
+        with pytest.raises(UsageError) as caught:
+            saccade.train(catalog, output=tmp_path / "run", **choices)
+        assert caught.value.code == "SACCADE-E243"
+    recipe = Recipe(model="cnn", img_size=16, widths=(4,), epochs=1, trust=False, limit=20)
+    assert saccade.train(catalog, recipe, output=tmp_path / "run").state == "finished"
+
+
 def test_shares_by_which_nothing_is_drawn_are_told_to_have_no_effect(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -80,5 +133,14 @@ def test_shares_by_which_nothing_is_drawn_are_told_to_have_no_effect(
         part = ("train", "val", "test")[number % 3]
         path.rename(parts / part / path.parent.name / path.name)
     notes = look(recipe, parts, None, progress=Progress()).split.notes
-    assert "--val-fraction and --test-fraction have no effect: all parts are given." in notes
-    assert look(Recipe(), parts, None, progress=Progress()).split.notes == notes[:-1]
+    assert "--val-fraction has no effect: the validation part is given." in notes
+    assert "--test-fraction has no effect: the test part is given." in notes
+    assert look(Recipe(), parts, None, progress=Progress()).split.notes == notes[:-2]
+
+    shutil.rmtree(parts / "test")  # val is the test part then, and validation is drawn
+    notes = look(Recipe(val_fraction=0.0), parts, None, progress=Progress()).split.notes
+    assert not any("no effect" in own for own in notes)
+    notes = look(recipe, parts, None, progress=Progress()).split.notes
+    assert [own for own in notes if "no effect" in own] == [
+        "--test-fraction has no effect: the test part is given."
+    ]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from tests.conftest import ImageFolder
@@ -134,6 +136,40 @@ def test_split_writes_a_table_from_which_any_tool_learns_the_same_parts(
         app, ["split", str(folder), "--output", str(tmp_path / "tables.csv")]
     )
     assert (refused.exit_code, "E240" in refused.stderr) == (2, True)
+
+
+def test_the_table_of_a_split_is_called_as_what_it_is(
+    image_folder: ImageFolder, tmp_path: Path
+) -> None:
+    words = ["split", str(image_folder(2, 20, side=32)), "--output", str(tmp_path / "s.parquet")]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, "E244" in done.stderr) == (2, True)
+    assert f"fix:   write --output {tmp_path / 's.csv'}" in done.stderr
+    assert list(tmp_path.glob("s.*")) == []
+
+
+def test_a_split_says_how_its_table_is_to_be_read(tmp_path: Path) -> None:
+    """A class may be called like several labels, and pictures may lie within a table."""
+    for name in ("a | b", "c"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.random.default_rng([number, len(name)]).integers(0, 256, (32, 32, 3))
+            path = tmp_path / "photos" / name / f"{number}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    words = ["split", str(tmp_path / "photos"), "--output", str(tmp_path / "s.csv")]
+    said = CliRunner().invoke(app, words).stdout.splitlines()[-1]
+    assert said.endswith(f"(saccade train {tmp_path / 's.csv'} --task binary)")
+    catalog = saccade.scan(tmp_path / "s.csv")
+    assert choose_task(catalog).kind != "binary"  # the negative control
+    assert set(choose_task(catalog, requested="binary").classes) == {"a | b", "c"}
+
+    rows = [(path.read_bytes(), path.parent.name) for path in (tmp_path / "photos").rglob("*.png")]
+    table = pa.table({"image": [own[0] for own in rows], "label": [own[1] for own in rows]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    words = ["split", str(tmp_path / "p.parquet"), "--output", str(tmp_path / "q.csv"), "--task"]
+    said = CliRunner().invoke(app, [*words, "binary"]).stdout.splitlines()[-1]
+    assert "its rows name pictures within" in said
+    assert "saccade train" not in said
 
 
 def test_a_split_asks_no_study_but_those_of_the_parts(

@@ -81,6 +81,7 @@ def test_the_numbers_are_those_of_the_runs_and_of_statsmodels(runs: Path) -> Non
     assert one.p == pytest.approx(mcnemar(cells, exact=True).pvalue)
     assert (found.n, found.metric) == (24, "accuracy")
     assert saccade.compare(runs / "little", runs / "much") == found
+    assert saccade.compare(little, much) == found
 
 
 def test_the_table_names_every_run_and_the_sentence_says_what_it_means(runs: Path) -> None:

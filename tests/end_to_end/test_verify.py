@@ -105,6 +105,12 @@ def test_a_page_that_is_written_anew_or_gone_is_no_fault(run: Path) -> None:
     assert said(verdict, "page") == "report.html is gone; saccade report writes it anew"
 
 
+def test_a_verdict_is_as_true_as_the_run(run: Path) -> None:
+    assert saccade.verify(run)
+    flip_a_digit(run)
+    assert not saccade.verify(run)
+
+
 def test_json_holds_every_check(made: Path) -> None:
     done = CliRunner().invoke(app, ["verify", str(made / "run"), "--json"])
     facts = json.loads(done.stdout)

@@ -212,6 +212,13 @@ def _split_column(table: Table, *, besides: Sequence[str]) -> str:
     return ""
 
 
+def holds_parts(cells: Sequence[str]) -> bool:
+    """Say whether a column holds nothing but names of parts, train and another among them."""
+    values = {cell.strip().casefold() for cell in cells} - {""}
+    parts = {PART_SPELLINGS[own] for own in values & PART_SPELLINGS.keys()}
+    return values <= PART_SPELLINGS.keys() and "train" in parts and len(parts) > 1
+
+
 def _named_labels(table: Table, label_column: str) -> tuple[str, ...]:
     if label_column in table.cells:
         return (label_column,)

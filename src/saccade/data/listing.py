@@ -34,6 +34,13 @@ def list_data(
     """
     if not isinstance(data, str | Path):
         return list_paths([Path(path) for path in data], follow_links=follow_links)
+    if not str(data).strip():
+        raise DataError(
+            "The place of the pictures is an empty text.",
+            code="301",
+            where="the path",
+            fix="give a folder or a table; a single dot is the current folder",
+        )
     place = Path(data)
     check_place(place)
     if is_table(place) and not place.is_dir():
@@ -43,6 +50,8 @@ def list_data(
     found = walk(place, follow_links=follow_links)
     tables = metadata_files(found) if labelled else []
     listing = list_metadata(place, found, tables=tables, names=names) if tables else None
+    if listing is None:
+        _refuse_columns(names, place)
     return listing or list_folder(place, found, labelled=labelled)
 
 
@@ -84,6 +93,18 @@ def list_paths(paths: Sequence[Path], *, follow_links: bool = False) -> Listing:
         skipped=tuple(skipped.values()),
         asked=tuple(asked),
     )
+
+
+def _refuse_columns(names: ColumnNames, place: Path) -> None:
+    """Refuse columns that were named of a folder, which has none."""
+    named = [f"{what}-column" for what in ("image", "label", "split") if getattr(names, what)]
+    if named:
+        raise DataError(
+            f"There is no table here that could have a column, and --{named[0]} names one.",
+            code="307",
+            where=encode_name(str(place)),
+            fix=f"leave --{named[0]} out, or give the table itself",
+        )
 
 
 def _is_missing(path: Path) -> bool:

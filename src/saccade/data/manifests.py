@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
-from saccade.data.columns import Columns, check_column, find_columns, may_name_groups
+from saccade.data.columns import Columns, check_column, find_columns, holds_parts, may_name_groups
 from saccade.data.folders import PART_SPELLINGS, FolderSource
 from saccade.data.rows import (
     candidates_of,
@@ -72,7 +72,7 @@ def list_table(path: Path, *, names: ColumnNames, labelled: bool = True) -> List
         skipped=(*missing, *skipped),
         asked=tuple(key if key is not None else next(absent).path for key in keys),
         unused_labels=unused_labels(rows, candidates, labels_without_file(table, columns, keys)),
-        findings=tuple(_group_hint(table, columns)),
+        findings=tuple(_hints(table, columns)),
         label_name=listed(columns.labels) if len(columns.labels) == 1 else "",
         label_columns=columns.labels if len(columns.labels) > 1 else (),
     )
@@ -165,7 +165,7 @@ def _named_in(root: Path, name: str, names: ColumnNames) -> _Named | None:
         ),
         missing=missing_files(table, columns.image, keys, above=above),
         absent_labels=labels_without_file(table, columns, keys),
-        findings=tuple(_group_hint(table, columns)),
+        findings=tuple(_hints(table, columns)),
     )
 
 
@@ -270,6 +270,30 @@ def _parts_from_folders(root: Path, candidates: Sequence[Candidate]) -> list[Can
         Candidate(path=own.path, label=own.label, part=PART_SPELLINGS[top], group=own.group)
         for own, top in zip(candidates, tops, strict=True)
     ]
+
+
+def _hints(table: Table, columns: Columns) -> Iterable[Finding]:
+    """Point at columns that seem to hold what nobody named."""
+    yield from _split_hint(table, columns)
+    yield from _group_hint(table, columns)
+
+
+def _split_hint(table: Table, columns: Columns) -> Iterable[Finding]:
+    """Point at a column that holds nothing but parts, where none is used."""
+    names = [
+        name
+        for name, cells in table.cells.items()
+        if name not in columns.labels and holds_parts(cells)
+    ]
+    if names and not columns.split:
+        yield Finding(
+            kind="split-column",
+            severity="warning",
+            paths=(),
+            sentence=f"Column {quoted(names[0])} holds nothing but parts (train, test, …), and is "
+            "not used: its name does not say that the pictures were dealt out by it.",
+            action=command("--split-column", encode_name(names[0])),
+        )
 
 
 def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:

@@ -5,9 +5,10 @@ command line: 2 usage, 3 data, 4 resource, 5 artefact, 6 interrupted. `docs/erro
 """
 
 import difflib
+import functools
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 MAX_LISTED = 5
 
@@ -32,6 +33,10 @@ class SaccadeError(Exception):
         self.code = f"SACCADE-E{code}"
         self.where = where
         self.fix = fix
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        code = self.code.removeprefix("SACCADE-E")
+        return functools.partial(type(self), code=code, where=self.where, fix=self.fix), self.args
 
     def __str__(self) -> str:
         lines = [self.message]

@@ -67,7 +67,7 @@ def choose(probed: Sequence[Probed], *, groups: Sequence[str] | None = None) -> 
             gain = gains[place]
             whys.append(
                 f"surely worse than {probed[best].name}: loss of the same pictures "
-                f"{gain.value:+.3f}, {_p_words(gain.p)}"
+                f"{gain.value:+.3f}, one-sided {_p_words(gain.p)}"
             )
         elif one.cost_seconds > enough:
             whys.append(f"not surely better, and slower: {_compared(one, probed[winner])}")

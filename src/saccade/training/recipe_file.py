@@ -120,7 +120,7 @@ def make_recipe(values: Mapping[str, Any], *, where: str) -> Recipe:
 
 
 def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOML holds
-    wanted = field_types()[name]
+    wanted, value = field_types()[name], _plain(value)
     if get_origin(wanted) is tuple:
         inner = get_args(wanted)[0]
         if isinstance(value, list | tuple) and all(type(item) is inner for item in value):
@@ -136,6 +136,14 @@ def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOM
         where=where,
         fix=descriptions()[name],
     )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - what Python programs hold
+    """Return a path as text, and a number of NumPy's as Python's."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    is_numpy = hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "ndim", 1)
+    return value.item() if is_numpy else value
 
 
 def check(recipe: Recipe, *, where: str) -> None:
