@@ -16,7 +16,7 @@ from saccade.evaluation.predictions import Predictions
 from saccade.reporting.folder import read_recipe, read_split
 from saccade.run import Run, check_tested, groups_beside, open_run
 from saccade.runtime.errors import ArtefactError, DataError, UsageError, listed
-from saccade.runtime.store import encode_name
+from saccade.runtime.store import encode_name, readable_name
 
 ONE_ANSWER = {"binary", "multiclass"}
 
@@ -147,8 +147,8 @@ def _with_task(rival: Rival, task: Task, *, giver: str) -> Rival:
     missing = sorted(set(task.classes) - set(own.classes))
     unknown = sorted(set(own.classes) - set(task.classes))
     if unknown or (missing and rival.table.scored):
-        found = [f"it lacks {listed(map(encode_name, missing))}"] if missing else []
-        found += [f"only it has {listed(map(encode_name, unknown))}"] if unknown else []
+        found = [f"it lacks {listed(map(readable_name, missing))}"] if missing else []
+        found += [f"only it has {listed(map(readable_name, unknown))}"] if unknown else []
         raise _other(rival.name, f"its classes are not those of {giver}: {'; '.join(found)}")
     return dataclasses.replace(rival, table=_renumbered(rival.table, task))
 

@@ -19,7 +19,7 @@ from saccade.data.looks import Looks
 from saccade.data.split import Split
 from saccade.data.task import Task, absent_classes, targets
 from saccade.runtime.errors import DataError, listed
-from saccade.runtime.store import encode_name, quoted
+from saccade.runtime.store import encode_name, quoted, readable_name
 
 Z = 1.96  # standard errors on either side in a 95 % interval
 SEVERITIES = ("severe", "warning", "note")
@@ -145,7 +145,7 @@ def _finding(
 
 
 def _shown(names: Iterable[str]) -> str:
-    return listed(map(encode_name, names))
+    return listed(map(readable_name, names))
 
 
 def _count(number: int, noun: str) -> str:
@@ -298,7 +298,7 @@ def _sizes(catalog: Catalog) -> Iterator[Finding]:
 def _classes(catalog: Catalog, task: Task, counts: dict[str, int]) -> Iterator[Finding]:
     small = {name: count for name, count in counts.items() if count < FEW_IN_CLASS}
     if small:
-        shown = listed(f"{encode_name(name)} ({count})" for name, count in small.items())
+        shown = listed(f"{readable_name(name)} ({count})" for name, count in small.items())
         yield _finding(
             "few-pictures",
             "warning",
@@ -311,9 +311,9 @@ def _classes(catalog: Catalog, task: Task, counts: dict[str, int]) -> Iterator[F
         yield _finding(
             "imbalance",
             "warning",
-            f"The classes are of very different size: {encode_name(most)} has {counts[most]} "
-            f"pictures, {encode_name(least)} {counts[least]}; always answering "
-            f"{encode_name(most)} would be right in {counts[most] / len(catalog):.0%}.",
+            f"The classes are of very different size: {readable_name(most)} has {counts[most]} "
+            f"pictures, {readable_name(least)} {counts[least]}; always answering "
+            f"{readable_name(most)} would be right in {counts[most] / len(catalog):.0%}.",
             action="read balanced accuracy and the table per class; try --class-weights balanced",
         )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from saccade.data.catalog import Catalog
 from saccade.data.task import Task, absent_classes
 from saccade.runtime.errors import MAX_LISTED, DataError, UsageError, command, listed
-from saccade.runtime.store import encode_name, quoted
+from saccade.runtime.store import encode_name, quoted, readable_name
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -140,7 +140,7 @@ def check_training(
     if absent:
         raise DataError(
             f"{len(absent)} of {len(task.classes)} classes have no training picture: "
-            f"{listed(map(encode_name, absent))}.",
+            f"{listed(map(readable_name, absent))}.",
             code="356",
             where=f"{encode_name(catalog.place)} ({catalog.layout})",
             fix="add training pictures of these classes, or leave them out with "

@@ -160,7 +160,16 @@ def quoted(name: str) -> str:
     >>> print(quoted("=cmd()"), quoted("a\nb"))
     '=cmd()' 'a\nb'
     """
-    return f"'{''.join(map(_encode_character, name))}'"
+    return f"'{readable_name(name)}'"
+
+
+def readable_name(name: str) -> str:
+    """Return a name for a sentence, with every character to be seen and no guard of tables.
+
+    >>> readable_name("-1"), encode_name("-1")
+    ('-1', "'-1")
+    """
+    return "".join(map(_encode_character, name))
 
 
 def _encode_character(character: str) -> str:
