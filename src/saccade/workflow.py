@@ -114,7 +114,7 @@ def _choosing(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
 def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
     """Return the recipe by which the same catalogue is scanned again, as far as there is one."""
     choices = dataclasses.asdict(catalog.choices)
-    _refuse_others(recipe, choices)
+    _refuse_others(recipe, catalog)
     seed = choices.pop("seed")
     if seed != recipe.seed and any(own.reason == "limit" for own in catalog.skipped):
         progress.say(
@@ -130,18 +130,23 @@ def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
     return recipe.replace(**choices)
 
 
-def _refuse_others(recipe: Recipe, choices: dict[str, Any]) -> None:
+def _refuse_others(recipe: Recipe, catalog: Catalog) -> None:
     """Refuse what only a scan can do, where it is asked for beside a catalogue scanned otherwise.
 
     Raises:
         UsageError: there is such a choice (E243).
     """
-    usual = Recipe()
+    usual, scanned = Recipe(), catalog.choices
+    found = {
+        "exclude": (scanned.exclude,),
+        "limit": (scanned.limit,),
+        "follow_links": (scanned.follow_links,),
+        "label_column": (scanned.label_column, catalog.label_name),
+    }
     others = [
         name
-        for name, scanned in choices.items()
-        if name not in {"seed", "group_column"}
-        and getattr(recipe, name) not in (getattr(usual, name), scanned)
+        for name, known in found.items()
+        if getattr(recipe, name) not in (getattr(usual, name), *known)
     ]
     if others:
         raise UsageError(

@@ -126,9 +126,9 @@ def test_the_recipe_of_a_catalogue_says_how_it_was_scanned(tmp_path: Path) -> No
         limit=Limit(num=28),
         follow_links=True,
     )
-    asked = QUICK.replace(
-        epochs=1, trust=False, label_column="label", limit=7
-    )  # which the scan knew nothing of
+    asked = QUICK.replace(epochs=1, trust=False, label_column="")
+    with pytest.raises(UsageError, match="not with this limit, label_column"):
+        saccade.train(catalog, asked, label_column="label", limit=7, output=tmp_path / "other")
     run = saccade.train(catalog, asked, output=tmp_path / "run")
     recipe = read_recipe(run.folder / "recipe.toml")
     assert (recipe.label_column, recipe.group_column) == ("dx", "patient")

@@ -24,7 +24,7 @@ def test_a_network_that_is_surely_better_is_taken_whatever_it_costs() -> None:
     choice = choose([network("small", 60, 5), network("large", 90, 100)])
     assert choice.place == 1
     assert choice.whys == (
-        "surely worse than large: loss of the same pictures +0.570, p < 0.001",
+        "surely worse than large: loss of the same pictures +0.570, one-sided p < 0.001",
         "the best, and surely so",
     )
 
