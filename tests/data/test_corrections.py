@@ -58,6 +58,17 @@ def test_a_line_can_confirm_a_label(tmp_path: Path, cell: str) -> None:
     )
 
 
+@pytest.mark.parametrize("cell", ["wrong", "?", "maybe", "2"])
+def test_what_is_neither_yes_nor_no_confirms_nothing(tmp_path: Path, cell: str) -> None:
+    lines, header = [("2.jpg", "", cell)], ("file", "label", "confirmed")
+    told = refused(catalog(LABELS), table(tmp_path, *lines, header=header))
+    assert told.startswith(f"SACCADE-E374 The column 'confirmed' holds '{cell}', which is neither")
+
+
+def test_a_folder_is_no_table_of_corrections(tmp_path: Path) -> None:
+    assert "is a folder" in refused(catalog(LABELS), tmp_path)
+
+
 def test_a_label_that_is_confirmed_and_changed_is_a_contradiction(tmp_path: Path) -> None:
     lines, header = [("2.jpg", "", "yes"), ("2.jpg", "rose", "")], ("file", "label", "confirmed")
     assert "372" in refused(catalog(LABELS), table(tmp_path, *lines, header=header))

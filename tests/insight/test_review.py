@@ -20,6 +20,7 @@ from tests.insight.labelled import (
 from saccade.insight import review as review_module
 from saccade.insight.evidence import Evidence
 from saccade.insight.review import review_rows, write_review
+from saccade.insight.suspects import write_suspects
 from saccade.lesson import Lesson
 
 TRUTH = np.arange(150) % 3
@@ -67,7 +68,7 @@ def test_the_file_holds_neither_label_nor_answer_nor_the_picture_s_name(
     text = (tmp_path / "review.csv").read_text()
     assert not any(name in text for name in (*CLASSES, "photos", ".png"))
     rows = rows_of(tmp_path / "review.csv")
-    assert list(rows[0]) == ["file", "label", "content"]
+    assert list(rows[0]) == ["file", "label", "content", "confirmed"]
     assert {own["label"] for own in rows} == {""}
     for own, row in zip(rows, review_rows(evidence), strict=True):
         assert own["content"] == lesson.catalog.hashes[row]
@@ -151,3 +152,20 @@ def test_what_is_far_off_is_so_beside_all_errors_of_the_part(tmp_path: Path) -> 
     assert len(rows) == 2
     assert test[5] in rows  # it is far off; beside the other five, that of 0.5 would be, too
     assert test[4] not in review_module._contradicted(answered(evidence_of(again, None), scores))
+
+
+def test_what_was_settled_before_stands_in_the_review_s_table_too(lesson, tmp_path: Path) -> None:
+    train = lesson.split.rows("train")
+    named = [lesson.catalog.paths[row] for row in train[:3]]
+    labels = dict(zip(lesson.catalog.paths, lesson.catalog.labels, strict=True))
+    other = next(own for own in CLASSES if own != labels[named[0]])
+    lines = [[named[0], other, ""], [named[1], "", "yes"], [named[2], "-", ""]]
+    path = write_table(tmp_path / "fixes.csv", ["file", "label", "confirmed"], lines)
+    again = taught(Path(lesson.recipe.data), corrections=str(path))
+    evidence = finished(again)
+    write_suspects(tmp_path, evidence, {"suspects": []})
+    rows = rows_of(tmp_path / "review.csv")
+    assert [own["file"] for own in rows if not own["content"]] == named
+    third = taught(Path(lesson.recipe.data), corrections=str(tmp_path / "review.csv"))
+    assert third.fingerprint == again.fingerprint
+    assert third.catalog.settled == again.catalog.settled

@@ -11,10 +11,11 @@ from saccade.data.labels import as_number, pieces_of
 from saccade.data.tables import Table
 from saccade.data.task import Task
 from saccade.runtime.errors import MAX_LISTED, DataError, listed, nearest
-from saccade.runtime.store import decode_name, encode_name
+from saccade.runtime.store import decode_name, encode_name, quoted
 
 FILE, LABEL, CONTENT, CONFIRMED = "file", "label", "content", "confirmed"
-NOT_CONFIRMED = ("", "n", "no", "false", "-")  # or 0, in the column `confirmed`; all else is yes
+YES, NO = ("yes", "y", "x", "true"), ("", "n", "no", "false", "-")
+"""What the column `confirmed` may hold, or 1 and 0; "wrong" or "?" is no confirmation."""
 LEAVE_OUT = "-"
 """In place of a label: this picture belongs to none. A class of that name is written `'-`."""
 NO_LABELS = "|"  # of a picture with an empty set of labels, for an empty cell changes nothing
@@ -39,7 +40,7 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
 
     Raises:
         DataError: a column is missing (E307), a picture (E370) or a label (E371) is not there, or
-            two things are said of one picture (E372).
+            two things are said of one picture (E372), or what is confirmed is not told (E374).
     """
     _check_columns(table)
     wanted = _read(table, catalog, task)
@@ -84,7 +85,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
     wanted = Wanted()
     for line in range(table.num_rows):
         cell, name, content = table.cells[LABEL][line], table.cells[FILE][line], given[line].strip()
-        is_right = _is_confirmed(confirmed[line])
+        is_right = _is_confirmed(confirmed[line], table, line)
         if not cell.strip() and not is_right:
             continue
         rows = contents[content] if content else _rows(name, places)
@@ -110,8 +111,19 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
     return wanted
 
 
-def _is_confirmed(cell: str) -> bool:
-    return cell.strip().lower() not in NOT_CONFIRMED and as_number(cell) != 0
+def _is_confirmed(cell: str, table: Table, line: int) -> bool:
+    """Say whether a label is right; a cell that is neither yes nor no is an error (E374)."""
+    said, number = cell.strip().lower(), as_number(cell)
+    if said in YES or number == 1:
+        return True
+    if said in NO or number == 0:
+        return False
+    raise DataError(
+        f"The column '{CONFIRMED}' holds {quoted(cell)}, which is neither yes nor no.",
+        code="374",
+        where=table.where([line]),
+        fix="write yes where the label is right; where it is wrong, write the right one as label",
+    )
 
 
 def _note(wanted: Wanted, row: int, label: str | None, line: int, task: Task) -> None:

@@ -89,6 +89,13 @@ def check_place(path: Path) -> None:
 
 def no_such_place(path: Path) -> DataError:
     """Return the error for a folder or file that is not there."""
+    if path.is_dir():
+        return DataError(
+            f"A table was expected, and {quoted(str(path))} is a folder.",
+            code="301",
+            where=encode_name(str(path)),
+            fix="name the table itself",
+        )
     beside, where = neighbours(path)
     near = nearest(path.name, beside)
     perhaps = f"perhaps {listed(map(encode_name, near))}; " if near else ""

@@ -1,12 +1,13 @@
 """A blind review of test labels: pictures without their labels, suspects among as many others."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.correction_table import CONTENT, FILE, LABEL
+from saccade.data.correction_table import CONFIRMED, CONTENT, FILE, LABEL
 from saccade.data.decode import Unreadable, decode, encode_jpeg, resize
 from saccade.evaluation.suspects import FAR, normalised_margin, robust_z
 from saccade.insight.evidence import Evidence
@@ -41,10 +42,18 @@ def review_rows(evidence: Evidence) -> list[int]:
     return [rows[place] for place in rng.permutation(len(rows)).tolist()]
 
 
-def write_review(folder: Path, evidence: Evidence) -> None:
+def write_review(
+    folder: Path, evidence: Evidence, *, settled: Sequence[tuple[str, str, str]] = ()
+) -> None:
     """Write review.csv with an empty column of labels, and the pictures that its lines name.
 
-    The lines know a picture by its content, for the name of its folder may be its label.
+    The lines know a picture by its content, for the name of its folder may be its label. The
+    last ones are those of labels that were put right or confirmed before, so that none is lost.
+
+    Args:
+        folder: the run's.
+        evidence: of the finished run.
+        settled: file, label and `confirmed` of each such line.
 
     Raises:
         ResourceError: the disk is full (E401).
@@ -58,9 +67,10 @@ def write_review(folder: Path, evidence: Evidence) -> None:
     path = folder / REVIEW
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow([FILE, LABEL, CONTENT])
+        table.writerow([FILE, LABEL, CONTENT, CONFIRMED])
         hashes = (evidence.catalog.hashes[row] for row in rows)
-        table.writerows([name, "", content] for name, content in zip(names, hashes, strict=True))
+        table.writerows([name, "", own, ""] for name, own in zip(names, hashes, strict=True))
+        table.writerows([name, label, "", confirmed] for name, label, confirmed in settled)
 
 
 def _unsettled(evidence: Evidence) -> np.ndarray:

@@ -105,8 +105,9 @@ def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]
         for own in findings["suspects"]:
             names, sure = (own["path"], own["label"], "", own["likelier"]), YES * own["sure"]
             table.writerow([*names, sure, f"{own['score']:.4f}", own["rank"], own["why"]])
-        table.writerows(_settled_lines(evidence.catalog))
-    write_review(folder, evidence)
+        settled = _settled_lines(evidence.catalog)
+        table.writerows(settled)
+    write_review(folder, evidence, settled=[(own[0], own[1], own[2]) for own in settled])
 
 
 def _settled_lines(catalog: Catalog) -> list[list[str]]:

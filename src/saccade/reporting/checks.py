@@ -1,7 +1,7 @@
 """Can the result be believed? A few questions that the run's own files answer."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -162,6 +162,8 @@ def _separate_groups(rows: Sequence[SplitRow]) -> Iterator[Check]:
     for noun, copies in (("set of copies", True), ("group", False)):
         groups = [(own.group, own.part) for own in rows if own.group]
         groups = [(name, part) for name, part in groups if name.startswith(COPIES) == copies]
+        sizes = Counter(name for name, _ in groups)
+        groups = [own for own in groups if not copies or sizes[own[0]] > 1]  # others were left out
         if not groups:
             continue
         parts = _parts_of(groups)

@@ -74,7 +74,7 @@ def ladder_words(learning: LearningFacts, *, has_test: bool) -> tuple[str, ...]:
             "answered by the network as it ships, in fp32."
         )
     return (
-        "First a head was solved on the frozen network. Then each rung let more stages learn, "
+        "First a head was solved on the frozen network. Then rungs let stages learn too, "
         "always from the best network so far. Its gain is how much smaller the losses of the same "
         f"{judges} became. Where one can be 90 % sure of a gain, the rung was kept; otherwise it "
         "was undone.",
