@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saccade.choosing import as_scanned, chosen
 from saccade.data import audit
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.folders import check_place, no_such_place
@@ -39,15 +40,11 @@ from saccade.runtime.errors import (
     SaccadeError,
     UsageError,
     command,
-    listed,
 )
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import remove_halves
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import (
-    check,
-    keeping_what_was_set,
-    make_recipe,
     read_recipe,
     write_recipe,
 )
@@ -88,73 +85,14 @@ def train(
     place = data.place if isinstance(data, Catalog) else str(data)
     if not isinstance(data, Catalog):
         check_place(Path(data))  # before weights are looked for, which can take a while
-    recipe = _choosing(recipe or Recipe(), choices).replace(data=place)
+    recipe = chosen(recipe or Recipe(), choices).replace(data=place)
     if recipe.corrections and not Path(recipe.corrections).is_file():
         raise no_such_place(Path(recipe.corrections))
     check_new(output)
     progress = progress or Progress()
     if isinstance(data, Catalog):
-        recipe = _as_scanned(recipe, data, progress)
+        recipe = as_scanned(recipe, data, progress)
     return _go(recipe, data, output=output, progress=progress, begun=begun)
-
-
-def _choosing(recipe: Recipe, choices: dict[str, Any]) -> Recipe:
-    """Return the recipe with some choices made otherwise, each checked as those of a file are."""
-    recipe = make_recipe(dataclasses.asdict(recipe), where="Recipe(…)")
-    if not choices:
-        return recipe
-    values = {"keep_augment": list(recipe.keep_augment), **choices}
-    said = keeping_what_was_set(values, choices)
-    made = make_recipe(said, where="train(…)")
-    merged = recipe.replace(**{name: getattr(made, name) for name in said})
-    check(merged, where="train(…)")
-    return merged
-
-
-def _as_scanned(recipe: Recipe, catalog: Catalog, progress: Progress) -> Recipe:
-    """Return the recipe by which the same catalogue is scanned again, as far as there is one."""
-    choices = dataclasses.asdict(catalog.choices)
-    _refuse_others(recipe, catalog)
-    seed = choices.pop("seed")
-    if seed != recipe.seed and any(own.reason == "limit" for own in catalog.skipped):
-        progress.say(
-            f"The catalogue's pictures were drawn with seed {seed}, and the recipe has seed "
-            f"{recipe.seed}: it would draw others, so this run can be neither resumed nor repeated "
-            "by its recipe.toml."
-        )
-    column = choices["group_column"]
-    if not column:
-        del choices["group_column"]  # one that the recipe names is missed when groups are looked at
-    elif recipe.group == column:
-        recipe = recipe.replace(group="")
-    return recipe.replace(**choices)
-
-
-def _refuse_others(recipe: Recipe, catalog: Catalog) -> None:
-    """Refuse what only a scan can do, where it is asked for beside a catalogue scanned otherwise.
-
-    Raises:
-        UsageError: there is such a choice (E243).
-    """
-    usual, scanned = Recipe(), catalog.choices
-    found = {
-        "exclude": (scanned.exclude,),
-        "limit": (scanned.limit,),
-        "follow_links": (scanned.follow_links,),
-        "label_column": (scanned.label_column, catalog.label_name),
-    }
-    others = [
-        name
-        for name, known in found.items()
-        if getattr(recipe, name) not in (getattr(usual, name), *known)
-    ]
-    if others:
-        raise UsageError(
-            f"The catalogue was scanned before, and not with this {listed(others)}.",
-            code="243",
-            where="train(catalogue, …)",
-            fix=f"scan(…, {others[0]}=…), or give the folder itself",
-        )
 
 
 def resume(
