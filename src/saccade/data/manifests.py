@@ -273,40 +273,29 @@ def _parts_from_folders(root: Path, candidates: Sequence[Candidate]) -> list[Can
 
 
 def _hints(table: Table, columns: Columns) -> Iterable[Finding]:
-    """Point at columns that seem to hold what nobody named."""
-    yield from _split_hint(table, columns)
-    yield from _group_hint(table, columns)
-
-
-def _split_hint(table: Table, columns: Columns) -> Iterable[Finding]:
-    """Point at a column that holds nothing but parts, where none is used."""
-    names = [
-        name
-        for name, cells in table.cells.items()
-        if name not in columns.labels and holds_parts(cells)
-    ]
-    if names and not columns.split:
-        yield Finding(
-            kind="split-column",
-            severity="warning",
-            paths=(),
-            sentence=f"Column {quoted(names[0])} holds nothing but parts (train, test, …), and is "
-            "not used: its name does not say that the pictures were dealt out by it.",
-            action=command("--split-column", encode_name(names[0])),
+    """Point at columns of parts, and of patients, videos or bursts, where none was named."""
+    free = [name for name in table.cells if name not in columns.labels]
+    parts = [name for name in free if holds_parts(table.cells[name])]
+    groups = [name for name in free if may_name_groups(table, name)]
+    if parts and not columns.split:
+        said = (
+            "holds nothing but parts (train, test, …), and is not used: its name does not say that "
+            "the pictures were dealt out by it."
         )
-
-
-def _group_hint(table: Table, columns: Columns) -> Iterable[Finding]:
-    """Point at a column that seems to name patients, videos or bursts, where none was named."""
-    names = [
-        name for name in table.cells if name not in columns.labels and may_name_groups(table, name)
-    ]
-    if names and not columns.group:
-        yield Finding(
-            kind="group-column",
-            severity="warning",
-            paths=(),
-            sentence=f"Column {quoted(names[0])} may say which pictures belong together "
-            "(one patient, one video); such pictures can now be on both sides of the split.",
-            action=command("--group-column", encode_name(names[0])),
+        yield _hint("split-column", parts[0], said)
+    if groups and not columns.group:
+        said = (
+            "may say which pictures belong together (one patient, one video); such pictures can "
+            "now be on both sides of the split."
         )
+        yield _hint("group-column", groups[0], said)
+
+
+def _hint(kind: str, name: str, said: str) -> Finding:
+    return Finding(
+        kind=kind,
+        severity="warning",
+        paths=(),
+        sentence=f"Column {quoted(name)} {said}",
+        action=command(f"--{kind}", encode_name(name)),
+    )
