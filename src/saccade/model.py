@@ -13,6 +13,7 @@ from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
+from saccade.data.folders import place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
@@ -311,11 +312,12 @@ def _paths(pictures: object) -> Path | list[Path]:
 
     Raises:
         UsageError: something else was given (E239).
+        DataError: a path is empty (E301).
     """
     if isinstance(pictures, str | os.PathLike):
-        return Path(pictures)
+        return place_of(pictures)
     given = list(pictures) if isinstance(pictures, Iterable) else [pictures]
-    found = [Path(own) for own in given if isinstance(own, str | os.PathLike)]
+    found = [place_of(own) for own in given if isinstance(own, str | os.PathLike)]
     if len(found) == len(given):
         return found
     other = next(own for own in given if not isinstance(own, str | os.PathLike))

@@ -75,6 +75,15 @@ def test_one_of_several_that_is_not_there_is_told_and_the_others_are_answered(
     assert (none.exit_code, "E301" in none.stderr, none.stdout) == (3, True, "")
 
 
+@pytest.mark.parametrize("pictures", ["", ["d.png", ""]])
+def test_an_empty_path_is_not_the_current_folder(
+    inside: "contextlib.chdir[Path]", pictures: str | list[str]
+) -> None:
+    with inside, pytest.raises(DataError) as caught:
+        saccade.load("model").predict(pictures)
+    assert caught.value.code == "SACCADE-E301"
+
+
 def test_an_empty_folder_is_no_matter_of_class_folders(inside: "contextlib.chdir[Path]") -> None:
     for words in (["empty"], ["d.png", "empty"]):
         with inside:

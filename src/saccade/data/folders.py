@@ -68,6 +68,22 @@ def gone(path: Path, why: str) -> DataError:
     )
 
 
+def place_of(text: str | os.PathLike[str]) -> Path:
+    """Return the path that a text names; an empty one is not the current folder.
+
+    Raises:
+        DataError: it is empty (E301).
+    """
+    if not os.fspath(text).strip():
+        raise DataError(
+            "The place of the pictures is an empty text.",
+            code="301",
+            where="the path",
+            fix="give a folder or a table; a single dot is the current folder",
+        )
+    return Path(text)
+
+
 def check_place(path: Path) -> None:
     """Check that there is a folder or file.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Listing, Skipped
-from saccade.data.folders import FolderSource, check_place, list_folder, no_files
+from saccade.data.folders import FolderSource, check_place, list_folder, no_files, place_of
 from saccade.data.labels import reader
 from saccade.data.manifests import ColumnNames, list_metadata, list_table, metadata_files
 from saccade.data.tables import is_table
@@ -34,14 +34,7 @@ def list_data(
     """
     if not isinstance(data, str | Path):
         return list_paths([Path(path) for path in data], follow_links=follow_links)
-    if not str(data).strip():
-        raise DataError(
-            "The place of the pictures is an empty text.",
-            code="301",
-            where="the path",
-            fix="give a folder or a table; a single dot is the current folder",
-        )
-    place = Path(data)
+    place = place_of(data)
     check_place(place)
     if is_table(place) and not place.is_dir():
         return list_table(place, names=names, labelled=labelled)
