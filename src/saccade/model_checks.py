@@ -19,10 +19,14 @@ from saccade.runtime import machine
 from saccade.runtime.errors import listed
 from saccade.runtime.store import encode_name
 
-TOLERANCE = 1e-3
+GOLDEN_TOLERANCE = 5e-3
 """Relative difference of logits up to which a golden picture is answered as it was. Another
-processor, another torch or other threads add up in another order: 1e-7 to 1e-5 was met. Other
-weights, another picture or other preprocessing are beyond it by far."""
+processor, another torch or other threads add up in another order: 1e-7 to 1e-5 was met; where
+another library resizes, by the same filter, 8e-4. Another filter came to 3e-2, the same in the
+other order of passes to 2e-2, a crop one pixel aside to 5e-2 (mobilenetv2_100, 224 px)."""
+
+TOLERANCE = 1e-3
+"""The same for numbers that were written down twice."""
 
 CLOSEST = 2.0**-53
 """A probability closer to 1 than this is written as 1, for its logit is above 36.7."""
@@ -78,7 +82,7 @@ class ModelChecks:
         found_NK = _logits(self.bundle, pictures)
         saved_NK = np.array([own.logits for own in pictures], np.float32)
         error = relative_error(found_NK, saved_NK)
-        if not error <= TOLERANCE:
+        if not error <= GOLDEN_TOLERANCE:
             apart = np.abs(found_NK - saved_NK).max(axis=1)
             worst = [encode_name(pictures[row].name) for row in np.argsort(-apart)]
             raise Failed(

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 import saccade
 from saccade import model_checks, number_checks, road
 from saccade.cli import app
+from saccade.data import decode, resample
 from saccade.data.task import Task
 from saccade.evaluation.calibration import Calibration, temperature
 from saccade.evaluation.predictions import Predictions
@@ -409,8 +411,26 @@ def test_with_a_loose_tolerance_other_weights_would_pass_negative_control(
     flip_many_bytes_and_rehash(run)
     rewrite_hashes(run)
     assert failed(saccade.verify(run)) == ["golden pictures"]
-    monkeypatch.setattr(model_checks, "TOLERANCE", 1e6)
+    monkeypatch.setattr(model_checks, "GOLDEN_TOLERANCE", 1e6)
     assert failed(saccade.verify(run)) == []
+
+
+def test_another_library_that_resizes_is_borne_and_another_filter_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shapes(tmp_path / "pictures", 3, 20, side=24)
+    monkeypatch.setattr(road, "STUDIES", ())
+    run = saccade.train(tmp_path / "pictures", QUICK, output=tmp_path / "run").folder
+    with monkeypatch.context() as patch:
+        patch.setattr(resample, "can", lambda _: False)
+        assert failed(saccade.verify(run)) == []
+    own = decode.resize
+
+    def coarse(*args: Any, **named: Any) -> Any:
+        return own(*args, **named | {"interpolation": "nearest"})
+
+    monkeypatch.setattr(decode, "resize", coarse)
+    assert failed(saccade.verify(run)) == ["golden pictures"]
 
 
 def test_if_numbers_had_only_to_be_close_a_digit_would_pass_negative_control(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data import decode
-from saccade.data.headers import MAX_PIXELS
 
 Fit = Literal["crop", "pad", "squash"]
 
@@ -20,8 +19,9 @@ class Preprocess:
     """From a picture of any size to the network's input, as the backbone's own data say.
 
     `to_canvas` is done once a picture and can be cached; `centre` and normalisation are done on
-    batches. Together they equal timm's evaluation transform on a Pillow image, bit for bit:
-    crop is its "center" mode; pad and squash are its "border" and "squash" with crop_pct 1.
+    batches. Together they equal timm's evaluation transform on a Pillow image, up to the rounding
+    of single pixels (`decode.resize`): crop is its "center" mode; pad and squash are its "border"
+    and "squash" with crop_pct 1.
     """
 
     size_px: int  # side of the square input
@@ -109,16 +109,14 @@ class Preprocess:
         else:
             size_hw = (int(canvas * height / width), canvas)
         top, left = (self._crop_offset(side) for side in size_hw)
-        if math.prod(size_hw) > MAX_PIXELS:  # far longer than wide: only what is seen is resized
-            down, across = height / size_hw[0], width / size_hw[1]
-            box = (left * across, top * down, (left + canvas) * across, (top + canvas) * down)
-            size_hw, top, left = (canvas, canvas), 0, 0
-        else:
-            box = None
-        resized = decode.resize(
-            pixels_HWC, size_hw=size_hw, interpolation=self.interpolation, box=box
+        down, across = height / size_hw[0], width / size_hw[1]
+        right, bottom = (left + canvas) * across, (top + canvas) * down
+        return decode.resize(  # only what is seen
+            pixels_HWC,
+            size_hw=(canvas, canvas),
+            interpolation=self.interpolation,
+            box=(left * across, top * down, min(right, width), min(bottom, height)),
         )
-        return resized[top : top + canvas, left : left + canvas]
 
     def _crop_offset(self, side_px: int) -> int:
         """Return where the canvas begins, such that its own centre is the picture's centre crop.
