@@ -16,7 +16,8 @@ import pytest
 from saccade.data import folders
 from saccade.data.audit import look
 from saccade.data.catalog import Listing
-from saccade.data.folders import PART_SPELLINGS, FolderSource, list_folder
+from saccade.data.folders import FolderSource, list_folder
+from saccade.data.part_folders import PART_SPELLINGS
 from saccade.data.scan import scan
 from saccade.data.task import choose_task
 from saccade.data.walk import walk
@@ -103,6 +104,77 @@ def test_classes_that_are_all_called_like_parts_are_refused(photos: Photos, belo
         "  fix:   put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
         "folders if they are classes"
     )
+
+
+def test_a_part_under_a_misspelt_name_is_refused_and_no_class(photos: Photos) -> None:
+    root = photos({f"{part}/{own}": 1 for part in ("train", "tset") for own in ("cat", "dog")})
+    with pytest.raises(DataError) as caught:
+        listing(root)
+    assert str(caught.value) == (
+        "tset/ holds the same folders as train/ (cat, dog), as parts of a split do, and not what "
+        "classes do.\n"
+        f"  where: {root}\n"
+        "  fix:   rename it to train, val or test if it is a part; if it is a class, give it a "
+        "name that is not so near to that of a part"
+    )
+
+
+def test_a_part_under_a_name_of_its_own_is_a_severe_finding(photos: Photos) -> None:
+    root = photos({f"{part}/{own}": 1 for part in ("train", "holdout") for own in ("cat", "dog")})
+    found = listing(root)
+    assert parts_and_labels(root) == {("", "holdout"): 2, ("", "train"): 2}
+    assert [(own.kind, own.severity, own.sentence) for own in found.findings] == [
+        (
+            "parts-as-classes",
+            "severe",
+            "holdout/ holds the same folders as train/ (cat, dog), as parts of a split do; they "
+            "were taken for classes.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train/images", "tset/images"],
+        ["train/a", "train/b", "tset/b", "tset/c", "tset/d"],
+        ["cat/a", "cat/b", "dog/a", "dog/b"],
+    ],
+)
+def test_classes_that_share_few_folders_or_names_of_classes_are_no_parts_negative_control(
+    photos: Photos, names: list[str]
+) -> None:
+    assert listing(photos(dict.fromkeys(names, 1))).findings == ()
+
+
+def test_a_third_part_under_a_misspelt_name_is_told(photos: Photos) -> None:
+    parts = {f"{part}/{own}": 2 for part in ("train", "val", "tset") for own in ("cat", "dog")}
+    found = listing(photos(parts | {"docs": 1, ".": 1}))
+    assert [(own.kind, own.severity, own.sentence) for own in found.findings] == [
+        (
+            "outside-part",
+            "severe",
+            "4 pictures are not used in tset/, which holds the same folders as the parts, under a "
+            "name that no part has.",
+        ),
+        (
+            "outside",
+            "warning",
+            "2 pictures are not used in the folder itself, docs/, for there they have no label.",
+        ),
+    ]
+    assert {own.split("/")[0] for own in found.findings[0].paths} == {"tset"}
+
+
+def test_files_that_are_no_pictures_by_their_name_may_lie_anywhere(photos: Photos) -> None:
+    root = photos({"cat": 1, "dog": 1})
+    (root / "labels.csv").write_text("file,label\n")
+    (root / "README").write_text("pictures")
+    assert listing(root).findings == ()
+    (root / "one.jpeg").write_bytes(b"x")
+    assert [own.sentence for own in listing(root).findings] == [
+        "1 picture is not used in the folder itself, for there they have no label."
+    ]
 
 
 def test_a_contest_layout_with_another_folder_beside_it_keeps_its_parts(photos: Photos) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.catalog import PICTURE_SUFFIXES
-from saccade.data.folders import PART_SPELLINGS, refuse_parts_as_classes
 from saccade.data.labels import LABEL_NAMES, is_label_like
+from saccade.data.part_folders import PART_SPELLINGS, refuse_parts_as_classes
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.store import encode_name, quoted

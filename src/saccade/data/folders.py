@@ -10,15 +10,17 @@ from pathlib import Path
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped
 from saccade.data.headers import Unreadable, sniff
+from saccade.data.part_folders import (
+    PART_SPELLINGS,
+    not_used,
+    part_folders,
+    refuse_misspelt_parts,
+    refuse_parts_as_classes,
+)
 from saccade.data.walk import Walk
 from saccade.runtime.errors import DataError, listed, nearest
 from saccade.runtime.store import encode_name, quoted
 
-PART_SPELLINGS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 MAX_FILE_BYTES = 512_000_000  # 64 megapixels of 16-bit RGB, unpacked, are 384 MB
 WITHOUT_SNIFFING_BYTES = 1_000_000
 SNIFFED_BYTES = 64
@@ -142,7 +144,7 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
 
     Raises:
         DataError: the folder is empty (E302), has no class folders (E303), or its classes are
-            called like parts (E318).
+            called like parts, or parts under other names (E318).
     """
     place = str(root)
     if not found.files:
@@ -166,6 +168,7 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
         fix="put class folders into the parts: train/cat/1.jpg, train/dog/1.jpg; rename the "
         "folders if they are classes",
     )
+    misnamed = [] if parts else refuse_misspelt_parts(found.folders, where=encode_name(place))
     with_labels = {candidate.path.split("/", 1)[0] for candidate in candidates} & parts.keys()
     return Listing(
         place=place,
@@ -174,51 +177,12 @@ def list_folder(root: Path, found: Walk, *, labelled: bool = True) -> Listing:
         candidates=tuple(candidates),
         skipped=tuple(sorted(found.skipped + skipped, key=lambda own: own.path)),
         findings=(
+            *misnamed,
+            *not_used(skipped, parts, found.folders),
             *_empty_classes(found.folders, candidates, parts),
             *_links_passed_over(found.outside, parts),
         ),
     )
-
-
-def refuse_parts_as_classes(labels: set[str], *, where: str, fix: str) -> None:
-    """Raise a DataError (E318) where all classes are called like parts, or two, one for training.
-
-    It is an error and no finding: what would be learned is how the parts differ, and a score of
-    that looks like one of the pictures' content.
-    """
-    called = {own for own in labels if own.casefold() in PART_SPELLINGS}
-    parts = {PART_SPELLINGS[own.casefold()] for own in called}
-    all_are = called == labels and len(called) > 1
-    if all_are or ("train" in parts and len(parts) > 1):
-        how_many = "All" if all_are else f"{len(called)} of"
-        raise DataError(
-            f"{how_many} {len(labels)} classes are called like parts of a split, not like what "
-            f"pictures show: {listed(map(encode_name, sorted(called)))}.",
-            code="318",
-            where=where,
-            fix=fix,
-        )
-
-
-def part_folders(found: Walk) -> dict[str, str]:
-    """Return the top folders that are parts, each with "train", "validation" or "test".
-
-    A class may be called "train": so they count only when each of them holds folders, and there
-    are two of them or nothing else. Where there are several, one for training that holds folders
-    is enough: a test part whose pictures lie flat has no labels, as contests give it out.
-    """
-    top = [folder for folder in found.folders if "/" not in folder]
-    with_folders = {folder.split("/", 1)[0] for folder in found.folders if "/" in folder}
-    spelled = {
-        folder: PART_SPELLINGS[folder.casefold()]
-        for folder in top
-        if folder.casefold() in PART_SPELLINGS
-    }
-    named = {folder: part for folder, part in spelled.items() if folder in with_folders}
-    several = len(set(spelled.values())) > 1 or len(spelled) == len(top)
-    if several and "train" in named.values():
-        return spelled
-    return named if len(named) == len(top) else {}
 
 
 def _with_labels(

@@ -6,7 +6,8 @@ from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Finding, Listing, Skipped, Source
 from saccade.data.columns import Columns, check_column, find_columns, holds_parts, may_name_groups
-from saccade.data.folders import PART_SPELLINGS, FolderSource
+from saccade.data.folders import FolderSource
+from saccade.data.part_folders import PART_SPELLINGS
 from saccade.data.rows import (
     candidates_of,
     file_keys,

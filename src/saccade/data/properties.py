@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from saccade.data.catalog import Catalog
-from saccade.data.folders import PART_SPELLINGS
 from saccade.data.looks import Looks
+from saccade.data.part_folders import PART_SPELLINGS
 from saccade.runtime.store import encode_name
 
 FEWEST_OF_SOURCE = 10  # pictures; rarer sources count as "other"

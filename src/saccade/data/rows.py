@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 
 from saccade.data.catalog import Candidate, Skipped
 from saccade.data.columns import OWN_SPLIT, Columns
-from saccade.data.folders import PART_SPELLINGS
 from saccade.data.labels import as_number, find_separator, pieces_of
+from saccade.data.part_folders import PART_SPELLINGS
 from saccade.data.tables import Table
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import decode_name, encode_name, quoted

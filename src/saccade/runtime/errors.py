@@ -100,10 +100,12 @@ def command(*words: object) -> str:
     return shlex.join(map(str, words))
 
 
-def nearest(name: str, known: Sequence[str], *, limit: int = MAX_LISTED) -> list[str]:
+def nearest(
+    name: str, known: Sequence[str], *, limit: int = MAX_LISTED, cutoff: float = 0.5
+) -> list[str]:
     """Return the known names closest in spelling to `name`, best first.
 
     >>> nearest("resnet5", ["resnet50", "vgg16", "resnet18"])
     ['resnet50', 'resnet18']
     """
-    return difflib.get_close_matches(name, known, n=limit, cutoff=0.5)
+    return difflib.get_close_matches(name, known, n=limit, cutoff=cutoff)

@@ -1,0 +1,172 @@
+"""Which folders are parts, which look like one under another name, and what lies beside them."""
+
+import mimetypes
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from saccade.data.catalog import Finding, Skipped
+from saccade.data.walk import Walk
+from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.store import encode_name
+
+PART_SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+FEWEST_SHARED = 2  # names of folders; classes that are one word apart share "images" and the like
+
+
+def refuse_parts_as_classes(labels: set[str], *, where: str, fix: str) -> None:
+    """Raise a DataError (E318) where all classes are called like parts, or two, one for training.
+
+    It is an error and no finding: what would be learned is how the parts differ, and a score of
+    that looks like one of the pictures' content.
+    """
+    called = {own for own in labels if own.casefold() in PART_SPELLINGS}
+    parts = {PART_SPELLINGS[own.casefold()] for own in called}
+    all_are = called == labels and len(called) > 1
+    if all_are or ("train" in parts and len(parts) > 1):
+        how_many = "All" if all_are else f"{len(called)} of"
+        raise DataError(
+            f"{how_many} {len(labels)} classes are called like parts of a split, not like what "
+            f"pictures show: {listed(map(encode_name, sorted(called)))}.",
+            code="318",
+            where=where,
+            fix=fix,
+        )
+
+
+def part_folders(found: Walk) -> dict[str, str]:
+    """Return the top folders that are parts, each with "train", "validation" or "test".
+
+    A class may be called "train": so they count only when each of them holds folders, and there
+    are two of them or nothing else. Where there are several, one for training that holds folders
+    is enough: a test part whose pictures lie flat has no labels, as contests give it out.
+    """
+    top = [folder for folder in found.folders if "/" not in folder]
+    with_folders = {folder.split("/", 1)[0] for folder in found.folders if "/" in folder}
+    spelled = {
+        folder: PART_SPELLINGS[folder.casefold()]
+        for folder in top
+        if folder.casefold() in PART_SPELLINGS
+    }
+    named = {folder: part for folder, part in spelled.items() if folder in with_folders}
+    several = len(set(spelled.values())) > 1 or len(spelled) == len(top)
+    if several and "train" in named.values():
+        return spelled
+    return named if len(named) == len(top) else {}
+
+
+def refuse_misspelt_parts(folders: Sequence[str], *, where: str) -> list[Finding]:
+    """Return a finding where classes look like parts under another name.
+
+    One top folder is called like a part, and another holds the same folders as it. What would be
+    learned is how the parts differ, so where the other's name is nearly that of a part, it is an
+    error; else it may be a class (trains, by day and by night, beside cars), and is severe.
+
+    Args:
+        folders: all below the root, none of which counts as a part.
+        where: the root, for the message.
+
+    Raises:
+        DataError: the name is nearly that of a part (E318).
+    """
+    below = _below(folders)
+    known = [own for own in below if own.casefold() in PART_SPELLINGS]
+    alike = {
+        other: shared
+        for other in below
+        if other not in known and (shared := _shared(other, known, below))
+    }
+    if not alike:
+        return []
+    misspelt = [own for own in alike if nearest(own.casefold(), list(PART_SPELLINGS), cutoff=0.7)]
+    told = misspelt or list(alike)
+    names = listed(map(encode_name, sorted(alike[told[0]])))
+    sentence = (
+        f"{_folders(told)} the same folders as {encode_name(known[0])}/ ({names}), as parts "
+        "of a split do"
+    )
+    fix = "rename it to train, val or test if it is a part"
+    if misspelt:
+        raise DataError(
+            f"{sentence}, and not what classes do.",
+            code="318",
+            where=where,
+            fix=f"{fix}; if it is a class, give it a name that is not so near to that of a part",
+        )
+    return [
+        Finding(
+            kind="parts-as-classes",
+            severity="severe",
+            paths=tuple(told),
+            sentence=f"{sentence}; they were taken for classes.",
+            action=fix,
+        )
+    ]
+
+
+def not_used(
+    skipped: Sequence[Skipped], parts: Mapping[str, str], folders: Sequence[str]
+) -> Iterator[Finding]:
+    """Yield what is passed over for the place where it lies, if its name is that of a picture.
+
+    Severe where a folder beside the parts holds the same folders as one of them: it is a part
+    under a name that nobody knows.
+    """
+    below = _below(folders)
+    places: Counter[str] = Counter()
+    for own in skipped:
+        kind, _ = mimetypes.guess_type(own.path.rsplit("/", 1)[-1], strict=False)
+        if own.reason == "outside" and (kind or "").startswith("image/"):
+            places[_top(own.path)] += 1
+    as_parts = {own for own in places if own not in parts and _shared(own, list(parts), below)}
+    another = "which holds the same folders as the parts, under a name that no part has"
+    beside = "for there they have no label"
+    for kind, severity, chosen, why, action in (
+        ("outside-part", "severe", as_parts, another, "rename it to train, val or test"),
+        ("outside", "warning", places.keys() - as_parts, beside, "move them into class folders"),
+    ):
+        if not chosen:
+            continue
+        num = sum(places[own] for own in chosen)
+        names = (f"{encode_name(own)}/" if own else "the folder itself" for own in sorted(chosen))
+        sentence = f"{num} picture{'s are' if num != 1 else ' is'} not used in {listed(names)}"
+        paths = (own.path for own in skipped if own.reason == "outside")
+        yield Finding(
+            kind=kind,
+            severity=severity,
+            paths=tuple(own for own in paths if _top(own) in chosen),
+            sentence=f"{sentence}, {why}.",
+            action=action,
+        )
+
+
+def _top(path: str) -> str:
+    top, slash, _ = path.partition("/")
+    return top if slash else ""
+
+
+def _below(folders: Sequence[str]) -> dict[str, set[str]]:
+    """Return the names of the folders in each top folder."""
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for folder in folders:
+        top, *rest = folder.split("/")
+        below[top].update(rest[:1])
+    return below
+
+
+def _shared(one: str, others: Sequence[str], below: Mapping[str, set[str]]) -> set[str]:
+    """Return the names that a folder shares with one of the others, if they are most of both."""
+    for other in others:
+        own, its = below.get(one, set()), below.get(other, set())
+        shared = own & its
+        if len(shared) >= FEWEST_SHARED and 2 * len(shared) > max(len(own), len(its)):
+            return shared
+    return set()
+
+
+def _folders(names: Sequence[str]) -> str:
+    shown = listed(f"{encode_name(own)}/" for own in sorted(names))
+    return f"{shown} hold{'s' if len(names) == 1 else ''}"
