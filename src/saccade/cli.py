@@ -23,6 +23,7 @@ from saccade.flags import (
     MinAccuracy,
     MistakeCost,
     NoUnknown,
+    OnceEach,
     SplitColumn,
     TableTask,
     recipe_from,
@@ -66,7 +67,7 @@ def main() -> None:
     sys.exit(code)
 
 
-@app.command()
+@app.command(cls=OnceEach)
 @with_recipe_flags()
 def train(
     data: Annotated[str | None, typer.Argument(help=DATA_HELP)] = None,
@@ -97,7 +98,7 @@ def train(
         _end(run, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def resume(
     run: Annotated[str, typer.Argument(help="The folder of a run that was stopped.")],
     as_json: Json = False,
@@ -138,7 +139,7 @@ def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics
     return as_json(metrics)
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def predict(
     model: Source,
     pictures: Annotated[list[str], typer.Argument(help="Picture files and folders, or a table.")],
@@ -180,7 +181,7 @@ def predict(
             typer.echo(line, err=True)
 
 
-@app.command(name="eval")
+@app.command(name="eval", cls=OnceEach)
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run, a model, or a predictions.csv.")],
     data: Annotated[str | None, typer.Argument(help="Labelled pictures; none for a CSV.")] = None,
@@ -226,7 +227,7 @@ def evaluate(
             typer.echo(printing.metrics_table(found.metrics))
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def report(
     run: Annotated[str, typer.Argument(help="A run folder.")],
     quiet: Quiet = False,
@@ -240,7 +241,7 @@ def report(
             typer.echo(f"report: {rewrite_report(run, progress=progress)}")
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def compare(
     runs: Annotated[
         list[str], typer.Argument(help="Runs, or tables of predictions; the first is the baseline.")
@@ -263,7 +264,7 @@ def compare(
         typer.echo(json_text(found.as_json()) if as_json else found.as_text())
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def verify(
     run: Annotated[str, typer.Argument(help="A run folder.")],
     as_json: Json = False,
@@ -281,7 +282,7 @@ def verify(
             raise typer.Exit(5)
 
 
-@app.command()
+@app.command(cls=OnceEach)
 @with_recipe_flags(*DATA, *PIXELS, *AUGMENT, *LOOK)
 def check(
     data: Data,
@@ -316,7 +317,7 @@ def check(
         looking.refuse_severe(facts, recipe)
 
 
-@app.command()
+@app.command(cls=OnceEach)
 @with_recipe_flags(*DATA, *PIXELS, *LOOK)
 def split(
     data: Data,
@@ -342,7 +343,7 @@ def split(
             typer.echo(f"split: {table}  ({looking.next_step(table, facts)})")
 
 
-@app.command()
+@app.command(cls=OnceEach)
 @with_recipe_flags(*PIXELS, *SCRATCH)
 def models(
     name: Annotated[str, typer.Argument(help="A name or part of one; * stands for anything.")] = "",
@@ -366,7 +367,7 @@ def models(
         typer.echo(json_text(rows) if as_json else shelf.as_text(rows))
 
 
-@app.command()
+@app.command(cls=OnceEach)
 def demo(
     folder: Annotated[str, typer.Option("--folder", help="Where to put the pictures.")] = "demo",
     debug: Debug = False,

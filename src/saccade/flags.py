@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 import typer
+import typer.core
 
 from saccade.runtime.errors import UsageError
 from saccade.training.recipe import Recipe
@@ -53,6 +54,18 @@ TableTask = Annotated[
     str,
     typer.Option("--task", help="What a table's answers are, where its cells mislead: multiclass."),
 ]
+
+
+class OnceEach(typer.core.TyperCommand):
+    """A command whose options are given once; of two the first would be dropped in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's own
+        """Refuse an option that is given twice, and parse as ever."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            if given.count(option) > 1 and not getattr(option, "multiple", False):
+                ctx.fail(f"{option.opts[0]} is given {given.count(option)} times, and can be once")
+        return super().parse_args(ctx, args)
 
 
 def with_recipe_flags(

@@ -189,6 +189,17 @@ def test_a_table_without_the_columns_or_no_table_is_refused(tmp_path: Path) -> N
     assert caught.value.code == "SACCADE-E301"
 
 
+@pytest.mark.parametrize("name", ["confirm", "Confirmed", "contents"])
+def test_a_column_that_is_nearly_known_is_refused_and_another_is_not(
+    tmp_path: Path, name: str
+) -> None:
+    own, line = catalog(LABELS), ("1.jpg", "rose", "")
+    message = refused(own, table(tmp_path, line, header=("file", "label", name)))
+    assert message.startswith(f"SACCADE-E307 The column '{name}' is not known, and nearly called")
+    for harmless in ("comment", "score", "who"):
+        assert correct(own, table(tmp_path, line, header=("file", "label", harmless)))
+
+
 def test_a_picture_that_is_on_disk_but_not_used_is_counted_not_refused(tmp_path: Path) -> None:
     """As with --limit, where most pictures are not looked at."""
     passed = Skipped(path="9.jpg", reason="limit", sentence="not among those drawn")

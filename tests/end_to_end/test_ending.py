@@ -129,6 +129,8 @@ def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
         (["train", "x", "--epochs", "abc"], "Invalid value for '--epochs'"),
         (["nosuch"], "No such command 'nosuch'."),
         (["verify"], "Missing argument 'run'."),
+        (["train", "x", "--corrections", "a.csv", "--corrections=b.csv"], "is given 2 times"),
+        (["check", "x", "--strict", "--no-strict"], "--strict is given 2 times"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_has_a_code_and_a_way_on_and_is_json_when_asked(

@@ -39,7 +39,7 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
     """Return what the lines of a table ask for; a correction is never dropped in silence.
 
     Raises:
-        DataError: a column is missing (E307), a picture (E370) or a label (E371) is not there, or
+        DataError: a column is missing or misspelt (E307), a picture (E370) or a label (E371) is not there, or
             two things are said of one picture (E372), or what is confirmed is not told (E374).
     """
     _check_columns(table)
@@ -71,6 +71,15 @@ def _check_columns(table: Table) -> None:
             where=f"{encode_name(table.place)} (columns: {listed(map(encode_name, table.names))})",
             fix="begin with a line file,label and then give one line a picture",
         )
+    for optional in (CONTENT, CONFIRMED):
+        meant = nearest(optional, table.names, cutoff=0.8)  # beyond "comment" for "content"
+        if meant and optional not in table.cells:
+            raise DataError(
+                f"The column {quoted(meant[0])} is not known, and nearly called '{optional}'.",
+                code="307",
+                where=encode_name(table.place),
+                fix=f"call it '{optional}', or something else if it is not meant",
+            )
 
 
 def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
