@@ -39,8 +39,9 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
     """Return what the lines of a table ask for; a correction is never dropped in silence.
 
     Raises:
-        DataError: a column is missing or misspelt (E307), a picture (E370) or a label (E371) is not there, or
-            two things are said of one picture (E372), or what is confirmed is not told (E374).
+        DataError: a column is missing or misspelt (E307), a picture (E370) or a label (E371) is
+            not there, two things are said of one picture (E372), or what is confirmed is not told
+            (E374).
     """
     _check_columns(table)
     wanted = _read(table, catalog, task)
