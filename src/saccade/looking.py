@@ -38,21 +38,23 @@ def look_through(
     if weights is None:
         return lesson, examine(lesson.evidence(), studies, progress=progress)
     device_name = device.choose_device(lesson.recipe.device)
-    device.set_threads(lesson.recipe.threads)
-    net, _ = network.build(name, task=lesson.task, recipe=lesson.recipe, weights=weights)
-    engine = _opened(net, lesson, weights, device_name)
-    rows: Sequence[int] = range(len(lesson.catalog))
-    progress.start("frozen features", len(rows), "pictures")
-    found = extract_features(net, lesson.cache, rows, engine=engine, progress=progress)
-    progress.close()
-    features_ND = found.reshape(len(found), -1)
+    with device.threads(lesson.recipe.threads):
+        net, _ = network.build(name, task=lesson.task, recipe=lesson.recipe, weights=weights)
+        engine = _opened(net, lesson, weights, device_name)
+        rows: Sequence[int] = range(len(lesson.catalog))
+        progress.start("frozen features", len(rows), "pictures")
+        found = extract_features(net, lesson.cache, rows, engine=engine, progress=progress)
+        progress.close()
+        features_ND = found.reshape(len(found), -1)
 
-    def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
-        return engine(canvases_BHWC).reshape(len(canvases_BHWC), -1)
+        def ask(canvases_BHWC: np.ndarray) -> np.ndarray:
+            return engine(canvases_BHWC).reshape(len(canvases_BHWC), -1)
 
-    lesson = rejoined(lesson, features_ND, name=net.name)
-    evidence = lesson.evidence(features_ND=features_ND, features_name=net.name, frozen_engine=ask)
-    return lesson, examine(evidence, studies, progress=progress)
+        lesson = rejoined(lesson, features_ND, name=net.name)
+        evidence = lesson.evidence(
+            features_ND=features_ND, features_name=net.name, frozen_engine=ask
+        )
+        return lesson, examine(evidence, studies, progress=progress)
 
 
 def _opened(net: Network, lesson: Lesson, weights: Weights, device_name: str) -> Engine:

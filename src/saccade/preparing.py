@@ -59,6 +59,23 @@ def prepare(recipe: Recipe) -> Prepared:
     )
 
 
+def build(lesson: Lesson, prepared: Prepared, ledger: Ledger) -> network.Network:
+    """Return the network for the lesson's classes, with its weights.
+
+    Raises:
+        ArtefactError: the weights do not fit (E501 to E505).
+    """
+    with ledger.timed("build"):
+        net, _ = network.build(
+            lesson.recipe.model,
+            task=lesson.task,
+            recipe=lesson.recipe,
+            weights=prepared.fetched,
+            img_size=lesson.recipe.img_size,
+        )
+    return net
+
+
 def raced(
     lesson: Lesson,
     prepared: Prepared,

@@ -63,9 +63,9 @@ def race(
         progress: is told.
         stack: keeps the pixel store of the winner open.
     """
-    device.set_threads(lesson.recipe.threads)
     own = _Race(field, lesson, device_name, budget, progress)
-    winner = own.run()
+    with device.threads(lesson.recipe.threads):
+        winner = own.run()
     own.note(History(folder / "history.jsonl", keep=0))
     recipe = lesson.recipe.replace(model=winner.name)
     write_recipe(folder / "recipe.toml", recipe)

@@ -20,7 +20,7 @@ from saccade.insight.studies import BEFORE_LEARNING, STUDIES
 from saccade.insight.suspects import write_suspects
 from saccade.insight.trust import examine, nothing_asked, total_seconds
 from saccade.lesson import Lesson, findings_as_json, split_facts, write_split
-from saccade.models import network
+from saccade.models.network import Network
 from saccade.preparing import SECONDS_A_PICTURE, SECONDS_TO_END, Prepared
 from saccade.race import num_settled_events
 from saccade.rejoined import rejoined
@@ -58,6 +58,7 @@ class Road:
         ledger: Ledger,
         lesson: Lesson,
         prepared: Prepared,
+        net: Network,
         progress: Progress,
         budget: Budget,
         *,
@@ -69,33 +70,26 @@ class Road:
             ledger: of the run's folder.
             lesson: looked at, and sealed.
             prepared: what is known of the network.
+            net: the network, as it was built.
             progress: is told how far it is.
             budget: for everything.
             parts_before: where the run goes on: the fingerprint that its parts had.
         """
         self.ledger, self.lesson, self.parts_before = ledger, lesson, parts_before
-        self.fetched, self.device = prepared.fetched, prepared.device
+        self.net, self.fetched, self.device = net, prepared.fetched, prepared.device
         self.recipe, self.folder = lesson.recipe, ledger.folder
         self.progress, self.budget = progress, budget
 
     def go(self) -> None:
         """Do all of it."""
-        device.set_threads(self.recipe.threads)
-        with self.ledger.timed("build"):
-            self.net, _ = network.build(
-                self.recipe.model,
-                task=self.lesson.task,
-                recipe=self.recipe,
-                weights=self.fetched,
-                img_size=self.recipe.img_size,
-            )
         for note in self.net.notes:
             self.progress.say(note)
-        learned = self._learn()
-        self._note_model(learned.num_stages)
-        if learned.interrupted:
-            self._stop(learned)
-        self._test(learned)
+        with device.threads(self.recipe.threads):
+            learned = self._learn()
+            self._note_model(learned.num_stages)
+            if learned.interrupted:
+                self._stop(learned)
+            self._test(learned)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
     def _stop(self, learned: Learned) -> NoReturn:

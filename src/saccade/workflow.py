@@ -150,6 +150,11 @@ def _go(
         _check_same(lesson, before)
         parts = before.facts.get("split", {}).get("fingerprint", "") if before else ""
         findings = _findings(lesson, progress)
+        from saccade.preparing import build, raced  # noqa: PLC0415 - loaded beside the scan
+        from saccade.road import Road  # noqa: PLC0415
+
+        # Weights that do not fit are an error before there is a folder.
+        net = None if prepared.field.is_race else build(lesson, prepared, ledger)
         if before is not None:
             ledger.folder = before.folder
         else:
@@ -161,15 +166,13 @@ def _go(
             ledger.folder = put_in_place(ledger.folder, output, data=recipe.data)
         lesson = lesson.sealed()  # until the test at the end of the road
         try:
-            from saccade.preparing import raced  # noqa: PLC0415 - loaded beside the scan
-            from saccade.road import Road  # noqa: PLC0415
-
             if lesson.cache.preprocess != prepared.preprocess:
                 store = _store(lesson.recipe, prepared.preprocess, stack, progress)
                 lesson = on_canvases_of(lesson, store, progress=progress)
-            if prepared.field.is_race:
+            if net is None:
                 lesson, prepared = raced(lesson, prepared, ledger, progress, budget, stack)
-            Road(ledger, lesson, prepared, progress, budget, parts_before=parts).go()
+                net = build(lesson, prepared, ledger)
+            Road(ledger, lesson, prepared, net, progress, budget, parts_before=parts).go()
         except BaseException as error:
             _close_early(ledger, error)
             if isinstance(error, KeyboardInterrupt):

@@ -135,6 +135,7 @@ def test_weights_of_another_architecture_are_refused_with_a_diff(
     assert code == 5
     assert "E505: These weights are not for test_efficientnet: " in told
     assert "conv1" in told
+    assert [own.name for own in (folder.parent / "runs").glob("*")] == []  # no folder is in the way
 
 
 def test_a_pickle_offered_as_weights_is_not_opened(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.runtime.device import choose_device, is_out_of_memory, set_threads
+from saccade.runtime.device import choose_device, is_out_of_memory, threads
 from saccade.runtime.errors import UsageError
 
 
@@ -45,8 +45,12 @@ def test_threads_are_those_asked_for_or_one_a_core(monkeypatch: pytest.MonkeyPat
     told: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", told.append)
     monkeypatch.setattr("saccade.runtime.device.num_cores", lambda: 6)
-    assert (set_threads(3), set_threads(0)) == (3, 6)
-    assert told == [3, 6]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(KeyError), threads(3) as number:
+        raise KeyError(number)
+    with threads(0) as number:
+        assert number == 6
+    assert told == [3, 2, 6, 2]  # and afterwards as they were
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def open_engine(
     clock or by what lies in a cache, so that a recipe gives the same bits twice: OpenVINO on a
     processor from `WORTH_CONVERTING` pictures, else torch. An engine whose answers to a few
     pictures of noise differ from torch's in fp32 by more than `MAX_ERROR` is not used; a note
-    says so. There are as many threads as torch has been told (`runtime.device.set_threads`).
+    says so. There are as many threads as torch has been told (`runtime.device.threads`).
 
     Args:
         ask: a network, or a part of one: images (B, 3, H, W) to one tensor (B, …). It is put into

@@ -1,5 +1,8 @@
 """Where torch computes: which device, how many threads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from saccade.runtime.errors import UsageError
@@ -42,11 +45,15 @@ def _deterministic(device: str) -> None:
         torch.backends.cudnn.deterministic = True
 
 
-def set_threads(requested: int) -> int:
-    """Tell torch how many CPU threads to use (0 = every core) and return that number."""
-    threads = requested or num_cores()
-    torch.set_num_threads(threads)
-    return threads
+@contextmanager
+def threads(requested: int) -> Iterator[int]:
+    """Let torch use so many CPU threads (0 = every core) as long as the context lasts."""
+    before, number = torch.get_num_threads(), requested or num_cores()
+    torch.set_num_threads(number)
+    try:
+        yield number
+    finally:
+        torch.set_num_threads(before)
 
 
 def has_bf16() -> bool:
