@@ -50,7 +50,7 @@ def test_a_share_has_three_decimals_and_an_error_three_figures(
 
 def test_a_sign_stands_before_what_is_not_nothing() -> None:
     assert [signed(number) for number in (0.0, 1e-17, 0.0002, -0.9996)] == [
-        "0.000", "0.000", "+0.0002", "−1.000",
+        "0.000", "0.000", "+0.000", "−1.000",
     ]  # fmt: skip
 
 

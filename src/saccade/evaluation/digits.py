@@ -5,6 +5,9 @@ import math
 _NOT_SHARES = ("log_loss", "mae", "rmse", "r2", "hamming_loss", "mean error")
 
 
+NOTHING = 1e-12  # what is below is taken for 0, which sums often miss
+
+
 def is_share(name: str) -> bool:
     """Return whether a metric lies between 0 and 1 with 1 best.
 
@@ -15,35 +18,40 @@ def is_share(name: str) -> bool:
 
 
 def decimals(number: float, *, share: bool = True) -> str:
-    """Return a number with three decimals, or more where it would be told as nothing.
+    """Return a number with three decimals.
 
     Args:
         number: what is not finite becomes a dash.
-        share: whether 1 is all there is: what is below is then not told as all. An error, in the
-            unit of the target, has at least three figures instead, however small it is.
+        share: whether 1 is all there is: what is below is then not told as all, and what is above
+            0 not as nothing. An error, in the unit of the target, has at least three figures
+            instead, however small it is.
 
     >>> decimals(0.0123), decimals(0.00042), decimals(0.9996), decimals(0.0123, share=False)
-    ('0.012', '0.00042', '> 0.999', '0.0123')
+    ('0.012', '< 0.001', '> 0.999', '0.0123')
     """
     if not math.isfinite(number):
         return "–"
     if share and 0.9995 <= number < 1:
         return "> 0.999"
-    return f"{'−' if number < 0 else ''}{figures(abs(number), below=0.0005 if share else 0.1)}"
+    if share and NOTHING <= number < 0.0005:
+        return "< 0.001"
+    return f"{'−' if number < 0 else ''}{_size(abs(number), share=share)}"
 
 
 def signed(number: float, *, share: bool = True) -> str:
-    """Return a number with its sign, as `decimals` has it; nothing is neither more nor less.
+    """Return a number with its sign, to three decimals; nothing is neither more nor less.
 
     >>> signed(0.0412), signed(-0.2), signed(-0.0001), signed(0.0)
-    ('+0.041', '−0.200', '−0.0001', '0.000')
+    ('+0.041', '−0.200', '−0.000', '0.000')
     """
     if not math.isfinite(number):
         return decimals(number)
-    text = figures(abs(number), below=0.0005 if share else 0.1)
-    if not any(digit in text for digit in "123456789"):
-        return text
-    return f"{'+' if number > 0 else '−'}{text}"
+    sign = "" if abs(number) < NOTHING else "+" if number > 0 else "−"
+    return f"{sign}{_size(abs(number), share=share)}"
+
+
+def _size(size: float, *, share: bool) -> str:
+    return f"{size:.3f}" if share and size < 100 else figures(size, below=0.1)
 
 
 def with_interval(value: float, low: float, high: float, *, share: bool = True) -> str:
@@ -73,14 +81,14 @@ def _between(texts: list[str], low: float, high: float) -> str:
 def figures(size: float, *, below: float) -> str:
     """Return a number of 0 or more with three decimals; with three figures if it lies `below`.
 
-    So have numbers of 100 and more. What is below 10⁻¹² is taken for 0, which sums often miss.
+    So have numbers of 100 and more. What is below `NOTHING` is taken for 0.
 
     >>> figures(0.012345, below=0.1), figures(0.02, below=0.1), figures(0.000012, below=0.1)
     ('0.0123', '0.020', '1.2e-5')
     """
-    if size >= 100 or 1e-12 <= size < min(below, 1e-4):
+    if size >= 100 or NOTHING <= size < min(below, 1e-4):
         return short(size)
-    if size >= below or size < 1e-12:
+    if size >= below or size < NOTHING:
         return f"{size:.3f}"
     whole, _, after = f"{size:.{2 - math.floor(math.log10(size))}f}".rstrip("0").partition(".")
     return f"{whole}.{after:0<3}"

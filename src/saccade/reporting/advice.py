@@ -10,7 +10,15 @@ from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
-from saccade.reporting.wording import beginning, decimals, duration, first_words, percent, plural
+from saccade.reporting.wording import (
+    as_sentence,
+    beginning,
+    decimals,
+    duration,
+    first_words,
+    percent,
+    plural,
+)
 
 FEW_TO_LEARN = 30
 OUT_OF_TIME = "its time was up"
@@ -42,9 +50,8 @@ def advise(
 def _about_findings(data: DataFacts) -> Iterator[Advice]:
     for own in data.findings:
         if own.action and own.severity in {"severe", "warning"}:
-            action = own.action[0].upper() + own.action[1:].rstrip(". ")
             said = beginning(own.sentence, own.paths)
-            yield Advice(sentence=f"{action}.", evidence=said)
+            yield Advice(sentence=as_sentence(own.action), evidence=said)
 
 
 def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:

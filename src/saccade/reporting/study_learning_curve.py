@@ -33,6 +33,8 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "chart": curve_chart(study),
         "score": score_words(study["score_name"]),
         "mores": mores,
+        "least": f"{CLEAR:g}",
+        "ranked_by": REFERENCE if REFERENCE in mores else mores[-1] if mores else 0,
         "class_score": study["classes"][0]["score_name"] if study["classes"] else "",
         "noun": noun_of(study),
         "rows": [_row(own, mores) for own in study["classes"][:MOST_ROWS]],
@@ -136,7 +138,7 @@ def _class_words(study: Study) -> list[str]:
     if clear:
         best, gain = max(clear, key=lambda pair: float(pair[1]["gain"]["value"]))
         rivals = _rivals(classes, best, gain)
-        others = f", of {plural(len(clear), noun, nouns)} with a clear gain" * (len(clear) > 1)
+        others = f", of {plural(len(clear), noun, nouns)} whose gain is shown" * (len(clear) > 1)
         if study.get("num_classes", 0) > len(classes):  # not told by earlier runs
             others += f" among the {len(classes)} with the lowest scores"
         most = "" if rivals else f" most{others}"
@@ -153,7 +155,7 @@ def _class_words(study: Study) -> list[str]:
             )
         found.append(text)
     else:
-        found.append(f"Which {noun} would gain most is not clear.")
+        found.append(f"Of no {noun} is it shown that it would gain more than {CLEAR:g}.")
     few = [own for own in classes if not own["enough"]]
     if few:
         listed = _listed([f"{_named(own)} (n = {own['num_judged']})" for own in few])

@@ -11,7 +11,7 @@ from saccade.reporting.charts import Series, line_chart
 from saccade.reporting.estimates import estimate_of, told
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg
-from saccade.reporting.wording import decimals, percent, plural, short
+from saccade.reporting.wording import as_sentence, decimals, percent, plural, short
 from saccade.runtime.store import decode_name
 
 Study = Mapping[str, Any]
@@ -43,7 +43,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
 def _sets(study: Study) -> str:
     found = next(own for own in study["coverages"] if own["promised"] == SPOKEN)
     if "why" in found:
-        return f"{found['why'][0].upper()}{found['why'][1:]}."
+        return as_sentence(found["why"])
     if study["is_value"]:
         return (
             f"A stretch of {short(found['size'])} around the answer should hold "

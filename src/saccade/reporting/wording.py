@@ -60,6 +60,15 @@ def beginning(sentence: str, paths: Iterable[str]) -> str:
     return re.split(r"(?<=\.) (?=[A-Z])", sentence, maxsplit=1)[0]
 
 
+def as_sentence(text: str) -> str:
+    """Return words as a sentence of their own.
+
+    >>> as_sentence("look at them"), as_sentence("Done.")
+    ('Look at them.', 'Done.')
+    """
+    return f"{text[:1].upper()}{text[1:].rstrip('. ')}."
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """Return a count with its noun.
 
