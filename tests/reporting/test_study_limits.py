@@ -166,10 +166,10 @@ def test_the_limits_are_told_in_sentences() -> None:
         "the sets should hold the true class; of 200 test pictures 0.935 [0.892, 0.962] did."
     )
     assert found["unknown"] == (
-        "12 of 200 test pictures (0.060 [0.035, 0.102]) are taken for something else. The limit is "
-        "a distance that 5 % of the right pictures pass at most, on average; 120 of the validation "
-        "part set it, and distances are to 680 training pictures in the space of what the last "
-        "layer is given."
+        "Of pictures like these 5 % at most, on average, should be marked as unknown (something "
+        "else); of 200 test pictures 12 were (0.060 [0.035, 0.102]). So marked is what lies further "
+        "from 680 training pictures, in the space of what the last layer is given, than a limit "
+        "that 120 pictures of the validation part set."
     )
 
 

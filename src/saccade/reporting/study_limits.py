@@ -150,22 +150,31 @@ def _unknown(study: Study) -> str:
     found = study["unknown"]
     if "why" in found:
         return f"Pictures of something else are not told apart: {found['why']}."
+    return (
+        f"{_rejected(found)} So marked is what lies further from "
+        f"{plural(found['num_reference'], 'training picture')}, in the space of what the last "
+        f"layer is given, than a limit that {plural(found['num_fitted'], 'picture')} of the "
+        f"{study['fitted_on']} part set.{_broken(_too_many(found, study))}"
+    )
+
+
+def _rejected(found: Mapping[str, Any]) -> str:
     rejected = found["rejected"]
     num = round(rejected["value"] * rejected["n"])
     return (
-        f"{num:,} of {plural(rejected['n'], 'test picture')} ({told(rejected)}) "
-        f"{'is' if num == 1 else 'are'} taken for something else. The limit is a distance that "
-        f"{100 * found['rate']:g} % of the right pictures pass at most, on average; "
-        f"{found['num_fitted']:,} of the {study['fitted_on']} part set it, and distances are to "
-        f"{found['num_reference']:,} training pictures in the space of "
-        f"what the last layer is given.{_broken(_too_many(found, study))}"
+        f"Of pictures like these {100 * found['rate']:g} % at most, on average, should be marked "
+        f"as unknown (something else); of {plural(rejected['n'], 'test picture')} {num:,} "
+        f"{'was' if num == 1 else 'were'} ({told(rejected)})."
     )
 
 
 def broken(study: Study) -> tuple[str, ...]:
     """Return the sentences about promises that the test part did not keep, beyond chance."""
-    said = (_sets(study), _answered(study) if study["answers"] else "", _unknown(study))
-    return tuple(own.removesuffix(BROKEN) for own in said if own.endswith(BROKEN))
+    said = (_sets(study), _answered(study) if study["answers"] else "")
+    kept = tuple(own.removesuffix(BROKEN) for own in said if own.endswith(BROKEN))
+    unknown = study["unknown"]
+    too_many = "why" not in unknown and _too_many(unknown, study)
+    return (*kept, _rejected(unknown)) if too_many else kept
 
 
 def _too_few(found: Mapping[str, Any], study: Study) -> bool:
