@@ -154,14 +154,14 @@ def test_overfitting_is_looked_for_in_the_rung_that_was_kept_and_no_other() -> N
     ("events", "cure"),
     [
         ([ladders.head()], "or letting stages learn (--unfreeze)"),
-        (ladders.ladder("-"), "stages that learn were tried, in vain"),
+        (ladders.ladder("-"), "stages that learn were tried, and not kept"),
         (
             [ladders.head(), ladders.rung(1, taken=False, why=OUT_OF_TIME)],
             "or more time for stages that learn (--budget)",
         ),
         (
             [ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)],
-            "stages that learn were tried, in vain",
+            "stages that learn were tried, and not kept",
         ),
         (ladders.ladder("+"), "stronger augmentation or dropout may help"),
         (

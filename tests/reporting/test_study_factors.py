@@ -116,7 +116,7 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
     assert texts(FOUND) == {
         "Task similarity": "What the network knew before carries over: a head on the frozen "
         "features has 0.860 [0.805, 0.901] where a small CNN from scratch has 0.635 [0.566, 0.699] "
-        "(accuracy, n = 200 test pictures); +0.225 [+0.158, +0.296], p < 0.001.",
+        "(accuracy, n = 200 test pictures); +0.225 [+0.158, +0.296], p < 0.001 corrected.",
         "Amount of data": "At 680 training pictures the learning curve stands at 0.870 [0.847, "
         "0.894] and promises +0.004 [+0.001, +0.007] of accuracy for 200 more (n = 800 judged).",
         "Model complexity": "mobilenetv2_100 has 2.23 M parameters (8.92 MB in fp32) and answers "
@@ -132,11 +132,11 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
         "from 0.001 down to 1e-05; chosen on 680 training pictures by cross-validation and 120 "
         "validation pictures, never by the test part.",
         "Domain-specific features": "The ladder kept 'last stage' (gain +0.087 [+0.050, "
-        "+0.120], p = 0.002, n = 120 validation pictures). It undid 'all' (gain −0.010 [−0.050, "
-        "+0.030], p = 0.600, n = 120 validation pictures). A gain is how much smaller the loss "
-        "became, each bound of it 90 % sure. On the test part the network that "
-        "ships has +0.055 [−0.010, +0.100] accuracy beside its frozen features (p = 0.090, n = "
-        "200), which is not shown to be a change.",
+        "+0.120], one-sided p = 0.002, n = 120 validation pictures). It undid 'all' (gain −0.010 "
+        "[−0.050, +0.030], one-sided p = 0.600, n = 120 validation pictures). A gain is "
+        "how much smaller the loss became, each bound of it 90 % sure. On the test part the network that "
+        "ships has +0.055 [−0.010, +0.100] accuracy beside its frozen features (p = 0.090 "
+        "corrected, n = 200), which is not shown to be a change.",
     }
 
 

@@ -96,8 +96,8 @@ def test_the_class_that_would_gain_most_is_named_where_it_is_told_apart_from_all
     few = class_of("lynx", 8, None, (0.05, 0.0, 0.3), None, enough=False)
     told = sentences(changed(classes=[few, far, best, close]))
     assert told[2] == (
-        "'tulips' would gain most, of 2 classes whose gain is shown: recall +0.050 [+0.040, +0.060] "
-        "with 200 more pictures of all classes (n = 172)."
+        "'tulips' would gain most, of 2 classes whose gain is shown: recall +0.050 [+0.040, "
+        "+0.060] with 200 more pictures of all classes (n = 172)."
     )
     close["gains"] = gains(None, (0.04, 0.03, 0.05), None)
     also = class_of("poppies", 170, None, (0.045, 0.0, 0.09), None)

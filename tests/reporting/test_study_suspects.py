@@ -62,7 +62,7 @@ def page(run: Path, found: dict[str, Any]) -> str:
     trust = {"format_version": 1, "studies": {"suspects": found}, "left_out": {}, "seconds": {}}
     (run / "trust.json").write_text(json.dumps(trust))
     html = render(collect(run, picture=lambda path: np.zeros((8, 8, 3), np.uint8)))
-    return html[html.index("Labels that are probably wrong") :]
+    return html[html.index("Labels that may be wrong") :]
 
 
 def test_the_result_is_a_sentence_with_its_n_and_how_far_it_is_to_be_believed(

@@ -109,7 +109,7 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
         elif learning.head and not learning.kept_epochs and _out_of_time(learning):
             cure = "more training pictures may help, or more time for stages that learn (--budget)"
         elif learning.head and not learning.kept_epochs:
-            cure = "more training pictures may help; stages that learn were tried, in vain"
+            cure = "more training pictures may help; stages that learn were tried, and not kept"
         yield Advice(
             sentence="The network knows its training pictures better than new ones (overfitting): "
             f"{cure}.",

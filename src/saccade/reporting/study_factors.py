@@ -64,7 +64,7 @@ def _similarity(own: Found) -> str:
     apart = own["comparison"]
     if apart is None:
         return f"Without learning anything new, {scores}."
-    compared = f"{told_change(apart['difference'], metric)}, {p_words(apart['p_corrected'])}"
+    compared = f"{told_change(apart['difference'], metric)}, {_corrected(apart)}"
     if apart["better"]:
         return f"What the network knew before carries over: {scores}; {compared}."
     if apart["worse"]:
@@ -80,7 +80,8 @@ def _amount(own: Found) -> str:
     if own["gain"]["low"] <= 0:
         outlook = f"does not show that {more} would help: {gain} {n}"
     elif own["gain"]["low"] < clear_from(own):
-        outlook = f"promises little that is clear for {more}: {gain} {n}"
+        least = short(clear_from(own))
+        outlook = f"promises {gain} for {more} {n}; that it is more than {least} is not shown"
     return (
         f"At {plural(own['num_train'], 'training picture')} the learning curve stands at "
         f"{told(own['now'], own['score_name'])} and {outlook}."
@@ -191,9 +192,14 @@ def _domain(own: Found) -> str:
         text.append(
             f"On the test part the network that ships has {change} "
             f"{score_words(own['metric'])} beside its frozen features "
-            f"({p_words(apart['p_corrected'])}, n = {count(apart['difference']['n'])}){shown}."
+            f"({_corrected(apart)}, n = {count(apart['difference']['n'])}){shown}."
         )
     return " ".join(text)
+
+
+def _corrected(apart: Found) -> str:
+    """Return the p of a comparison of the baseline ladder, which makes several."""
+    return f"{p_words(apart['p_corrected'])} corrected"
 
 
 def _rung(one: Found) -> str:
@@ -201,5 +207,5 @@ def _rung(one: Found) -> str:
     gain = ""
     if one["gain"] is not None:
         bounds = {"value": one["gain"], "low": one["gain_low"], "high": one["gain_high"], "n": 0}
-        gain = f"gain {told_change(bounds)}, {p_words(one['p'])}, "
+        gain = f"gain {told_change(bounds)}, one-sided {p_words(one['p'])}, "
     return f"{quoted(str(one['name']))} ({gain}{n})"
