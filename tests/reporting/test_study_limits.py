@@ -168,8 +168,8 @@ def test_the_limits_are_told_in_sentences() -> None:
     assert found["unknown"] == (
         "Of pictures like these 5 % at most, on average, should be marked as unknown (something "
         "else); of 200 test pictures 12 were (0.060 [0.035, 0.102]). So marked is what lies "
-        "further from 680 training pictures, in the space of what the last layer is given, than a limit "
-        "that 120 pictures of the validation part set."
+        "further from 680 training pictures, in the space of what the last layer is given, than a "
+        "limit that 120 pictures of the validation part set."
     )
 
 
