@@ -74,6 +74,8 @@ def keep_model(
         "tested": table is not None,
         "weights": ledger.facts["model"]["weights"],
     }
+    golden = golden_pictures(lesson, net, part="train" if table is None else "test")
+    ledger.facts["model"]["num_golden"] = len(golden)
     place = next(net.parameters()).device  # it may go on learning there
     net.to("cpu")
     try:
@@ -83,7 +85,7 @@ def keep_model(
             task=lesson.task,
             preprocess=lesson.cache.preprocess,
             provenance=provenance,
-            golden=golden_pictures(lesson, net, part="train" if table is None else "test"),
+            golden=golden,
             trust=trust,
         )
     finally:
@@ -112,9 +114,12 @@ def write_card(ledger: Ledger, lesson: Lesson, metrics: Metrics, trust: ModelTru
 def golden_pictures(lesson: Lesson, net: Network, *, part: str) -> list[bundle.GoldenPicture]:
     """Return a few pictures with what the network says of them, of different classes if it can.
 
-    They are of the test part only once the test is over: which class they are is its answer.
-    A picture that changed or went since the scan is passed over, for the network saw it otherwise.
+    None where the recipe says so. They are of the test part only once the test is over: which class
+    they are is its answer. A picture that changed or went since the scan is passed over, for the
+    network saw it otherwise.
     """
+    if not lesson.recipe.golden:
+        return []
     rows = lesson.split.rows(part) or lesson.split.rows("train")
     small = [row for row in rows if lesson.catalog.num_bytes[row] <= MAX_GOLDEN_BYTES]
     contents = dict(itertools.islice(_read_again(lesson.catalog, small), MAX_GOLDEN))

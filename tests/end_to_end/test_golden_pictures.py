@@ -1,6 +1,7 @@
 """The pictures that travel with a model: as the network saw them, or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from PIL import Image
 from tests.conftest import shape_picture
 
+import saccade
+from saccade import road
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.handover import MAX_GOLDEN, golden_pictures
@@ -17,6 +20,7 @@ from saccade.models.inference import predict_logits
 from saccade.models.network import Network
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
+from saccade.verification import UNKNOWN
 
 Looked = tuple[Lesson, Network, Path]
 
@@ -48,6 +52,28 @@ def test_a_picture_that_changed_or_went_while_the_network_learned_is_no_golden_o
         np.testing.assert_allclose(own.logits, logits_of[own.content], atol=1e-6)
     by_content = {lesson.catalog.read(row): lesson.catalog.labels[row] for row in rows[2:]}
     assert {by_content[own.content] for own in golden} == {"class0", "class1", "class2"}
+
+
+def test_none_travel_where_the_recipe_says_so(looked: Looked) -> None:
+    lesson, net, _ = looked
+    lesson = replace(lesson, recipe=lesson.recipe.replace(golden=False))
+    assert golden_pictures(lesson, net, part="train") == []
+
+
+def test_the_card_says_whether_pictures_travel_and_verify_that_none_did(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road, "STUDIES", ())
+    root = image_folder(2, 10)
+    for golden, said in ((True, "A few of these pictures travel"), (False, "None of these pict")):
+        recipe = Recipe(model="mlp", widths=(4,), img_size=16, epochs=1, golden=golden)
+        run = saccade.train(root, recipe, output=root.parent / f"run{golden}")
+        assert said in (run.model_folder / "README.md").read_text(encoding="utf-8")
+        assert (run.model_folder / "golden").exists() is golden
+        verdict = saccade.verify(run)
+        assert verdict.believed
+        unknown = {check.name for check in verdict.checks if check.outcome == UNKNOWN}
+        assert ({"golden pictures", "golden and table"} <= unknown) is not golden
 
 
 def test_a_model_is_kept_where_all_its_pictures_went(looked: Looked) -> None:

@@ -135,8 +135,8 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
         "+0.120], one-sided p = 0.002, n = 120 validation pictures). It undid 'all' (gain −0.010 "
         "[−0.050, +0.030], one-sided p = 0.600, n = 120 validation pictures). A gain is "
         "how much smaller the loss became, each bound of it 90 % sure. On the test part the "
-        "network that ships has +0.055 [−0.010, +0.100] accuracy beside its frozen features (p = 0.090 "
-        "corrected, n = 200), which is not shown to be a change.",
+        "network that ships has +0.055 [−0.010, +0.100] accuracy beside its frozen features "
+        "(p = 0.090 corrected, n = 200), which is not shown to be a change.",
     }
 
 

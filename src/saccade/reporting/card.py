@@ -175,11 +175,14 @@ def _data(run: Mapping[str, Any]) -> Iterator[str]:
             for name in names
         ]
         yield "\n".join(rows)
-    yield (
-        "A few of these pictures travel with the model, in `golden/`, byte for byte, with whatever "
-        "a camera wrote into them (such as the place): by them the model proves itself. Give it "
-        "to nobody who may not see them."
-    )
+    if entry(run, "model").get("num_golden", 1):
+        yield (
+            "A few of these pictures travel with the model, in `golden/`, byte for byte, with "
+            "whatever a camera wrote into them (such as the place): by them the model proves "
+            "itself. Give it to nobody who may not see them (`--no-golden` leaves them out)."
+        )
+    else:
+        yield "None of these pictures travels with the model."
     warnings = _findings(run, "warning")
     if warnings:
         yield "\n".join(f"- {sentence}" for sentence in warnings)

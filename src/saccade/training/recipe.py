@@ -130,6 +130,8 @@ class Recipe:
 
     trust: bool = True
     "Ask after learning how far the result can be trusted; --no-trust leaves the studies out."
+    golden: bool = True
+    "Let a few test pictures travel with the model, byte for byte, to prove it by."
     cache: str = ""
     "Folder of the shared cache; empty = SACCADE_CACHE, else the user's cache folder."
     cache_gb: float = 20.0
