@@ -135,12 +135,13 @@ def _of_model(
     column = grouping.column_of(group or by, column="")
     ask = functools.partial(asked.predict_table, data, labelled=True, progress=progress)
     try:
-        table, catalog = ask(columns={**columns, "group_column": column})
+        labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
         if group or not column or not error.code.endswith("307"):
             raise
-        table, catalog = ask(columns=columns)  # it has no such column as the run had
-    for line in eval_told(table, catalog, asked.taught, tested=asked.tested):
+        labelled = ask(columns=columns)  # it has no such column as the run had
+    table, catalog = labelled.table, labelled.catalog
+    for line in eval_told(labelled, asked.taught, tested=asked.tested):
         tell(line)
     groups = grouping.groups_of(catalog, group)
     if not group and any(catalog.groups):

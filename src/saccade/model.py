@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,15 @@ from saccade.reporting.folder import check_there, read_recipe
 from saccade.runtime import device, machine
 from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """What a model says of labelled pictures, and what it seems to have seen of them before."""
+
+    table: Predictions
+    catalog: Catalog  # with what was skipped
+    seem_copies: np.ndarray | None  # bool (N,): as `Unknown.seem_copies`; None = it cannot tell
 
 
 class Model:
@@ -186,7 +195,7 @@ class Model:
         labelled: bool,
         progress: Progress | None = None,
         columns: Mapping[str, str] | None = None,
-    ) -> tuple[Predictions, Catalog]:
+    ) -> Labelled:
         """Return the prediction table of some data, and the catalogue with what was skipped.
 
         Scores are calibrated, as those of the run's own table are.
@@ -216,9 +225,14 @@ class Model:
             )
             truth = targets(catalog, self.task) if labelled else None
             cache = pixels.finish(catalog)
-            logits_NK = self.logits(cache, range(len(catalog)), progress=progress)
+            rows, copies = range(len(catalog)), None
+            if self.trust is None or self.trust.unknown is None:
+                logits_NK = self.logits(cache, rows, progress=progress)
+            else:
+                logits_NK, features_ND = self.logits_and_features(cache, rows, progress=progress)
+                copies = self.trust.unknown.seem_copies(features_ND)
         table = self._table(catalog, self.scores(logits_NK), parts=self._parts(catalog))
-        return replace(table, truth=truth), catalog
+        return Labelled(table=replace(table, truth=truth), catalog=catalog, seem_copies=copies)
 
     def _parts(self, catalog: Catalog) -> tuple[str, ...]:
         """Return the part that each picture had in its run; without that as the data say."""

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 from saccade.data.labels import is_text
 from saccade.evaluation.digits import is_share
 from saccade.evaluation.intervals import Estimate
-from saccade.runtime.errors import UsageError, command
+from saccade.runtime.errors import UsageError, command, listed
 from saccade.runtime.store import check_can_be_written, encode_name, json_text, writing
 
 if TYPE_CHECKING:
     from saccade.answers import Prediction
-    from saccade.data.catalog import Catalog
-    from saccade.evaluation.predictions import Predictions
+    from saccade.model import Labelled
 
 UNTESTED = "this model was never tested; its run was stopped before that"
 MARKS = ("unknown", "unsure", "labels", "low", "high")
@@ -192,17 +191,15 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
     return [*told, *(f"not read: {encode_name(one.path)}: {one.error}" for one in lost)]
 
 
-def eval_told(
-    table: "Predictions", catalog: "Catalog", taught: Mapping[str, str], *, tested: bool
-) -> Iterator[str]:
+def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) -> Iterator[str]:
     """Yield what was left out of an evaluation, and what the model knew of it before.
 
     Args:
-        table: what the model says of the pictures.
-        catalog: of these pictures.
+        labelled: what the model says of the pictures.
         taught: by content, what taught or chose the model; empty: nobody knows.
         tested: whether the model's run came to its test, and wrote down what taught it.
     """
+    table, catalog = labelled.table, labelled.catalog
     for own in catalog.skipped:
         yield f"left out: {encode_name(own.path)}: {own.sentence}"
     if seen := sum(content in taught for content in table.hashes):
@@ -210,6 +207,16 @@ def eval_told(
             f"warning: {seen} of {len(table)} pictures taught or chose this model (by content); "
             "they are counted as train and validation, not as test"
         )
+    if labelled.seem_copies is not None:
+        pairs = zip(table.paths, table.hashes, labelled.seem_copies, strict=True)
+        found = [path for path, content, seems in pairs if seems and content not in taught]
+        if found:
+            names = listed(map(encode_name, found), limit=3)
+            yield (
+                f"warning: {len(found)} of {len(table)} pictures seem to show what a picture "
+                f"that taught this model shows, in other bytes ({names}); what is said of them "
+                "may flatter it"
+            )
     if not taught:
         parts = "they are in the parts that the data give" if any(catalog.parts) else "all are test"
         why = "the run of this model is not here" if tested else UNTESTED

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -115,6 +116,22 @@ def test_pictures_of_something_else_are_unknown_without_being_asked(made: Path) 
         "unknown: 20 of 20 pictures are unlike those that the model learned from; its answer for "
         "them means little"
     )
+
+
+def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -> None:
+    for number in range(20):  # of the first class; the last pictures are new
+        place = made / "again" / f"class{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        if number < 12:
+            with Image.open(made / "pictures" / "class0" / f"{number:03}.png") as picture:
+                picture.save(place / f"{number:03}.jpg", quality=95)
+        else:
+            shape = Image.fromarray(shape_picture(1, 500 + number, side=16))
+            shape.save(place / f"{number:03}.png")
+    told = cli("eval", "model", "again", cwd=made).stderr
+    (found,) = re.findall(r"warning: (\d+) of 20 pictures seem to show what a picture that", told)
+    assert 4 <= int(found) <= 12  # 60 % of the twelve taught it
+    assert "seem to show" not in cli("eval", "old", "again", cwd=made).stderr  # it cannot tell
 
 
 def test_unknown_can_be_switched_off(made: Path) -> None:
@@ -229,8 +246,8 @@ def test_a_model_without_trust_answers_as_before_and_promises_nothing(made: Path
 
 def test_scores_are_calibrated_in_predict_and_in_the_table(made: Path) -> None:
     model, plain = saccade.load(made / "model"), saccade.load(made / "old")
-    table, _ = model.predict_table(made / "noise", labelled=False)
-    raw, _ = plain.predict_table(made / "noise", labelled=False)
+    table = model.predict_table(made / "noise", labelled=False).table
+    raw = plain.predict_table(made / "noise", labelled=False).table
     shown = model.predict(made / "noise")
     as_they_are = model.predict(made / "noise", calibrated=False)
     np.testing.assert_allclose([list(a.scores.values()) for a in shown], table.scores, atol=1e-6)

@@ -63,6 +63,19 @@ def test_with_more_features_than_axes_they_are_nearly_so() -> None:
     assert np.corrcoef(found, oracle)[0, 1] > 0.97
 
 
+def test_copies_of_what_taught_the_network_are_seen_and_its_likes_are_not() -> None:
+    known = features(300, width=400)
+    own = reference(width=400)
+    unknown = fit_unknown(own, held(200), features(200, seed=1, width=400))
+    rng = np.random.default_rng(3)
+    copies = known[:100] * rng.normal(1, 0.03, (100, 400)).astype(np.float32)
+    assert unknown.seem_copies(copies).all()
+    assert not unknown.seem_copies(features(200, seed=2, width=400)).any()
+    assert unknown.seem_copies(known[:0]).shape == (0,)
+    everything = replace(unknown, threshold=unknown.threshold * 10)  # the negative control
+    assert everything.seem_copies(features(200, seed=2, width=400)).any()
+
+
 def test_the_remainder_off_the_axes_counts_negative_control() -> None:
     """Something that none of the training pictures varies in is seen by the remainder alone."""
     own = reference(width=400)

@@ -5,7 +5,7 @@ unlike those that it learned from lie far away from them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,9 @@ NEIGHBOURS = 3
 MOST_AXES = 96
 MOST_PICTURES = 1_000
 """Of the training part, that are kept as a reference. With 1,280 features 0.9 MB in all."""
+COPY = 0.3
+"""Share of the limit of what is unknown within which a picture lies of a copy of it, along the axes
+alone. Source: measured, docs/limits.md."""
 _CHUNK = 4_096
 
 
@@ -58,22 +61,41 @@ class Reference:
         nearest neighbors. Square roots, three neighbours and the axes were chosen by measurement
         (docs/limits.md).
         """
-        found = [
-            self._distances(features_ND[start : start + _CHUNK])
-            for start in range(0, len(features_ND), _CHUNK)
-        ]
+        return self._in_pieces(features_ND, self._distances)
+
+    def nearest_along(self, features_ND: np.ndarray) -> np.ndarray:
+        """Return how far pictures are from their nearest along the axes alone, float64 (N,).
+
+        What is off the axes tells copies apart from their originals more than pictures from each
+        other.
+        """
+        return self._in_pieces(features_ND, self._nearest_along)
+
+    @staticmethod
+    def _in_pieces(features_ND: np.ndarray, ask: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        starts = range(0, len(features_ND), _CHUNK)
+        found = [ask(features_ND[start : start + _CHUNK]) for start in starts]
         return np.concatenate(found) if found else np.zeros(0)
 
     def _distances(self, features_ND: np.ndarray) -> np.ndarray:
+        squared_NS, rest_N = self._squared_along(features_ND)
+        squared_NS += rest_N[:, None] + self.rest_S
+        k = min(NEIGHBOURS, len(self.near_SR))
+        nearest_Nk = np.partition(squared_NS, k - 1, axis=1)[:, :k]
+        return np.asarray(np.sqrt(np.maximum(nearest_Nk.mean(axis=1), 0)))
+
+    def _nearest_along(self, features_ND: np.ndarray) -> np.ndarray:
+        squared_NS, _ = self._squared_along(features_ND)
+        return np.asarray(np.sqrt(np.maximum(squared_NS.min(axis=1), 0)))
+
+    def _squared_along(self, features_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return squared distances along the axes, (N, S), and what of each is off them, (N,)."""
         apart_ND = evened(features_ND) - self.mean_D
         along_NR = apart_ND @ self.axes_DR.astype(np.float64)
         rest_N = np.maximum((apart_ND**2).sum(axis=1) - (along_NR**2).sum(axis=1), 0)
         near_SR = self.near_SR.astype(np.float64)
         squared_NS = (along_NR**2).sum(axis=1)[:, None] + (near_SR**2).sum(axis=1)
-        squared_NS += rest_N[:, None] + self.rest_S - 2 * along_NR @ near_SR.T
-        k = min(NEIGHBOURS, len(near_SR))
-        nearest_Nk = np.partition(squared_NS, k - 1, axis=1)[:, :k]
-        return np.asarray(np.sqrt(np.maximum(nearest_Nk.mean(axis=1), 0)))
+        return squared_NS - 2 * along_NR @ near_SR.T, rest_N
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is stored, by name."""
@@ -182,6 +204,13 @@ class Unknown:
     def is_unknown(self, features_ND: np.ndarray) -> np.ndarray:
         """Return whether pictures are unlike those learned from, bool (N,)."""
         return np.asarray(self.reference.distances(features_ND) > self.threshold)
+
+    def seem_copies(self, features_ND: np.ndarray) -> np.ndarray:
+        """Return whether pictures seem to show what a picture of the reference shows, bool (N,).
+
+        Re-encoded, resized, mirrored or cropped a little; of pictures in the reference alone.
+        """
+        return np.asarray(self.reference.nearest_along(features_ND) < COPY * self.threshold)
 
 
 def fit_unknown(
