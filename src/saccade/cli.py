@@ -17,7 +17,10 @@ from saccade.flags import (
     LOOK,
     PIXELS,
     SCRATCH,
+    Corrections,
     Coverage,
+    Exclude,
+    Group,
     ImageColumn,
     LabelColumn,
     MinAccuracy,
@@ -189,12 +192,9 @@ def evaluate(
     image_column: ImageColumn = "",
     label_column: LabelColumn = "",
     split_column: SplitColumn = "",
-    group: Annotated[
-        str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
-    ] = "",
-    exclude: Annotated[
-        str, typer.Option(help="Classes (or labels, with their pictures) to leave out: cat,dog.")
-    ] = "",
+    group: Group = "",
+    exclude: Exclude = "",
+    corrections: Corrections = "",
     task: TableTask = "",
     as_json: Json = False,
     quiet: Quiet = False,
@@ -211,9 +211,12 @@ def evaluate(
             found = examine(
                 model,
                 data,
-                columns=dict(zip(COLUMNS, (image_column, label_column, split_column), strict=True)),
-                exclude=[name.strip() for name in exclude.split(",") if name.strip()],
+                scanned_by={
+                    **dict(zip(COLUMNS, (image_column, label_column, split_column), strict=True)),
+                    "exclude": [name.strip() for name in exclude.split(",") if name.strip()],
+                },
                 group=group,
+                corrections=corrections,
                 task=task,
                 progress=progress,
                 tell=functools.partial(typer.echo, err=True),

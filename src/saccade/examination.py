@@ -35,9 +35,9 @@ def examine(
     source: str,
     data: str | None = None,
     *,
-    columns: Mapping[str, str] | None = None,
-    exclude: Sequence[str] = (),
+    scanned_by: Mapping[str, Any] | None = None,
     group: str = "",
+    corrections: str = "",
     task: str = "",
     progress: Progress,
     tell: Callable[[str], None],
@@ -47,18 +47,19 @@ def examine(
     Args:
         source: a table of predictions (CSV); with `data` a run folder or a model folder.
         data: labelled pictures that the model is asked about.
-        columns: `image_column`, `label_column` and `split_column`, where the data are a table.
-        exclude: classes of the data to leave out.
+        scanned_by: of the data: `exclude`, classes to leave out, and for a table `image_column`,
+            `label_column` and `split_column`.
         group: a column or a pattern that names what belongs together; "" = as in the run whose
             table it is, or by the column that named the groups of the model's run, where the data
             have it; else every picture for itself.
+        corrections: a table of labels that a person has put right, of the data; "" = none.
         task: the kind of answer of a table; "" = as its cells say.
         progress: is told how far it is.
         tell: is told what was left out, or was known to the model.
 
     Raises:
         UsageError: a group that is none (E262), a task that nobody knows or needs (E260), or a
-            model without pictures, or a table with `columns` or `exclude` (E235).
+            model without pictures, or a table with what is for pictures (E235).
         DataError: the data cannot be used, or hold classes that the model does not know.
         ArtefactError: the table or the model is not sound, or there are no labels (E557).
     """
@@ -72,9 +73,9 @@ def examine(
                 where=f"--task {task}",
                 fix="leave it out",
             )
-        asked_for = {**(columns or {}), "exclude": exclude}
-        return _of_model(source, data, asked_for, group=group, progress=progress, tell=tell)
-    for_pictures = {**(columns or {}), "exclude": ",".join(exclude)}
+        known = {"group": group, "corrections": corrections}
+        return _of_model(source, data, scanned_by or {}, **known, progress=progress, tell=tell)
+    for_pictures = {**(scanned_by or {}), "corrections": corrections}
     _check_table(source, {name: value for name, value in for_pictures.items() if value})
     table = read_csv(source, kind=kind)
     named = _groups_named(source, group, table.paths) if group else None
@@ -97,7 +98,7 @@ def _groups_named(source: str, group: str, paths: Sequence[str]) -> Sequence[str
     return [cell.strip() for cell in cells[group]]
 
 
-def _check_table(source: str, for_pictures: Mapping[str, str]) -> None:
+def _check_table(source: str, for_pictures: Mapping[str, Any]) -> None:
     """Check that, without pictures, a table was named, and nothing that needs pictures."""
     if Path(source).is_dir():
         raise UsageError(
@@ -113,7 +114,7 @@ def _check_table(source: str, for_pictures: Mapping[str, str]) -> None:
             f"A table of predictions is measured whole, by its columns truth and prediction; "
             f"{flag} is for labelled pictures.",
             code="235",
-            where=f"{flag} {value}",
+            where=f"{flag} {value if isinstance(value, str) else ','.join(value)}",
             fix="leave it out, or name a model and pictures",
         )
 
@@ -124,6 +125,7 @@ def _of_model(
     columns: Mapping[str, Any],  # arguments of `scan`
     *,
     group: str,
+    corrections: str,
     progress: Progress,
     tell: Callable[[str], None],
 ) -> Examined:
@@ -133,7 +135,9 @@ def _of_model(
     asked = load(source)
     by = asked.grouped_by()  # "" without a run, or without groups
     column = grouping.column_of(group or by, column="")
-    ask = functools.partial(asked.predict_table, data, labelled=True, progress=progress)
+    ask = functools.partial(
+        asked.predict_table, data, labelled=True, corrections=corrections, progress=progress
+    )
     try:
         labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
@@ -141,6 +145,13 @@ def _of_model(
             raise
         labelled = ask(columns=columns)  # it has no such column as the run had
     table, catalog = labelled.table, labelled.catalog
+    if corrections:
+        tell(f"note: {catalog.findings[-1].sentence}")
+    elif before := asked.corrected_by():
+        tell(
+            f"note: the run learned from corrected labels ({encode_name(before)}), and here labels "
+            "count as they are given; give --corrections here too where the data are the same"
+        )
     for line in eval_told(labelled, asked.taught, tested=asked.tested):
         tell(line)
     groups = grouping.groups_of(catalog, group)

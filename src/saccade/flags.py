@@ -35,6 +35,13 @@ COLUMNS = ("image_column", "label_column", "split_column")
 ImageColumn = Annotated[str, typer.Option(help="Table: path or bytes.")]
 LabelColumn = Annotated[str, typer.Option(help="Table: the answer.")]
 SplitColumn = Annotated[str, typer.Option(help="Table: the part of each picture.")]
+Group = Annotated[
+    str, typer.Option(help="What belongs together: a column, or a pattern on the path.")
+]
+Exclude = Annotated[
+    str, typer.Option(help="Classes (or labels, with their pictures) to leave out: cat,dog.")
+]
+Corrections = Annotated[str, typer.Option(help="A table of labels put right, of these pictures.")]
 Coverage = Annotated[
     float | None,
     typer.Option(help="Add sets of classes that hold the truth as often as this, such as 0.95."),

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -13,6 +14,7 @@ from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
+from saccade.data.corrections import correct
 from saccade.data.folders import place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
@@ -90,8 +92,15 @@ class Model:
 
     def grouped_by(self) -> str:
         """Return what named the groups of its run, a column or a pattern; "" where nothing did."""
-        recipe = {} if self._run_table is None else read_recipe(self._run_table.parent)
-        return str(recipe.get("group") or recipe.get("group_column") or "")
+        return str(self._recipe.get("group") or self._recipe.get("group_column") or "")
+
+    def corrected_by(self) -> str:
+        """Return the table of corrections of its run; "" where there was none, or no run."""
+        return str(self._recipe.get("corrections") or "")
+
+    @functools.cached_property
+    def _recipe(self) -> Mapping[str, Any]:
+        return {} if self._run_table is None else read_recipe(self._run_table.parent)
 
     @property
     def trust(self) -> ModelTrust | None:
@@ -193,6 +202,7 @@ class Model:
         data: str | Path | Sequence[str | Path],
         *,
         labelled: bool,
+        corrections: str = "",
         progress: Progress | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> Labelled:
@@ -207,6 +217,7 @@ class Model:
         Args:
             data: as in `scan`.
             labelled: whether labels are wanted; they must then be among the model's classes.
+            corrections: a table of labels put right (docs/suspects.md); "" = none.
             progress: is told how far it is.
             columns: `scan`'s column arguments by name, for tables.
 
@@ -216,15 +227,19 @@ class Model:
         progress = progress or Progress()
         # Pictures to be predicted are rarely met again; labelled ones are tested more than once.
         with PixelStore(self.bundle.preprocess, shared=labelled, progress=progress) as pixels:
-            catalog = scan(
+            scanned = catalog = scan(
                 data,
                 labelled=labelled,
                 progress=progress,
                 pixels=pixels,
                 **(columns or {}),  # type: ignore[arg-type]
             )
+            cache = pixels.finish(scanned)
+            if corrections:
+                catalog = correct(scanned, corrections, requested=self.task.kind)
+                kept = set(catalog.paths)
+                cache = cache.only([row for row, own in enumerate(scanned.paths) if own in kept])
             truth = targets(catalog, self.task) if labelled else None
-            cache = pixels.finish(catalog)
             rows, copies = range(len(catalog)), None
             if self.trust is None or self.trust.unknown is None:
                 logits_NK = self.logits(cache, rows, progress=progress)

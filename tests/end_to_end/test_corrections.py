@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import saccade
+from saccade import road
 from saccade.cli import app
 from saccade.data import audit
 from saccade.data.decode import decode
@@ -105,6 +107,31 @@ def test_corrections_that_cannot_be_understood_end_with_the_exit_code_of_data(
     assert caught.value.code == "SACCADE-E371"
     found = CliRunner().invoke(app, ["check", str(folder), "--corrections", str(path)])
     assert found.exit_code == 3
+
+
+def test_eval_judges_by_corrected_labels_and_says_where_the_run_had_some(
+    image_folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(road, "STUDIES", ())
+    folder = image_folder(2, 10)
+    path = fixes(tmp_path, {"class0/000.png": "class1", "class0/001.png": "-"})
+    recipe = Recipe(model="mlp", widths=(4,), img_size=16, epochs=1, corrections=str(path))
+    run = saccade.train(folder, recipe, output=tmp_path / "run")
+    words = ["eval", str(run.folder), str(folder), "--json"]
+    plain = CliRunner().invoke(app, words)
+    assert "the run learned from corrected labels (" in plain.stderr
+    again = CliRunner().invoke(app, [*words, "--corrections", str(path)])
+    assert again.exit_code == 0, again.stderr
+    assert (
+        "note: fixes.csv: 1 label corrected (class0 → class1: 1), 1 picture left out."
+        in again.stderr
+    )
+    own = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+    assert json.loads(again.stdout) == own != json.loads(plain.stdout)
+    table = CliRunner().invoke(
+        app, ["eval", str(run.folder / "predictions.csv"), "--corrections", str(path)]
+    )
+    assert "--corrections is for labelled pictures" in table.stderr
 
 
 def test_check_shows_what_corrections_would_do(image_folder, tmp_path: Path) -> None:
