@@ -64,8 +64,9 @@ def run_told(app: typer.Typer) -> int:
             error.show()  # type: ignore[attr-defined]
             return 2
         context = getattr(error, "ctx", None)
+        said = error.format_message().rstrip(".")
         wrong = UsageError(
-            f"{error.format_message().rstrip('.')}.",
+            said if said.endswith("?") else f"{said}.",
             code="200",
             where="the command line",
             fix=f"see {context.command_path if context else 'saccade'} --help",

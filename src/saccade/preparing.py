@@ -23,11 +23,11 @@ from saccade.training.recipe import Recipe
 SECONDS_TO_END = 1.5  # tables, intervals, saving, report, whatever the size: 1.3 was measured
 SECONDS_A_PICTURE = 1e-3  # head, tables and report
 FASTER = 0.4  # of torch's time is what an engine takes: 0.3 to 0.4 was measured
-PROBES = (8, 8, 32, 32, 128)
+PROBES = (2, 2, 8, 32, 32, 128)
 """Pictures to measure on, in turn: few at a time take up to three times as long each as many, and
-the first of a kind twice as long as the second."""
+the first of a kind twice as long as the second. Two at first, for a network may be very slow."""
 MOST_SECONDS = 0.8  # that the next of them may take, by those before,
-MOST_AT_ONCE = 3.0  # and what the second of them may, for the first is no measure
+MOST_AT_ONCE = 3.0  # and what the second and third of them may, for the first is no measure
 FEWEST = 100  # pictures that are used whatever the budget
 
 
@@ -129,7 +129,7 @@ def seconds_a_picture(ask: Callable[[Sequence[int]], object], num: int) -> float
     """
     each = 0.0
     for place, probes in enumerate(PROBES):
-        most = MOST_AT_ONCE if place == 1 else MOST_SECONDS
+        most = MOST_AT_ONCE if place <= 2 else MOST_SECONDS
         if probes > num or each * probes > most:
             break
         begun = time.perf_counter()

@@ -35,10 +35,11 @@ class Clock:
 @pytest.mark.parametrize(
     ("at_once", "each", "asked", "found"),
     [
-        (0.024, 0.001, [8, 8, 32, 32, 128], 0.0011875),  # of eight alone it would be 0.004
-        (0.0, 0.011, [8, 8, 32, 32], 0.011),  # 128 would take longer than it is worth
-        (0.0, 0.2, [8, 8], 0.2),  # twice, for the first of a kind is slower
-        (0.0, 0.5, [8], 0.5),  # a slow network is asked no more than it must
+        (0.024, 0.001, [2, 2, 8, 32, 32, 128], 0.0011875),  # of eight alone it would be 0.004
+        (0.0, 0.011, [2, 2, 8, 32, 32], 0.011),  # 128 would take longer than it is worth
+        (0.0, 0.2, [2, 2, 8], 0.2),
+        (0.0, 0.5, [2, 2], 0.5),  # twice, for the first of a kind is slower
+        (0.0, 2.0, [2], 2.0),  # a slow network is asked no more than it must
     ],
 )
 def test_a_quick_network_is_asked_about_more(
@@ -54,7 +55,7 @@ def test_no_more_pictures_are_asked_about_than_there_are(monkeypatch: pytest.Mon
     clock = Clock(at_once=0.0, each=0.001)
     monkeypatch.setattr(preparing, "time", clock)
     preparing.seconds_a_picture(clock.ask, preparing.FEWEST)
-    assert clock.asked == [8, 8, 32, 32]
+    assert clock.asked == [2, 2, 8, 32, 32]
 
 
 @pytest.mark.parametrize("late", [True, False])

@@ -128,6 +128,7 @@ def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
         (["train", "x", "--nosuch", "1"], "No such option: --nosuch"),
         (["train", "x", "--epochs", "abc"], "Invalid value for '--epochs'"),
         (["nosuch"], "No such command 'nosuch'."),
+        (["trian"], "Did you mean 'train'?\n"),
         (["verify"], "Missing argument 'run'."),
         (["train", "x", "--corrections", "a.csv", "--corrections=b.csv"], "is given 2 times"),
         (["check", "x", "--strict", "--no-strict"], "--strict is given 2 times"),

@@ -17,6 +17,7 @@ CHANGED = {
     "patience": 3,
     "rotate": 30.0,
     "drop": 0.2,
+    "precision": "fp32",
 }
 """A value for some fields that is not the default."""
 

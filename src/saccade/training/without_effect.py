@@ -13,7 +13,7 @@ LADDER = ("rungs",)
 FROZEN = ("views", "statistics")
 STEPS = (
     "epochs", "batch_size", "opt", "lr", "body_lr", *MOMENTUM, "weight_decay", "schedule",
-    "warmup", "smoothing", "patience", "tolerance",
+    "warmup", "smoothing", "patience", "tolerance", "precision",
 )  # fmt: skip
 
 
