@@ -314,7 +314,7 @@ def test_what_studies_found_against_the_network_is_a_doubt(run_of: RunOf) -> Non
     limits["coverages"][1]["measured"] |= {"value": 0.7, "low": 0.63, "high": 0.76}
     simpler, promise = doubts(with_studies(run, baselines=baselines, limits=limits))
     assert simpler.startswith("A head on frozen features does better than the network that ships")
-    assert promise.startswith("A promise was not kept, beyond chance: With --coverage 0.95")
+    assert promise.startswith("A promise was not kept, beyond chance. With --coverage 0.95")
     assert promise.endswith("0.700 [0.630, 0.760] did.")
 
 

@@ -67,7 +67,7 @@ def _studied(studies: Mapping[str, Any]) -> Iterator[Check]:
     if "baselines" in studies and (said := simpler_is_better(studies["baselines"])):
         yield Check(holds=False, sentence=said)
     for said in broken(studies["limits"]) if "limits" in studies else ():
-        yield Check(holds=False, sentence=f"A promise was not kept, beyond chance: {said}")
+        yield Check(holds=False, sentence=f"A promise was not kept, beyond chance. {said}")
 
 
 def _severe(data: DataFacts) -> Iterator[Check]:
