@@ -74,6 +74,13 @@ def test_the_table_of_a_small_network_is_right_line_by_line() -> None:
     ]
 
 
+def test_a_norm_stands_before_the_activation_within_it() -> None:
+    with torch.device("meta"), Blank():
+        network = backbones.create(backbones.find("mobilenetv2_100"), num_outputs=2)
+    names = [row.name for row in layer_table(network, 32)]
+    assert names[:3] == ["conv_stem", "bn1", "bn1.act"]
+
+
 def test_depthwise_and_grouped_convolutions_are_called_so() -> None:
     network = nn.Sequential(
         nn.Conv2d(3, 6, 1),

@@ -13,7 +13,7 @@ from saccade.models import late_dynamo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
-    """One layer, in the order in which the layers finish."""
+    """One layer, in the order in which the layers begin: a norm before the activation within it."""
 
     name: str  # dotted, as in the weights file
     kind: str  # "Conv2d 3×3, stride 2", "Linear", …
@@ -50,7 +50,7 @@ def layer_table(network: nn.Module, input_px: int) -> tuple[LayerRow, ...]:
             module.training = mode
         for own in learning:
             own.requires_grad_()
-    return tuple(recorder.rows + recorder.never_run())
+    return (*recorder.rows, *recorder.never_run())
 
 
 def totals(rows: Sequence[LayerRow]) -> tuple[int, int]:
@@ -62,11 +62,12 @@ class _Recorder:
     """Hooks on every module that write a row when it has run."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.rows: list[LayerRow] = []
+        self._found: list[LayerRow | None] = []  # by the turn in which its module began
         self.counter = FlopCounterMode(display=False)
         self._names = {module: name for name, module in network.named_modules()}
         self._seen: set[nn.Parameter] = set()
-        self._open: list[list[int]] = []  # of each running module: total at start, of its parts
+        self._open: list[list[int]] = []  # of each running module: total at start, of its parts,
+        # and its turn
         self._handles = [
             handle
             for module in self._names
@@ -75,6 +76,11 @@ class _Recorder:
                 module.register_forward_hook(self._end),
             )
         ]
+
+    @property
+    def rows(self) -> list[LayerRow]:
+        """What was found, in the order in which the layers began."""
+        return [row for row in self._found if row is not None]
 
     def remove(self) -> None:
         """Take the hooks off."""
@@ -90,17 +96,18 @@ class _Recorder:
         ]
 
     def _begin(self, _module: nn.Module, _given: object) -> None:
-        self._open.append([self.counter.get_total_flops(), 0])
+        self._open.append([self.counter.get_total_flops(), 0, len(self._found)])
+        self._found.append(None)
 
     def _end(self, module: nn.Module, _given: object, output: object) -> None:
-        start, of_parts = self._open.pop()
+        start, of_parts, turn = self._open.pop()
         total = self.counter.get_total_flops() - start
         if self._open:
             self._open[-1][1] += total
         is_layer = not any(True for _ in module.children()) and not isinstance(module, nn.Identity)
         own = any(p not in self._seen for p in module.parameters(recurse=False))
         if is_layer or own or total > of_parts:
-            self.rows.append(self._row(module, shape=_shape(output), flops=total - of_parts))
+            self._found[turn] = self._row(module, shape=_shape(output), flops=total - of_parts)
 
     def _row(self, module: nn.Module, *, shape: tuple[int, ...], flops: int) -> LayerRow:
         own = [p for p in module.parameters(recurse=False) if p not in self._seen]
