@@ -284,9 +284,11 @@ def test_no_space_left_for_the_model(
 @pytest.mark.parametrize("full", ["cache", "output"])
 def test_no_space_left_on_a_real_disk(image_folder: ImageFolder, tmp_path: Path, full: str) -> None:
     folder = image_folder(2, 12, side=64)
-    saccade = f"{sys.executable} -m saccade train {folder} --model cnn --epochs 1"
+    saccade = f"{sys.executable} -m saccade train {folder} --epochs 1"
     if full == "cache":
-        done = small_disk(tmp_path, f"SACCADE_CACHE={tmp_path}/small", f"{saccade} --img-size 224")
+        done = small_disk(
+            tmp_path, f"SACCADE_CACHE={tmp_path}/small", f"{saccade} --model cnn --img-size 224"
+        )
         assert "E402: The decoded pictures need 4 MB, and 1 MB are free." in done.stderr
         assert not (tmp_path / "runs").exists()
     else:
