@@ -18,6 +18,21 @@ def of(own: Held, *, seed: int = 0) -> Reliability:
     return reliability(own, NONE, seed=seed)
 
 
+def test_scores_that_are_all_a_little_too_modest_are_seen_on_the_whole() -> None:
+    """Where every bin is off by too little to be seen alone."""
+    found = [of(draw(200, seed=seed, sharpened=0.8)) for seed in range(60)]
+    assert np.mean([own.p < 0.05 and own.right > own.score for own in found]) > 0.3
+    seen_in_bins = np.mean([own.error.low > 0 for own in found])
+    assert seen_in_bins < np.mean([own.p < 0.05 for own in found])
+
+
+def test_right_scores_are_called_so_on_the_whole() -> None:
+    """At most one in twenty is called wrong, and not none: the negative control of a p of 1."""
+    p = np.array([of(draw(200, seed=seed)).p for seed in range(300)])
+    assert 0.005 <= (p < 0.05).mean() <= 0.075
+    assert (p < 0.5).mean() > 0.3
+
+
 def plain_sum(found: Reliability) -> float:
     """Return the error as it is usually computed, biased as it is."""
     n = sum(own.right.n for own in found.bins)

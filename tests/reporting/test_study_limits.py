@@ -89,6 +89,9 @@ LIMITS: dict[str, Any] = {
 }
 
 
+MODEST = {"score": 0.803, "right": 0.879, "p": 0.011}
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Callable[..., str]:
     def of(**studies: dict[str, Any]) -> str:
@@ -129,6 +132,15 @@ def test_the_sentences_say_how_far_scores_are_off_before_and_after() -> None:
             "they are as the network gives them: 19 held-out pictures are too few.",
         ),
         ({"after": state(estimate(0.08, 0.05, 0.1))}, "That is more than chance"),
+        (
+            {"after": state(estimate(0.02, 0, 0.1)) | {"on_the_whole": MODEST}},
+            "On the whole they are too modest: 0.803 on average, and 0.879 of the answers are "
+            "right (p = 0.011).",
+        ),
+        (
+            {"after": state(estimate(0.02, 0, 0.1)) | {"on_the_whole": MODEST | {"p": 0.2}}},
+            "That is no more than chance would bring",
+        ),
         ({"after": state(estimate(0.09, 0.05, 0.1))}, "it brought scores no nearer to what they"),
     ],
 )

@@ -1,5 +1,6 @@
 """Whether scores mean what they say, measured: bins of the reliability diagram, and their error."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,9 @@ class Reliability:
     """How far scores are from the share that is right."""
 
     error: Estimate  # expected calibration error
+    score: float  # mean of all
+    right: float  # share of all
+    p: float  # of a distance between these two as large, by chance
     bins: tuple[Bin, ...]  # of equal size, by rising score
 
 
@@ -60,8 +64,27 @@ def reliability(held: Held, calibration: Calibration, *, seed: int) -> Reliabili
     rng = generator(seed, "calibration error")
     error = calibration_error(score_M, right_M, places, own=own, n=len(held), rng=rng)
     return Reliability(
-        error=error, bins=tuple(_bin(score_M[one], right_M[one], own, one) for one in places)
+        error=error,
+        score=float(score_M.mean()),
+        right=float(right_M.mean()),
+        p=p_on_the_whole(score_M, right_M, own),
+        bins=tuple(_bin(score_M[one], right_M[one], own, one) for one in places),
     )
+
+
+def p_on_the_whole(score_M: np.ndarray, right_M: np.ndarray, own: Grouping) -> float:
+    """Return by what chance as many more or fewer are right than the scores say, two-sided.
+
+    The number that is right is a sum of draws with these scores, taken for normal half a picture
+    nearer (Spiegelhalter 1986 has it for squared errors); with groups its variance is that between
+    them, where that is larger. It sees what the mean distance of single bins does not: all of them
+    a little too low.
+    """
+    chance = float((score_M * (1 - score_M)).sum())
+    if own.named:
+        chance = max(chance, own.variance(right_M - score_M))
+    off = max(abs(float((right_M - score_M).sum())) - 0.5, 0.0)
+    return math.erfc(off / math.sqrt(2 * max(chance, 1e-12)))
 
 
 def answers(

@@ -72,6 +72,7 @@ def _log_loss(held: Held, scores: Any, seed: int) -> Estimate:  # noqa: ANN401 -
 def _as_dict(found: Reliability, log_loss: Estimate) -> dict[str, Any]:
     return {
         "error": found.error.as_dict(),
+        "on_the_whole": {"score": found.score, "right": found.right, "p": found.p},
         "log_loss": log_loss.as_dict(),
         "bins": [
             {

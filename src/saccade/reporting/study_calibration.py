@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.intervals import Estimate
+from saccade.evaluation.significance import SURE
 from saccade.reporting.axes import Axis, Plot
-from saccade.reporting.estimates import estimate_of, told
+from saccade.reporting.estimates import estimate_of, p_words, told
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg, drawing, element, line
 from saccade.reporting.wording import decimals, interval, plural, short
@@ -35,19 +36,27 @@ def sentences(study: Study) -> tuple[str, ...]:
         return (
             f"Scores are off by {told(after)} on average (n = {study['n']:,}); they are as the "
             f"network gives them: {study['why']}.",
-            _verdict(after),
+            _verdict(study),
         )
     before = study["before"]["error"]
     return (
         f"Scores are off by {told(after)} on average, and by {told(before)} before calibration "
         f"(n = {study['n']:,}).",
-        _verdict(after),
+        _verdict(study),
         _how(study),
         *_doubt(study, before, after),
     )
 
 
-def _verdict(error: Mapping[str, Any]) -> str:
+def _verdict(study: Study) -> str:
+    error, whole = study["after"]["error"], study["after"].get("on_the_whole")
+    if whole and whole["p"] < SURE:  # not told by earlier runs
+        too = "too modest" if whole["right"] > whole["score"] else "too sure"
+        what = "labels are given" if study["of_labels"] else "answers are right"
+        return (
+            f"On the whole they are {too}: {decimals(whole['score'])} on average, and "
+            f"{decimals(whole['right'])} of the {what} ({p_words(whole['p'])})."
+        )
     if error["low"] > 0:
         return (
             "That is more than chance: of answers with a score of 0.8, other than four of five "
