@@ -46,6 +46,8 @@ class Verdict:
 
     folder: Path
     checks: tuple[Check, ...]
+    summary: str = ""  # the run's own sentence
+    num_severe: int = 0  # findings of the run, in its data or by its studies
 
     @property
     def believed(self) -> bool:
@@ -71,6 +73,16 @@ class Verdict:
             )
         return f"This run can be believed: all {num} checks held."
 
+    @property
+    def says(self) -> tuple[str, ...]:
+        """What the run says of itself: a sound one need not be a good one."""
+        num = self.num_severe
+        severe = (
+            f"It has {num} severe finding{'s' * (num != 1)}, with which its report begins: that its "
+            "numbers are those that were measured does not make them good."
+        )
+        return (f"The run says: {self.summary}", *([severe] if num else []))
+
     def _names(self, outcome: str) -> list[str]:
         return [check.name for check in self.checks if check.outcome == outcome]
 
@@ -80,7 +92,7 @@ class Verdict:
         lines = [
             f"{check.outcome:<11}  {check.name:<{width}}  {check.sentence}" for check in self.checks
         ]
-        return "\n".join([*lines, "", self.sentence])
+        return "\n".join([*lines, "", *self.says, self.sentence])
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -88,6 +100,7 @@ class Verdict:
             "run": str(self.folder),
             "believed": self.believed,
             "sentence": self.sentence,
+            "says": list(self.says),
             "checks": [
                 {"name": own.name, "outcome": own.outcome, "sentence": own.sentence}
                 for own in self.checks
@@ -116,7 +129,12 @@ def verify(folder: str | Path, *, progress: Progress | None = None) -> Verdict:
 
     checks += [_asked(name, ask) for name, ask in ModelChecks(papers).checks]
     progress.close()
-    return Verdict(folder=run.folder, checks=tuple(checks))
+    return Verdict(
+        folder=run.folder,
+        checks=tuple(checks),
+        summary=run.summary,
+        num_severe=run.num_severe,
+    )
 
 
 def _asked(name: str, ask: Callable[[], str]) -> Check:

@@ -106,16 +106,22 @@ def test_classes_that_are_all_called_like_parts_are_refused(photos: Photos, belo
     )
 
 
-def test_a_part_under_a_misspelt_name_is_refused_and_no_class(photos: Photos) -> None:
-    root = photos({f"{part}/{own}": 1 for part in ("train", "tset") for own in ("cat", "dog")})
+@pytest.mark.parametrize(
+    "names", [("train", "tset"), ("train_set", "test_set"), ("Training", "valImages")]
+)
+def test_a_part_under_a_misspelt_name_is_refused_and_no_class(
+    photos: Photos, names: tuple[str, str]
+) -> None:
+    root = photos({f"{part}/{own}": 1 for part in names for own in ("cat", "dog")})
     with pytest.raises(DataError) as caught:
         listing(root)
+    first, second = sorted(names)
     assert str(caught.value) == (
-        "tset/ holds the same folders as train/ (cat, dog), as parts of a split do, and not what "
-        "classes do.\n"
+        f"{first}/, {second}/ hold the same folders (cat, dog), as parts of a split do, and not "
+        "what classes do.\n"
         f"  where: {root}\n"
-        "  fix:   rename it to train, val or test if it is a part; if it is a class, give it a "
-        "name that is not so near to that of a part"
+        "  fix:   rename them to train, val and test if they are parts; if they are classes, give "
+        "them names that are not so near to those"
     )
 
 
@@ -127,8 +133,8 @@ def test_a_part_under_a_name_of_its_own_is_a_severe_finding(photos: Photos) -> N
         (
             "parts-as-classes",
             "severe",
-            "holdout/ holds the same folders as train/ (cat, dog), as parts of a split do; they "
-            "were taken for classes.",
+            "holdout/, train/ hold the same folders (cat, dog), as parts of a split do; they were "
+            "taken for classes.",
         )
     ]
 
@@ -154,13 +160,14 @@ def test_a_third_part_under_a_misspelt_name_is_told(photos: Photos) -> None:
         (
             "outside-part",
             "severe",
-            "4 pictures are not used in tset/, which holds the same folders as the parts, under a "
-            "name that no part has.",
+            "4 pictures are not used: 4 in tset/, which holds the same folders as the parts, under "
+            "a name that no part has.",
         ),
         (
             "outside",
             "warning",
-            "2 pictures are not used in the folder itself, docs/, for there they have no label.",
+            "2 pictures are not used: 1 in the folder itself, 1 in docs/, for there they have no "
+            "label.",
         ),
     ]
     assert {own.split("/")[0] for own in found.findings[0].paths} == {"tset"}
@@ -173,7 +180,7 @@ def test_files_that_are_no_pictures_by_their_name_may_lie_anywhere(photos: Photo
     assert listing(root).findings == ()
     (root / "one.jpeg").write_bytes(b"x")
     assert [own.sentence for own in listing(root).findings] == [
-        "1 picture is not used in the folder itself, for there they have no label."
+        "1 picture is not used: 1 in the folder itself, for there they have no label."
     ]
 
 

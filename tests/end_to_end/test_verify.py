@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,11 +73,23 @@ def test_a_sound_run_can_be_believed_and_says_so_in_one_line(made: Path) -> None
     with contextlib.chdir(made):
         done = CliRunner().invoke(app, ["verify", "run"])
     assert done.exit_code == 0, done.stderr
-    *lines, empty, last = done.stdout.splitlines()
+    *lines, empty, says, last = done.stdout.splitlines()
+    assert says.startswith("The run says: Of 6 test pictures ")
     assert last == "This run can be believed: all 17 checks held."
     assert empty == ""
     assert [line.split("  ")[0] for line in lines] == ["held"] * 17
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
+
+
+def test_a_sound_run_with_severe_findings_is_said_to_have_some() -> None:
+    sound = Verdict(folder=Path("run"), checks=(), summary="Of 2 pictures 1.", num_severe=2)
+    assert sound.believed
+    assert sound.as_text().splitlines()[-3:-1] == [
+        "The run says: Of 2 pictures 1.",
+        "It has 2 severe findings, with which its report begins: that its numbers are those that "
+        "were measured does not make them good.",
+    ]
+    assert len(replace(sound, num_severe=0).says) == 1
 
 
 def test_what_held_is_told_with_its_numbers(made: Path) -> None:

@@ -1,6 +1,7 @@
 """Which folders are parts, which look like one under another name, and what lies beside them."""
 
 import mimetypes
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -61,50 +62,53 @@ def part_folders(found: Walk) -> dict[str, str]:
 def refuse_misspelt_parts(folders: Sequence[str], *, where: str) -> list[Finding]:
     """Return a finding where classes look like parts under another name.
 
-    One top folder is called like a part, and another holds the same folders as it. What would be
-    learned is how the parts differ, so where the other's name is nearly that of a part, it is an
-    error; else it may be a class (trains, by day and by night, beside cars), and is severe.
+    Two top folders hold the same folders, and one is called like a part, or nearly so. What would
+    be learned is how the parts differ, so where the other is, too, it is an error; else it may be a
+    class (trains, by day and by night, beside cars), and the finding is severe.
 
     Args:
         folders: all below the root, none of which counts as a part.
         where: the root, for the message.
 
     Raises:
-        DataError: the name is nearly that of a part (E318).
+        DataError: both look like parts by their names (E318).
     """
     below = _below(folders)
-    known = [own for own in below if own.casefold() in PART_SPELLINGS]
-    alike = {
-        other: shared
-        for other in below
-        if other not in known and (shared := _shared(other, known, below))
-    }
-    if not alike:
+    parts = [own for own in below if _nearly_a_part(own)]
+    alike = {own: shared for own in below if (shared := _shared(own, parts, below))}
+    named = [own for own in alike if own in parts]
+    if not named:
         return []
-    misspelt = [own for own in alike if nearest(own.casefold(), list(PART_SPELLINGS), cutoff=0.7)]
-    told = misspelt or list(alike)
-    names = listed(map(encode_name, sorted(alike[told[0]])))
-    sentence = (
-        f"{_folders(told)} the same folders as {encode_name(known[0])}/ ({names}), as parts "
-        "of a split do"
-    )
-    fix = "rename it to train, val or test if it is a part"
-    if misspelt:
+    names = listed(map(encode_name, sorted(alike[named[0]])))
+    sentence = f"{_folders(list(alike))} the same folders ({names}), as parts of a split do"
+    fix = "rename them to train, val and test if they are parts"
+    if len(named) > 1:
         raise DataError(
             f"{sentence}, and not what classes do.",
             code="318",
             where=where,
-            fix=f"{fix}; if it is a class, give it a name that is not so near to that of a part",
+            fix=f"{fix}; if they are classes, give them names that are not so near to those",
         )
     return [
         Finding(
             kind="parts-as-classes",
             severity="severe",
-            paths=tuple(told),
+            paths=tuple(alike),
             sentence=f"{sentence}; they were taken for classes.",
             action=fix,
         )
     ]
+
+
+def _nearly_a_part(name: str) -> bool:
+    """Say whether a folder is called like a part, or its name holds such a word.
+
+    >>> [_nearly_a_part(own) for own in ("Train", "tset", "test_set", "trainImages", "holdout")]
+    [True, True, True, True, False]
+    """
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    near = nearest(name.casefold(), list(PART_SPELLINGS), cutoff=0.7)
+    return bool(near) or any(own.casefold() in PART_SPELLINGS for own in words)
 
 
 def not_used(
@@ -131,8 +135,13 @@ def not_used(
         if not chosen:
             continue
         num = sum(places[own] for own in chosen)
-        names = (f"{encode_name(own)}/" if own else "the folder itself" for own in sorted(chosen))
-        sentence = f"{num} picture{'s are' if num != 1 else ' is'} not used in {listed(names)}"
+        each = (
+            f"{places[own]:,} in {encode_name(own)}/"
+            if own
+            else f"{places[own]:,} in the folder itself"
+            for own in sorted(chosen)
+        )
+        sentence = f"{num:,} picture{'s are' if num != 1 else ' is'} not used: {listed(each)}"
         paths = (own.path for own in skipped if own.reason == "outside")
         yield Finding(
             kind=kind,
@@ -160,6 +169,8 @@ def _below(folders: Sequence[str]) -> dict[str, set[str]]:
 def _shared(one: str, others: Sequence[str], below: Mapping[str, set[str]]) -> set[str]:
     """Return the names that a folder shares with one of the others, if they are most of both."""
     for other in others:
+        if other == one:
+            continue
         own, its = below.get(one, set()), below.get(other, set())
         shared = own & its
         if len(shared) >= FEWEST_SHARED and 2 * len(shared) > max(len(own), len(its)):
