@@ -78,8 +78,8 @@ class Verdict:
         """What the run says of itself: a sound one need not be a good one."""
         num = self.num_severe
         severe = (
-            f"It has {num} severe finding{'s' * (num != 1)}, with which its report begins: that its "
-            "numbers are those that were measured does not make them good."
+            f"It has {num} severe finding{'s' * (num != 1)}, with which its report begins: that "
+            "its numbers are those that were measured does not make them good."
         )
         return (f"The run says: {self.summary}", *([severe] if num else []))
 

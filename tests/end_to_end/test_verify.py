@@ -29,7 +29,7 @@ from saccade.report import rewrite_report
 from saccade.run import file_hashes
 from saccade.runtime.errors import ArtefactError
 from saccade.training.recipe import Recipe
-from saccade.verification import FAILED, HELD, UNKNOWN, Verdict
+from saccade.verification import FAILED, HELD, UNKNOWN, Check, Verdict
 
 QUICK = Recipe(
     model="cnn", img_size=16, widths=(4, 8), hflip=0.0, epochs=2, val_fraction=0.4,
@@ -82,7 +82,8 @@ def test_a_sound_run_can_be_believed_and_says_so_in_one_line(made: Path) -> None
 
 
 def test_a_sound_run_with_severe_findings_is_said_to_have_some() -> None:
-    sound = Verdict(folder=Path("run"), checks=(), summary="Of 2 pictures 1.", num_severe=2)
+    held = Check(name="files", outcome=HELD, sentence="all are there")
+    sound = Verdict(folder=Path("run"), checks=(held,), summary="Of 2 pictures 1.", num_severe=2)
     assert sound.believed
     assert sound.as_text().splitlines()[-3:-1] == [
         "The run says: Of 2 pictures 1.",

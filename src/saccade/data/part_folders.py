@@ -75,7 +75,10 @@ def refuse_misspelt_parts(folders: Sequence[str], *, where: str) -> list[Finding
     """
     below = _below(folders)
     parts = [own for own in below if _nearly_a_part(own)]
-    alike = {own: shared for own in below if (shared := _shared(own, parts, below))}
+    alike = {}
+    for own in below:  # with a part, or a part with anything
+        if shared := _shared(own, list(below) if own in parts else parts, below):
+            alike[own] = shared
     named = [own for own in alike if own in parts]
     if not named:
         return []
@@ -135,12 +138,8 @@ def not_used(
         if not chosen:
             continue
         num = sum(places[own] for own in chosen)
-        each = (
-            f"{places[own]:,} in {encode_name(own)}/"
-            if own
-            else f"{places[own]:,} in the folder itself"
-            for own in sorted(chosen)
-        )
+        told = {own: f"{encode_name(own)}/" if own else "the folder itself" for own in chosen}
+        each = (f"{places[own]:,} in {told[own]}" for own in sorted(chosen))
         sentence = f"{num:,} picture{'s are' if num != 1 else ' is'} not used: {listed(each)}"
         paths = (own.path for own in skipped if own.reason == "outside")
         yield Finding(
