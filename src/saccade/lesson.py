@@ -336,4 +336,5 @@ def told(lesson: Lesson, findings: Sequence[Finding], *, notes: bool = False) ->
     for finding in findings:
         asked_for = notes or finding.kind in {"groups", "corrected"}
         if finding.severity != "note" or asked_for:
-            yield f"{finding.severity}: {finding.sentence}"
+            then = f" → {finding.action}" if finding.action and finding.severity != "note" else ""
+            yield f"{finding.severity}: {finding.sentence}{then}"

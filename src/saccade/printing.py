@@ -172,7 +172,7 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         are, them = ("is", "it") if unknown == 1 else ("are", "them")
         told.append(
             f"unknown: {unknown} of {len(read)} pictures {are} unlike those that the model learned "
-            f"from; its answer for {them} means little"
+            f"from; its answer for {them} means little{_many(unknown, len(read))}"
         )
     if "unsure" in marks:
         unsure = sum(bool(answer.unsure) for answer in read)
@@ -189,6 +189,16 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
         )
     lost = (answer for answer in answers if answer.error)
     return [*told, *(f"not read: {encode_name(one.path)}: {one.error}" for one in lost)]
+
+
+def _many(unknown: int, num: int) -> str:
+    """Return what to say where more are unknown than the one in twenty that are by mistake."""
+    if unknown <= 0.05 * num + 3 * math.sqrt(0.05 * 0.95 * num):
+        return ""
+    return (
+        ". Of pictures like those about 1 in 20 would be: here are others among them, and some of "
+        "the rest may be such too"
+    )
 
 
 def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) -> Iterator[str]:
@@ -226,12 +236,14 @@ def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
     """Return every number with its interval and n, a line each, part by part."""
     lines = []
-    for part, estimates in metrics.items():
-        width = max((len(encode_name(name)) for name in estimates), default=0)
+    known_parts = {part: place for place, part in enumerate(("train", "validation", "test"))}
+    for part in sorted(metrics, key=lambda own: known_parts.get(own, 3)):  # it is read from its end
+        known = {name: own for name, own in metrics[part].items() if math.isfinite(own.value)}
+        width = max((len(encode_name(name)) for name in known), default=0)
         lines.append(f"{part}:")
-        for name, own in estimates.items():
-            text = f"not defined ({own.method})"
-            if math.isfinite(own.value):
-                text = own.told(share=is_share(name))
-            lines.append(f"  {encode_name(name):<{width}}  {text}")
+        for name, own in known.items():
+            lines.append(f"  {encode_name(name):<{width}}  {own.told(share=is_share(name))}")
+        undefined = [encode_name(name) for name in metrics[part] if name not in known]
+        if undefined:
+            lines.append(f"  not defined: {', '.join(undefined)}")
     return "\n".join(lines)

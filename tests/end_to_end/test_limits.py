@@ -112,9 +112,11 @@ def test_pictures_of_something_else_are_unknown_without_being_asked(made: Path) 
     assert [row["unknown"] for row in other] == ["yes"] * 20
     assert sum(row["unknown"] == "yes" for row in right) <= 0.05 * 240
     assert {row["unknown"] for row in right} == {"yes", "no"}
+    assert "1 in 20" not in cli("predict", "model", "pictures", cwd=made).stderr
     assert done.stderr.splitlines()[-1] == (
         "unknown: 20 of 20 pictures are unlike those that the model learned from; its answer for "
-        "them means little"
+        "them means little. Of pictures like those about 1 in 20 would be: here are others among "
+        "them, and some of the rest may be such too"
     )
 
 

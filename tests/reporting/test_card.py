@@ -178,7 +178,7 @@ def test_the_card_says_which_stages_learned_and_how_that_was_chosen(run_of: RunO
     text = card_text(facts, task, metrics, events=events)
     assert (
         "The head and the last of 9 stages learned: on the freezing ladder the rung last stage "
-        "brought a sure gain, last 2 stages did not."
+        "brought a gain, 90 % sure on the validation part, last 2 stages did not."
     ) in text.splitlines()
     assert "The head and the last of 9 stages learned, as asked." not in text
 

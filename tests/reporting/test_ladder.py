@@ -128,19 +128,20 @@ def test_the_words_say_what_each_rung_brought_and_cost_and_who_judges_in_the_end
             "--",
             0,
             "Only the head learned; the 9 stages before it are as given: the freezing ladder "
-            "tried last stage and last 2 stages, without a sure gain.",
+            "tried last stage and last 2 stages, without a gain that is 90 % sure.",
         ),
         (
             "++-",
             2,
             "The head and the last 2 of 9 stages learned: on the freezing ladder the rungs last "
-            "stage and last 2 stages brought a sure gain, last 4 stages did not.",
+            "stage and last 2 stages brought a gain, 90 % sure on the validation part, last 4 "
+            "stages did not.",
         ),
         (
             "+",
             1,
             "The head and the last of 9 stages learned: on the freezing ladder the rung last "
-            "stage brought a sure gain.",
+            "stage brought a gain, 90 % sure on the validation part.",
         ),
     ],
 )
@@ -153,8 +154,8 @@ def test_a_sentence_says_which_stages_learned(verdicts: str, learned: int, expec
     [
         (
             [ladders.rung(1, taken=False), ladders.rung(2, taken=False, why=OUT_OF_TIME)],
-            "the freezing ladder tried last stage, without a sure gain; last 2 stages was not "
-            "finished (its time was up).",
+            "the freezing ladder tried last stage, without a gain that is 90 % sure; last 2 "
+            "stages was not finished (its time was up).",
         ),
         (
             [ladders.rung(1, taken=False, why=OUT_OF_TIME)],
@@ -162,8 +163,8 @@ def test_a_sentence_says_which_stages_learned(verdicts: str, learned: int, expec
         ),
         (
             [ladders.rung(1, taken=True), ladders.rung(2, taken=False, why=OUT_OF_TIME)],
-            "on the freezing ladder the rung last stage brought a sure gain; last 2 stages was not "
-            "finished (its time was up).",
+            "on the freezing ladder the rung last stage brought a gain, 90 % sure on the "
+            "validation part; last 2 stages was not finished (its time was up).",
         ),
         (
             [ladders.rung(1, taken=False, gain=0.02, gain_low=None, gain_high=None)],

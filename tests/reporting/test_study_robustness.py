@@ -109,7 +109,9 @@ def test_harm_is_what_remains_beyond_chance_once_all_are_counted() -> None:
     light["points"][0]["final"] |= {"p": 0.02, "p_corrected": 0.1}  # its interval is below 0
     said = sentences(found)[0]
     assert "the worst first: noise 10 % of the range (−0.400" in said
-    assert "disturbances: shift, brightness, JPEG and mirrored left to right" in said
+    perhaps = "Perhaps worse, but not beyond chance once all are counted: brightness ×0.5 (−0.080"
+    assert perhaps in said
+    assert "disturbances: shift, JPEG and mirrored left to right" in said
 
 
 def test_of_a_network_that_is_built_of_other_things_no_reason_is_given() -> None:

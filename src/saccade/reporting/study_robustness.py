@@ -83,7 +83,7 @@ def _harm(study: Study) -> str:
         f"{told(study['plain']['final'], study['score_name'])}."
     )
     worse = 1 if lower_is_better(study["score_name"]) else -1
-    harms, unharmed, unknown, hidden = [], [], [], 0.0
+    harms, perhaps, unharmed, unknown, hidden = [], [], [], [], 0.0
     for own in study["disturbances"]:
         point = _asked(own, worse=worse)
         change = estimate_of(point["final"]["change"])
@@ -93,14 +93,19 @@ def _harm(study: Study) -> str:
             unknown.append(said)
         elif _is_harm(point["final"], worse=worse):
             harms.append((-worse * change.value, said))
+        elif change.low > 0 if worse > 0 else change.high < 0:
+            perhaps.append((-worse * change.value, said))
         else:
             unharmed.append(_lower(own["name"]))
             hidden = max(hidden, change.high if worse > 0 else -change.low)
     if harms:
         listed = joined_words([words for _, words in sorted(harms)])
         text += f" What makes it worse beyond chance, the worst first: {listed}."
+    asked = plural(len(study["disturbances"]), "disturbance")
+    if perhaps:
+        listed = joined_words([words for _, words in sorted(perhaps)])
+        text += f" Perhaps worse, but not beyond chance once all are counted: {listed}."
     if unharmed:
-        asked = plural(len(study["disturbances"]), "disturbance")
         text += f" Not shown to do harm, with p corrected for {asked}: {joined_words(unharmed)}"
         most = decimals(hidden, share=is_share(study["score_name"]))
         text += f"; with {n:,} pictures a change of as much as {most} could go unseen."
