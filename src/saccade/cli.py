@@ -203,7 +203,6 @@ def evaluate(
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
         from saccade import printing
-        from saccade.evaluation.scores import headline
         from saccade.examination import examine
 
         new = None if output is None else printing.new_file(output)
@@ -226,7 +225,7 @@ def evaluate(
         if as_json:
             typer.echo(json_text(_estimates(found.metrics)))
         else:
-            typer.echo(headline(found.metrics, found.table.task, found.apart, of_run=found.of_run))
+            typer.echo(found.sentence)
             typer.echo(printing.metrics_table(found.metrics))
 
 

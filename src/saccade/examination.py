@@ -2,23 +2,27 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saccade.data import grouping
 from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
+from saccade.evaluation.digits import is_share
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import Metrics, evaluate
-from saccade.evaluation.usual import beside_usual
+from saccade.evaluation.scores import SCORE_NAMES, Metrics, evaluate, headline
+from saccade.evaluation.usual import beside_usual, usual_metric
 from saccade.run import groups_beside
 from saccade.runtime.errors import DataError, UsageError
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name, quoted
+
+if TYPE_CHECKING:
+    from saccade.model import Labelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,13 @@ class Examined:
     metrics: Metrics
     apart: Mapping[str, Difference]  # of each part, from the most frequent answer
     of_run: bool  # whether the parts are those of the model's run
+    beside: str = ""  # the score without what seems to have taught the model, for a person
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        said = headline(self.metrics, self.table.task, self.apart, of_run=self.of_run)
+        return " ".join(filter(None, (said, self.beside)))
 
 
 def examine(
@@ -165,7 +176,28 @@ def _of_model(
             "picture counts for itself, so that intervals may be too narrow; give --group here too"
         )
     truth = asked.training_truth()
-    return _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
+    found = _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
+    return replace(found, beside=_without_copies(labelled, asked.taught, groups))
+
+
+def _without_copies(
+    labelled: "Labelled", taught: Mapping[str, str], groups: Sequence[str] | None
+) -> str:
+    """Return the score of the pictures that do not seem to have taught the model; "" if all do."""
+    table, seem = labelled.table, labelled.seem_copies
+    judged = [row for row, part in enumerate(table.parts) if part == "test"]
+    if seem is None or not any(seem[row] for row in judged):
+        return ""
+    kept = [row for row in judged if not seem[row]]
+    if not kept:
+        return "All of them seem to show what a picture that taught the model shows."
+    own = None if groups is None else [groups[row] for row in kept]
+    name = usual_metric(table.task.kind)
+    score = evaluate(table.take(kept), groups=own)["test"][name]
+    return (
+        f"Without the {len(judged) - len(kept):,} that seem to show what a picture that taught the "
+        f"model shows: {SCORE_NAMES.get(name, name)} {score.told(share=is_share(name))}."
+    )
 
 
 def _examined(

@@ -130,9 +130,12 @@ def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -
         else:
             shape = Image.fromarray(shape_picture(1, 500 + number, side=16))
             shape.save(place / f"{number:03}.png")
-    told = cli("eval", "model", "again", cwd=made).stderr
+    done = cli("eval", "model", "again", cwd=made)
+    told = done.stderr
     (found,) = re.findall(r"warning: (\d+) of 20 pictures seem to show what a picture that", told)
     assert 4 <= int(found) <= 12  # 60 % of the twelve taught it
+    assert f" Without the {found} that seem to show what a picture that taught " in done.stdout
+    assert f"(n={20 - int(found)}, " in done.stdout.splitlines()[0]
     assert "seem to show" not in cli("eval", "old", "again", cwd=made).stderr  # it cannot tell
 
 
