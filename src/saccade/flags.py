@@ -71,7 +71,9 @@ class OnceEach(typer.core.TyperCommand):
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
             if given.count(option) > 1 and not getattr(option, "multiple", False):
-                ctx.fail(f"{option.opts[0]} is given {given.count(option)} times, and can be once")
+                join = "; join the tables into one" if option.name == "corrections" else ""
+                times = f"{given.count(option)} times, and can be once"
+                ctx.fail(f"{option.opts[0]} is given {times}{join}")
         return super().parse_args(ctx, args)
 
 

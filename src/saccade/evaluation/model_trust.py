@@ -15,7 +15,7 @@ from saccade.evaluation.selective import Promise, Selective, fit_selective, prom
 from saccade.evaluation.unknown import Unknown, drawn_reference, fit_reference, fit_unknown
 from saccade.runtime.machine import one_blas_thread, pieces_of, rows_of
 
-ACCURACIES = (0.995, 0.99, 0.98, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+ACCURACIES = (0.995, *(percent / 100 for percent in range(99, 49, -1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def scores_of(logits_NK: np.ndarray, *, task: Task, trust: ModelTrust | None) ->
 
 
 def best_promise(selective: Selective, *, below: float = math.inf) -> float:
-    """Return the highest of some usual accuracies that can be promised; 0 where none can."""
+    """Return the highest accuracy that can be promised, to a percent; 0 where not even half can."""
     for accuracy in ACCURACIES:
         if accuracy < below and can_promise(selective, accuracy):
             return accuracy

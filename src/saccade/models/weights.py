@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saccade.data.folders import neighbours
 from saccade.models import backbones, tensors
 from saccade.models.backbones import Backbone
 from saccade.models.tensors import TensorInfo
 from saccade.runtime import store
-from saccade.runtime.errors import ArtefactError, ResourceError, UsageError, listed
+from saccade.runtime.errors import ArtefactError, ResourceError, UsageError, listed, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -109,11 +110,14 @@ def _local(backbone: Backbone, place: Path, *, asked_by: str) -> Weights:
             )
         path = found
     elif not place.exists():
+        beside, _ = neighbours(place)
+        near = nearest(place.name, [own for own in beside if own.endswith(".safetensors")])
+        perhaps = f"perhaps {listed(map(store.encode_name, near))}; " if near else ""
         raise ResourceError(
             "There is no such file or folder of weights.",
             code="412",
             where=f"{asked_by} {place}",
-            fix=f"name a .safetensors file that exists; {_by_hand(backbone)}",
+            fix=f"{perhaps}name a .safetensors file that exists; {_by_hand(backbone)}",
         )
     tensors.check(path)
     return Weights(
