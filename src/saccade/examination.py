@@ -152,7 +152,7 @@ def _of_model(
     try:
         labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
-        if group or not column or not error.code.endswith("307"):
+        if group or not column or corrections or not error.code.endswith("307"):
             raise
         labelled = ask(columns=columns)  # it has no such column as the run had
     table, catalog = labelled.table, labelled.catalog

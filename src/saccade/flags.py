@@ -70,7 +70,9 @@ class OnceEach(typer.core.TyperCommand):
         """Refuse an option that is given twice, and parse as ever."""
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
-            if given.count(option) > 1 and not getattr(option, "multiple", False):
+            if option.name == "help" or getattr(option, "multiple", False):
+                continue
+            if given.count(option) > 1:
                 join = "; join the tables into one" if option.name == "corrections" else ""
                 times = f"{given.count(option)} times, and can be once"
                 ctx.fail(f"{option.opts[0]} is given {times}{join}")

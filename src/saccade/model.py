@@ -15,7 +15,7 @@ from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
 from saccade.data.corrections import correct
-from saccade.data.folders import place_of
+from saccade.data.folders import no_such_place, place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
@@ -225,6 +225,8 @@ class Model:
             DataError: the data cannot be used, or hold classes that the model does not know.
         """
         progress = progress or Progress()
+        if corrections and not Path(corrections).is_file():
+            raise no_such_place(Path(corrections))
         # Pictures to be predicted are rarely met again; labelled ones are tested more than once.
         with PixelStore(self.bundle.preprocess, shared=labelled, progress=progress) as pixels:
             scanned = catalog = scan(
@@ -236,7 +238,7 @@ class Model:
             )
             cache = pixels.finish(scanned)
             if corrections:
-                catalog = correct(scanned, corrections, requested=self.task.kind)
+                catalog = correct(scanned, corrections, task=self.task)
                 kept = set(catalog.paths)
                 cache = cache.only([row for row, own in enumerate(scanned.paths) if own in kept])
             truth = targets(catalog, self.task) if labelled else None

@@ -152,9 +152,9 @@ class ModelChecks:
         """Return what differs between here and where the model was made, for a person."""
         here, there = versions(), self.papers.facts.get("versions", {})
         other = [
-            f"{name} {own}, then {there[name]}"
-            for name, own in here.items()
-            if name in there and there[name] != own
+            f"{name} {here.get(name, 'none')}, then {there.get(name, 'none noted')}"
+            for name in dict.fromkeys([*here, *there])
+            if here.get(name) != there.get(name)
         ]
         processor = self.papers.facts.get("machine", {}).get("processor")
         if processor != machine.describe()["processor"]:

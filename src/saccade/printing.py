@@ -222,10 +222,11 @@ def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) 
         found = [path for path, content, seems in pairs if seems and content not in taught]
         if found:
             names = listed(map(encode_name, found), limit=3)
+            how = "in other bytes" if taught else "or are these very pictures"
             yield (
                 f"warning: {len(found)} of {len(table)} pictures seem to show what a picture "
-                f"that taught this model shows, in other bytes ({names}); what is said of them "
-                "may flatter it"
+                f"that taught this model shows, {how} ({names}); what is said of them may flatter "
+                "it"
             )
     if not taught:
         parts = "they are in the parts that the data give" if any(catalog.parts) else "all are test"

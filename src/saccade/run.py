@@ -29,7 +29,9 @@ from saccade.runtime.errors import ArtefactError, UsageError
 from saccade.runtime.store import disk_error, sha256, write_json
 
 TO_EDIT = ("suspects.csv", "review.csv")  # labels are put right in them (docs/suspects.md)
-PACKAGES = ("torch", "timm", "numpy", "scipy", "pillow", "safetensors")
+PACKAGES = (
+    "torch", "timm", "numpy", "scipy", "pillow", "simplejpeg", "cykooz-resizer", "safetensors",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

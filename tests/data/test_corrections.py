@@ -189,14 +189,14 @@ def test_a_table_without_the_columns_or_no_table_is_refused(tmp_path: Path) -> N
     assert caught.value.code == "SACCADE-E301"
 
 
-@pytest.mark.parametrize("name", ["confirm", "Confirmed", "contents"])
+@pytest.mark.parametrize("name", ["confirm", "Confirmed", "CONFIRMED", "contents"])
 def test_a_column_that_is_nearly_known_is_refused_and_another_is_not(
     tmp_path: Path, name: str
 ) -> None:
     own, line = catalog(LABELS), ("1.jpg", "rose", "")
     message = refused(own, table(tmp_path, line, header=("file", "label", name)))
     assert message.startswith(f"SACCADE-E307 The column '{name}' is not known, and nearly called")
-    for harmless in ("comment", "score", "who"):
+    for harmless in ("comment", "score", "confirmed_by"):
         assert correct(own, table(tmp_path, line, header=("file", "label", harmless)))
 
 

@@ -125,6 +125,14 @@ def test_a_part_under_a_misspelt_name_is_refused_and_no_class(
     )
 
 
+@pytest.mark.parametrize("name", ["tests", "test_images"])
+def test_a_flat_part_under_a_misspelt_name_is_refused(photos: Photos, name: str) -> None:
+    root = photos({"train/ant": 2, "train/bee": 2, name: 2})
+    with pytest.raises(DataError, match="as parts may, and not what classes do") as caught:
+        listing(root)
+    assert caught.value.code == "SACCADE-E318"
+
+
 def test_a_part_under_a_name_of_its_own_is_a_severe_finding(photos: Photos) -> None:
     root = photos({f"{part}/{own}": 1 for part in ("train", "holdout") for own in ("cat", "dog")})
     found = listing(root)
@@ -142,7 +150,10 @@ def test_a_part_under_a_name_of_its_own_is_a_severe_finding(photos: Photos) -> N
 @pytest.mark.parametrize(
     "names",
     [
-        ["train/images", "tset/images"],
+        ["east/day", "east/night", "west/day", "west/night"],
+        ["nest/day", "nest/night", "pest/day", "pest/night", "tree/day", "tree/night"],
+        ["test_positive/a", "test_positive/b", "test_negative/a", "test_negative/b"],
+        ["rain/a", "rain/b", "snow/a", "snow/b", "grain/a", "grain/b"],
         ["train/a", "train/b", "tset/b", "tset/c", "tset/d"],
         ["cat/a", "cat/b", "dog/a", "dog/b"],
     ],
@@ -175,10 +186,11 @@ def test_a_third_part_under_a_misspelt_name_is_told(photos: Photos) -> None:
 
 def test_files_that_are_no_pictures_by_their_name_may_lie_anywhere(photos: Photos) -> None:
     root = photos({"cat": 1, "dog": 1})
-    (root / "labels.csv").write_text("file,label\n")
-    (root / "README").write_text("pictures")
+    for name in ("labels.csv", "README", "logo.svg"):
+        (root / name).write_text("file,label\n")
     assert listing(root).findings == ()
     (root / "one.jpeg").write_bytes(b"x")
+    assert listing(root).findings[0].paths == ("one.jpeg",)
     assert [own.sentence for own in listing(root).findings] == [
         "1 picture is not used: 1 in the folder itself, for there they have no label."
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,15 @@ def test_eval_judges_by_corrected_labels_and_says_where_the_run_had_some(
     )
     own = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     assert json.loads(again.stdout) == own != json.loads(plain.stdout)
+    (folder.parent / "new" / "clas1").mkdir(parents=True)
+    shutil.copy(folder / "class1" / "003.png", folder.parent / "new" / "clas1")
+    (tmp_path / "more").mkdir()
+    mends = fixes(tmp_path / "more", {"clas1/003.png": "class1"})  # a class that only the model has
+    words = ["eval", str(run.folder), str(folder.parent / "new"), "--corrections", str(mends)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    lost = CliRunner().invoke(app, [*words[:-1], str(tmp_path / "none.csv")])
+    assert "Looking at every picture" not in lost.stderr
+    assert "E301" in lost.stderr
     table = CliRunner().invoke(
         app, ["eval", str(run.folder / "predictions.csv"), "--corrections", str(path)]
     )

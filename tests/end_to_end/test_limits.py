@@ -38,9 +38,11 @@ from saccade.training.recipe import Recipe
 Make = Callable[..., Path]
 
 
-def write_model(place: Path, table: Path, *, with_trust: bool = True, task: str = "auto") -> Path:
+def write_model(
+    place: Path, table: Path, *, with_trust: bool = True, task: str = "auto", width: int = 16
+) -> Path:
     """Write a model with a head solved on the features of random filters; and what it knows."""
-    recipe = Recipe(model="cnn", widths=(16,), img_size=16, val_fraction=0.4, test_fraction=0.0)
+    recipe = Recipe(model="cnn", widths=(width,), img_size=16, val_fraction=0.4, test_fraction=0.0)
     preprocess = network.preprocess_for("cnn", img_size=16, fit="crop")
     with PixelStore(preprocess) as pixels:
         catalog = scan(str(table), pixels=pixels)
@@ -87,6 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(noise).save(root / "noise" / f"{number}.png")
     write_model(root / "model", root / "pictures")
+    write_model(root / "wide", root / "pictures", width=96)
     write_model(root / "old", root / "pictures", with_trust=False)
     write_model(root / "values", root / "values.csv", task="regression")
     return root
@@ -130,10 +133,16 @@ def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -
         else:
             shape = Image.fromarray(shape_picture(1, 500 + number, side=16))
             shape.save(place / f"{number:03}.png")
-    done = cli("eval", "model", "again", cwd=made)
+    done = cli("eval", "wide", "again", cwd=made)
     told = done.stderr
     (found,) = re.findall(r"warning: (\d+) of 20 pictures seem to show what a picture that", told)
     assert 4 <= int(found) <= 12  # 60 % of the twelve taught it
+    seem = saccade.load(made / "wide").predict_table(made / "again", labelled=True)
+    named = {path for path, one in zip(seem.catalog.paths, seem.seem_copies, strict=True) if one}
+    assert len(named) == int(found)
+    assert all(path.endswith(".jpg") for path in named)  # the others are new
+    assert "or are these very pictures (" in told  # there is no run to tell which taught it
+    assert "seem to show" not in cli("eval", "model", "again", cwd=made).stderr  # too few axes
     assert f" Without the {found} that seem to show what a picture that taught " in done.stdout
     assert f"(n={20 - int(found)}, " in done.stdout.splitlines()[0]
     assert "seem to show" not in cli("eval", "old", "again", cwd=made).stderr  # it cannot tell

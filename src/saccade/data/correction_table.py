@@ -73,10 +73,12 @@ def _check_columns(table: Table) -> None:
             fix="begin with a line file,label and then give one line a picture",
         )
     for optional in (CONTENT, CONFIRMED):
-        meant = nearest(optional, table.names, cutoff=0.8)  # beyond "comment" for "content"
+        names = {own.casefold(): own for own in table.names if "_" not in own}
+        meant = nearest(optional, list(names), cutoff=0.8)  # beyond "comment" for "content"
         if meant and optional not in table.cells:
             raise DataError(
-                f"The column {quoted(meant[0])} is not known, and nearly called '{optional}'.",
+                f"The column {quoted(names[meant[0]])} is not known, and nearly called "
+                f"'{optional}'.",
                 code="307",
                 where=encode_name(table.place),
                 fix=f"call it '{optional}', or something else if it is not meant",

@@ -22,7 +22,9 @@ from saccade.runtime.store import encode_name
 REASON = "corrections"  # why such a picture is left out
 
 
-def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> Catalog:
+def correct(
+    catalog: Catalog, path: str | Path, *, requested: str = "auto", task: Task | None = None
+) -> Catalog:
     """Return the catalogue with the labels of a table of corrections in place of its own.
 
     Its `given` is the catalogue as it was, so that the two can be compared; what was put right or
@@ -33,6 +35,7 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
         catalog: as it was scanned.
         path: the table.
         requested: the task, as in `choose_task`; it decides which labels there can be.
+        task: the task itself, where it is known; else that of the catalogue's own labels.
 
     Raises:
         DataError: there is no such table (E301), it cannot be read (E311, E312, E315) or lacks a
@@ -43,9 +46,10 @@ def correct(catalog: Catalog, path: str | Path, *, requested: str = "auto") -> C
     if not path.is_file():
         raise no_such_place(path)
     table = read_table(path)
-    empty = {row for row, label in enumerate(catalog.labels) if not label.strip()}
-    labelled = _without(catalog, empty) if len(empty) < len(catalog) else catalog
-    task = choose_task(labelled, requested=requested)  # what is empty may be filled in
+    if task is None:
+        empty = {row for row, label in enumerate(catalog.labels) if not label.strip()}
+        labelled = _without(catalog, empty) if len(empty) < len(catalog) else catalog
+        task = choose_task(labelled, requested=requested)  # what is empty may be filled in
     wanted = read_wanted(table, catalog, task)
     if len(wanted.left_out) == len(catalog):
         raise DataError(

@@ -210,7 +210,9 @@ def resize(
     if resample.can(interpolation):
         return resample.resample(pixels_HWC, size_hw=size_hw, interpolation=interpolation, box=box)
     (height, width), (left, top, right, bottom) = size_hw, box
-    image, kind = Image.fromarray(pixels_HWC), _RESAMPLE[interpolation]
+    rows = resample.needed(top, bottom, height, interpolation, pixels_HWC.shape[0])
+    top, bottom = top - rows.start, bottom - rows.start  # of a very long picture no more
+    image, kind = Image.fromarray(pixels_HWC[rows]), _RESAMPLE[interpolation]
     across = image.resize((width, image.height), kind, box=(left, 0, right, image.height))
     return np.asarray(across.resize((width, height), kind, box=(0, top, width, bottom)))
 

@@ -1,13 +1,12 @@
 """Which folders are parts, which look like one under another name, and what lies beside them."""
 
-import mimetypes
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from saccade.data.catalog import Finding, Skipped
+from saccade.data.catalog import PICTURE_SUFFIXES, Finding, Skipped
 from saccade.data.walk import Walk
-from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
 PART_SPELLINGS = {
@@ -15,6 +14,10 @@ PART_SPELLINGS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+SAYING_NOTHING = {
+    "set", "sets", "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures",
+    "data", "dataset", "folder", "split", "part", "sample", "samples", "new", "old", "final",
+}  # fmt: skip
 FEWEST_SHARED = 2  # names of folders; classes that are one word apart share "images" and the like
 
 
@@ -62,9 +65,10 @@ def part_folders(found: Walk) -> dict[str, str]:
 def refuse_misspelt_parts(folders: Sequence[str], *, where: str) -> list[Finding]:
     """Return a finding where classes look like parts under another name.
 
-    Two top folders hold the same folders, and one is called like a part, or nearly so. What would
-    be learned is how the parts differ, so where the other is, too, it is an error; else it may be a
-    class (trains, by day and by night, beside cars), and the finding is severe.
+    What would be learned is how the parts differ. So it is an error where two top folders are
+    called like parts, or slips of such names, and hold the same folders, or where a flat one lies
+    beside one for training. Where only one is called so, the other may be a class (trains, by day
+    and by night, beside cars), and the finding is severe.
 
     Args:
         folders: all below the root, none of which counts as a part.
@@ -74,44 +78,79 @@ def refuse_misspelt_parts(folders: Sequence[str], *, where: str) -> list[Finding
         DataError: both look like parts by their names (E318).
     """
     below = _below(folders)
-    parts = [own for own in below if _nearly_a_part(own)]
-    alike = {}
-    for own in below:  # with a part, or a part with anything
-        if shared := _shared(own, list(below) if own in parts else parts, below):
-            alike[own] = shared
-    named = [own for own in alike if own in parts]
-    if not named:
-        return []
-    names = listed(map(encode_name, sorted(alike[named[0]])))
-    sentence = f"{_folders(list(alike))} the same folders ({names}), as parts of a split do"
+    called = [own for own in below if _is_called_a_part(own)]
+    nearly = [own for own in below if own in called or _is_a_slip(own)]
     fix = "rename them to train, val and test if they are parts"
-    if len(named) > 1:
+    if refused := _like_parts(nearly, below):
         raise DataError(
-            f"{sentence}, and not what classes do.",
+            f"{refused}, and not what classes do.",
             code="318",
             where=where,
             fix=f"{fix}; if they are classes, give them names that are not so near to those",
         )
+    shared = {own: _shared(own, called, below) for own in below if own not in called}
+    alike = [own for own in shared if shared[own]]
+    if not alike:
+        return []
+    beside = [own for own in called if _shared(own, alike, below)]
+    names = listed(map(encode_name, sorted(shared[alike[0]])))
+    sentence = f"{_folders([*alike, *beside])} the same folders ({names}), as parts of a split do"
     return [
         Finding(
             kind="parts-as-classes",
             severity="severe",
-            paths=tuple(alike),
+            paths=(*alike, *beside),
             sentence=f"{sentence}; they were taken for classes.",
             action=fix,
         )
     ]
 
 
-def _nearly_a_part(name: str) -> bool:
-    """Say whether a folder is called like a part, or its name holds such a word.
+def _like_parts(nearly: Sequence[str], below: Mapping[str, set[str]]) -> str:
+    """Return in words that folders whose names are nearly those of parts look like parts too."""
+    alike = [own for own in nearly if _shared(own, nearly, below, fewest=1)]
+    if alike:
+        names = listed(map(encode_name, sorted(_shared(alike[0], nearly, below, fewest=1))))
+        return f"{_folders(alike)} the same folders ({names}), as parts of a split do"
+    flat = [own for own in nearly if not below[own] and own.casefold() not in PART_SPELLINGS]
+    teaching = [own for own in nearly if PART_SPELLINGS.get(own.casefold()) == "train"]
+    teaching = [own for own in teaching if len(below[own]) >= FEWEST_SHARED]
+    if flat and teaching:
+        names = listed(map(encode_name, sorted(below[teaching[0]])))
+        return f"{_folders(teaching)} folders ({names}) and {_folders(flat)} none, as parts may"
+    return ""
 
-    >>> [_nearly_a_part(own) for own in ("Train", "tset", "test_set", "trainImages", "holdout")]
-    [True, True, True, True, False]
+
+def _is_called_a_part(name: str) -> bool:
+    """Say whether a folder is called like a part, with words beside it that say nothing.
+
+    >>> [_is_called_a_part(own) for own in ("Train", "test_set", "trainImages2", "test_positive")]
+    [True, True, True, False]
     """
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
-    near = nearest(name.casefold(), list(PART_SPELLINGS), cutoff=0.7)
-    return bool(near) or any(own.casefold() in PART_SPELLINGS for own in words)
+    words = [own.casefold() for own in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+    others = [own for own in words if own not in PART_SPELLINGS]
+    return len(others) < len(words) and set(others) <= SAYING_NOTHING
+
+
+def _is_a_slip(name: str) -> bool:
+    """Say whether a name is that of a part with two letters exchanged, or one left out or added.
+
+    Not the first one: rain and strain are words. Nor one for another: nest and best are.
+
+    >>> [_is_a_slip(own) for own in ("tset", "vall", "validaton", "rain", "nest", "holdout")]
+    [True, True, True, False, False, False]
+    """
+    own = name.casefold()
+    shorter = {own[:place] + own[place + 1 :] for place in range(1, len(own))}
+    for word in PART_SPELLINGS:
+        left_out = {word[:place] + word[place + 1 :] for place in range(1, len(word))}
+        exchanged = {
+            word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+            for place in range(len(word) - 1)
+        }
+        if word in shorter or own in left_out | exchanged:
+            return True
+    return False
 
 
 def not_used(
@@ -125,15 +164,20 @@ def not_used(
     below = _below(folders)
     places: Counter[str] = Counter()
     for own in skipped:
-        kind, _ = mimetypes.guess_type(own.path.rsplit("/", 1)[-1], strict=False)
-        if own.reason == "outside" and (kind or "").startswith("image/"):
+        if _is_outside(own):
             places[_top(own.path)] += 1
     as_parts = {own for own in places if own not in parts and _shared(own, list(parts), below)}
     another = "which holds the same folders as the parts, under a name that no part has"
-    beside = "for there they have no label"
+    beside, move = "for there they have no label", "move them into class folders of their part"
     for kind, severity, chosen, why, action in (
         ("outside-part", "severe", as_parts, another, "rename it to train, val or test"),
-        ("outside", "warning", places.keys() - as_parts, beside, "move them into class folders"),
+        (
+            "outside",
+            "warning",
+            places.keys() - as_parts,
+            beside,
+            move,
+        ),
     ):
         if not chosen:
             continue
@@ -141,7 +185,7 @@ def not_used(
         told = {own: f"{encode_name(own)}/" if own else "the folder itself" for own in chosen}
         each = (f"{places[own]:,} in {told[own]}" for own in sorted(chosen))
         sentence = f"{num:,} picture{'s are' if num != 1 else ' is'} not used: {listed(each)}"
-        paths = (own.path for own in skipped if own.reason == "outside")
+        paths = (own.path for own in skipped if _is_outside(own))
         yield Finding(
             kind=kind,
             severity=severity,
@@ -149,6 +193,10 @@ def not_used(
             sentence=f"{sentence}, {why}.",
             action=action,
         )
+
+
+def _is_outside(own: Skipped) -> bool:
+    return own.reason == "outside" and own.path.lower().endswith(PICTURE_SUFFIXES)
 
 
 def _top(path: str) -> str:
@@ -165,14 +213,16 @@ def _below(folders: Sequence[str]) -> dict[str, set[str]]:
     return below
 
 
-def _shared(one: str, others: Sequence[str], below: Mapping[str, set[str]]) -> set[str]:
+def _shared(
+    one: str, others: Sequence[str], below: Mapping[str, set[str]], *, fewest: int = FEWEST_SHARED
+) -> set[str]:
     """Return the names that a folder shares with one of the others, if they are most of both."""
     for other in others:
         if other == one:
             continue
         own, its = below.get(one, set()), below.get(other, set())
         shared = own & its
-        if len(shared) >= FEWEST_SHARED and 2 * len(shared) > max(len(own), len(its)):
+        if len(shared) >= fewest and 2 * len(shared) > max(len(own), len(its)):
             return shared
     return set()
 

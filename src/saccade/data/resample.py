@@ -60,22 +60,21 @@ def resample(
         box: left, top, right and bottom of the piece, in pixels. What lies beside it is looked
             at, as far as the filter reaches, as Pillow does.
     """
-    name, reach = _FILTERS[interpolation]
+    name, _ = _FILTERS[interpolation]
     algorithm = cykooz.ResizeAlg.convolution(cykooz.FilterType[name])
     (height, width), (left, top, right, bottom) = size_hw, box
-    rows = _needed(top, bottom, height, reach, pixels_HWC.shape[0])
-    columns = _needed(left, right, width, reach, pixels_HWC.shape[1])
-    needed = pixels_HWC[rows, columns]
-    image = cykooz.ImageData(
-        needed.shape[1], needed.shape[0], cykooz.PixelType.U8x3, needed.tobytes()
-    )
+    rows = needed(top, bottom, height, interpolation, pixels_HWC.shape[0])
+    columns = needed(left, right, width, interpolation, pixels_HWC.shape[1])
+    piece = pixels_HWC[rows, columns]
+    image = cykooz.ImageData(*piece.shape[1::-1], cykooz.PixelType.U8x3, piece.tobytes())
     image = _pass(image, algorithm, width, left - columns.start, right - columns.start, "across")
     image = _pass(image, algorithm, height, top - rows.start, bottom - rows.start, "down")
     return np.frombuffer(image.get_buffer(), np.uint8).reshape(height, width, 3)
 
 
-def _needed(first: float, last: float, num: int, reach: int, side: int) -> slice:
+def needed(first: float, last: float, num: int, interpolation: str, side: int) -> slice:
     """Return the pixels of one side that `num` pixels made of first…last look at, and a few."""
+    _, reach = _FILTERS.get(interpolation, ("nearest", 1))
     far = reach * max((last - first) / num, 1.0) + 1
     return slice(max(math.floor(first - far), 0), min(math.ceil(last + far), side))
 

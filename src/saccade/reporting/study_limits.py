@@ -108,10 +108,10 @@ def _unsure(threshold: float, study: Study) -> str:
     """Return which answers are unsure; of several labels all must be right together."""
     if study["of_labels"]:
         return (
-            f"answers whose labels are all right by a chance below {decimals(threshold)} are "
+            f"answers whose labels are all right by a chance below {short(threshold)} are "
             "marked as unsure"
         )
-    return f"answers below a score of {decimals(threshold)} are marked as unsure"
+    return f"answers below a score of {short(threshold)} are marked as unsure"
 
 
 def _promise(own: Mapping[str, Any]) -> dict[str, Any]:
