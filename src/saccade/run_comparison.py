@@ -209,7 +209,8 @@ def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequenc
             f"than in {first.name}.",
             code="380",
             where=listed(map(encode_name, named)),
-            fix="train both with the same labels (and the same --corrections)",
+            fix="train both with the same labels (and the same --corrections), or judge both by "
+            "one table: saccade eval RUN FOLDER --corrections TABLE --output a.csv, then compare",
         )
 
 

@@ -263,13 +263,18 @@ def losses_at_half_time(patch: pytest.MonkeyPatch, raised: float) -> None:
     patch.setattr(ladder, "picture_losses", lambda *_, **__: next(said, np.full(54, 1.0 + raised)))
 
 
+@pytest.mark.parametrize(("raised", "much"), [(0.3, "by 30%"), (50.0, "1 to 51")])
 def test_a_rung_that_has_raised_the_loss_by_a_quarter_at_half_time_is_not_trained_any_further(
-    lessons: Lessons, head_only: Climbed, monkeypatch: pytest.MonkeyPatch
+    lessons: Lessons,
+    head_only: Climbed,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: float,
+    much: str,
 ) -> None:
-    losses_at_half_time(monkeypatch, 0.3)
+    losses_at_half_time(monkeypatch, raised)
     found = lessons.climb(QUICK.replace(rungs=("2:6:1",)))
     (rung,) = found.rungs
-    assert rung["why"] == "at half time it had raised the loss by 30%"
+    assert rung["why"] == f"at half time it had raised the loss {much}"
     assert num_epochs(found) == 3
     assert not rung["taken"]
     assert different(found.weights, head_only.weights) == []

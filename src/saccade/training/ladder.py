@@ -287,7 +287,10 @@ class _Climber:
                 return ""
             now = self._losses(self._said(inputs, judged))
             raised = float(now.mean() / max(before.mean(), 1e-30)) - 1
-            return f"at half time it had raised the loss by {raised:.0%}" if raised > HARM else ""
+            if raised <= HARM:
+                return ""
+            much = f"by {raised:.0%}" if raised < 10 else f"{before.mean():.2g} to {now.mean():.2g}"
+            return f"at half time it had raised the loss {much}"
 
         epochs = f"{planned.epochs} epoch{'s' * (planned.epochs != 1)}"
         self.around.progress.say(f"rung: {self._name}, {epochs}")
