@@ -1,6 +1,7 @@
 """What `saccade eval` measures: the answers in a table, or a model's to labelled pictures."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +12,9 @@ import numpy as np
 from saccade.data import grouping
 from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
-from saccade.evaluation.digits import is_share
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import SCORE_NAMES, Metrics, evaluate, headline
+from saccade.evaluation.scores import Metrics, evaluate, headline, score_told
 from saccade.evaluation.usual import beside_usual, usual_metric
 from saccade.run import groups_beside
 from saccade.runtime.errors import DataError, UsageError
@@ -152,7 +152,8 @@ def _of_model(
     try:
         labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
-        if group or not column or corrections or not error.code.endswith("307"):
+        of_corrections = corrections and encode_name(corrections) in (error.where or "")
+        if group or not column or of_corrections or not error.code.endswith("307"):
             raise
         labelled = ask(columns=columns)  # it has no such column as the run had
     table, catalog = labelled.table, labelled.catalog
@@ -177,13 +178,11 @@ def _of_model(
         )
     truth = asked.training_truth()
     found = _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
-    return replace(found, beside=_without_copies(labelled, asked.taught, groups))
+    return replace(found, beside=_without_copies(labelled, groups))
 
 
-def _without_copies(
-    labelled: "Labelled", taught: Mapping[str, str], groups: Sequence[str] | None
-) -> str:
-    """Return the score of the pictures that do not seem to have taught the model; "" if all do."""
+def _without_copies(labelled: "Labelled", groups: Sequence[str] | None) -> str:
+    """Return the score of the pictures that do not seem to have taught the model; "" if none do."""
     table, seem = labelled.table, labelled.seem_copies
     judged = [row for row, part in enumerate(table.parts) if part == "test"]
     if seem is None or not any(seem[row] for row in judged):
@@ -194,9 +193,10 @@ def _without_copies(
     own = None if groups is None else [groups[row] for row in kept]
     name = usual_metric(table.task.kind)
     score = evaluate(table.take(kept), groups=own)["test"][name]
+    ends = (score.low, score.high) if math.isfinite(score.low) else ()
     return (
         f"Without the {len(judged) - len(kept):,} that seem to show what a picture that taught the "
-        f"model shows: {SCORE_NAMES.get(name, name)} {score.told(share=is_share(name))}."
+        f"model shows: {score_told(name, score.value, *ends)} (n = {score.n:,})."
     )
 
 

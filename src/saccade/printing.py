@@ -237,14 +237,13 @@ def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
     """Return every number with its interval and n, a line each, part by part."""
     lines = []
-    known_parts = {part: place for place, part in enumerate(("train", "validation", "test"))}
-    for part in sorted(metrics, key=lambda own: known_parts.get(own, 3)):  # it is read from its end
-        known = {name: own for name, own in metrics[part].items() if math.isfinite(own.value)}
+    for part, estimates in metrics.items():
+        known = {name: own for name, own in estimates.items() if math.isfinite(own.value)}
         width = max((len(encode_name(name)) for name in known), default=0)
         lines.append(f"{part}:")
         for name, own in known.items():
             lines.append(f"  {encode_name(name):<{width}}  {own.told(share=is_share(name))}")
-        undefined = [encode_name(name) for name in metrics[part] if name not in known]
+        undefined = [encode_name(name) for name in estimates if name not in known]
         if undefined:
             lines.append(f"  not defined: {', '.join(undefined)}")
     return "\n".join(lines)

@@ -144,7 +144,7 @@ def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -
     assert "or are these very pictures (" in told  # there is no run to tell which taught it
     assert "seem to show" not in cli("eval", "model", "again", cwd=made).stderr  # too few axes
     assert f" Without the {found} that seem to show what a picture that taught " in done.stdout
-    assert f"(n={20 - int(found)}, " in done.stdout.splitlines()[0]
+    assert f"(n = {20 - int(found)})." in done.stdout.splitlines()[0]
     assert "seem to show" not in cli("eval", "old", "again", cwd=made).stderr  # it cannot tell
 
 

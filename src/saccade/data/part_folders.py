@@ -171,13 +171,7 @@ def not_used(
     beside, move = "for there they have no label", "move them into class folders of their part"
     for kind, severity, chosen, why, action in (
         ("outside-part", "severe", as_parts, another, "rename it to train, val or test"),
-        (
-            "outside",
-            "warning",
-            places.keys() - as_parts,
-            beside,
-            move,
-        ),
+        ("outside", "warning", places.keys() - as_parts, beside, move),
     ):
         if not chosen:
             continue
