@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saccade.data import grouping
+from saccade.data.corrections import correction_tables
 from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
 from saccade.evaluation.prediction_files import kind_named, read_csv
@@ -63,7 +64,7 @@ def examine(
         group: a column or a pattern that names what belongs together; "" = as in the run whose
             table it is, or by the column that named the groups of the model's run, where the data
             have it; else every picture for itself.
-        corrections: a table of labels that a person has put right, of the data; "" = none.
+        corrections: tables of labels that a person has put right, `a,b`; "" = none.
         task: the kind of answer of a table; "" = as its cells say.
         progress: is told how far it is.
         tell: is told what was left out, or was known to the model.
@@ -152,7 +153,9 @@ def _of_model(
     try:
         labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
-        of_corrections = corrections and encode_name(corrections) in (error.where or "")
+        of_corrections = corrections and any(
+            encode_name(str(own)) in (error.where or "") for own in correction_tables(corrections)
+        )
         if group or not column or of_corrections or not error.code.endswith("307"):
             raise
         labelled = ask(columns=columns)  # it has no such column as the run had

@@ -41,7 +41,7 @@ Group = Annotated[
 Exclude = Annotated[
     str, typer.Option(help="Classes (or labels, with their pictures) to leave out: cat,dog.")
 ]
-Corrections = Annotated[str, typer.Option(help="A table of labels put right, of these pictures.")]
+Corrections = Annotated[str, typer.Option(help="Labels put right: a table, or a,b,c.")]
 Coverage = Annotated[
     float | None,
     typer.Option(help="Add sets of classes that hold the truth as often as this, such as 0.95."),
@@ -73,7 +73,7 @@ class OnceEach(typer.core.TyperCommand):
             if option.name == "help" or getattr(option, "multiple", False):
                 continue
             if given.count(option) > 1:
-                join = "; join the tables into one" if option.name == "corrections" else ""
+                join = "; name several tables as a,b,c" if option.name == "corrections" else ""
                 times = f"{given.count(option)} times, and can be once"
                 ctx.fail(f"{option.opts[0]} is given {times}{join}")
         return super().parse_args(ctx, args)

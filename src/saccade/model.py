@@ -14,8 +14,8 @@ from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
-from saccade.data.corrections import correct
-from saccade.data.folders import no_such_place, place_of
+from saccade.data.corrections import correct, correction_tables
+from saccade.data.folders import place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
@@ -217,7 +217,7 @@ class Model:
         Args:
             data: as in `scan`.
             labelled: whether labels are wanted; they must then be among the model's classes.
-            corrections: a table of labels put right (docs/suspects.md); "" = none.
+            corrections: tables of labels put right (docs/suspects.md), `a,b`; "" = none.
             progress: is told how far it is.
             columns: `scan`'s column arguments by name, for tables.
 
@@ -225,8 +225,8 @@ class Model:
             DataError: the data cannot be used, or hold classes that the model does not know.
         """
         progress = progress or Progress()
-        if corrections and not Path(corrections).is_file():
-            raise no_such_place(Path(corrections))
+        if corrections:
+            correction_tables(corrections)  # an error now and not after decoding
         # Pictures to be predicted are rarely met again; labelled ones are tested more than once.
         with PixelStore(self.bundle.preprocess, shared=labelled, progress=progress) as pixels:
             scanned = catalog = scan(

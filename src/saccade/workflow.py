@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from saccade.choosing import as_scanned, chosen
 from saccade.data import audit
 from saccade.data.catalog import Catalog, Finding
-from saccade.data.folders import check_place, no_such_place
+from saccade.data.corrections import correction_tables
+from saccade.data.folders import check_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.insight.studies import BEFORE_LEARNING
@@ -86,8 +87,8 @@ def train(
     if not isinstance(data, Catalog):
         check_place(Path(data))  # before weights are looked for, which can take a while
     recipe = chosen(recipe or Recipe(), choices).replace(data=place)
-    if recipe.corrections and not Path(recipe.corrections).is_file():
-        raise no_such_place(Path(recipe.corrections))
+    if recipe.corrections:
+        correction_tables(recipe.corrections)  # an error now and not after decoding
     check_new(output)
     progress = progress or Progress()
     if isinstance(data, Catalog):

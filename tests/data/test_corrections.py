@@ -19,8 +19,13 @@ from saccade.runtime.store import decode_name, encode_name
 LABELS = ["rose", "rose", "tulip", "tulip", "daisy", "daisy"]
 
 
-def table(folder: Path, *lines: tuple[str, ...], header: tuple[str, ...] = ("file", "label")):
-    path = folder / "fixes.csv"
+def table(
+    folder: Path,
+    *lines: tuple[str, ...],
+    header: tuple[str, ...] = ("file", "label"),
+    name: str = "fixes.csv",
+) -> Path:
+    path = folder / name
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *lines])
     return path
@@ -385,3 +390,51 @@ def test_two_lines_that_mean_the_same_are_no_contradiction(tmp_path: Path) -> No
     twice = table(tmp_path, ("1.jpg", "5"), ("1.jpg", "6"))
     with pytest.raises(DataError, match="Two lines say different things"):
         correct(own, twice, requested="regression")
+
+
+def test_several_tables_count_as_one(tmp_path: Path) -> None:
+    first = table(tmp_path, ("0.jpg", "daisy"), name="a.csv")
+    header = ("file", "confirmed", "label")
+    second = table(tmp_path, ("2.jpg", "yes", ""), header=header, name="b.csv")
+    found = correct(catalog(LABELS), f"{first},{second}")
+    assert found.labels[0] == "daisy"
+    assert found.settled == {"0.jpg", "2.jpg"}
+    assert found.findings[-1].sentence.startswith("a.csv and b.csv: 1 label corrected")
+
+
+def test_two_tables_that_contradict_each_other_are_refused_with_both_places(tmp_path: Path) -> None:
+    first = table(tmp_path, ("0.jpg", "rose"), ("1.jpg", "daisy"), name="a.csv")
+    second = table(tmp_path, ("1.jpg", "-"), name="b.csv")
+    with pytest.raises(DataError) as caught:
+        correct(catalog(LABELS), f"{first},{second}")
+    assert caught.value.code.endswith("E372")
+    assert caught.value.where == f"{first}, line 3; {second}, line 2"
+
+
+def test_of_several_tables_each_must_be_there_and_have_its_columns(tmp_path: Path) -> None:
+    first = table(tmp_path, ("0.jpg", "daisy"), name="a.csv")
+    both = f"{first},{tmp_path / 'b.csv'}"
+    with pytest.raises(DataError, match=r"b\.csv") as caught:
+        correct(catalog(LABELS), both)
+    assert caught.value.code.endswith("E301")
+    table(tmp_path, ("0.jpg", "daisy"), header=("file", "lable"), name="b.csv")
+    with pytest.raises(DataError) as missing:
+        correct(catalog(LABELS), both)
+    assert missing.value.code.endswith("E307")
+    assert str(missing.value.where).startswith(str(tmp_path / "b.csv"))
+
+
+def test_a_table_with_a_comma_in_its_name_is_one_table(tmp_path: Path) -> None:
+    found = correct(catalog(LABELS), table(tmp_path, ("0.jpg", "daisy"), name="a,b.csv"))
+    assert found.settled == {"0.jpg"}
+
+
+def test_a_blind_review_does_not_excuse_what_was_changed_by_name(tmp_path: Path) -> None:
+    own = catalog(LABELS, parts=["train", "train", "validation", "validation", "test", "test"])
+    header = ("file", "label", "content")
+    blind = table(tmp_path, ("", "rose", own.hashes[4]), header=header, name="a.csv")
+    named = table(tmp_path, ("5.jpg", "rose"), name="b.csv")
+    found = correct(own, f"{blind},{named}")
+    assert found.reviewed == {"4.jpg"}
+    (finding,) = part_findings(found, found.parts)
+    assert finding.severity == "warning"

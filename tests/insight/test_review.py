@@ -169,3 +169,18 @@ def test_what_was_settled_before_stands_in_the_review_s_table_too(lesson, tmp_pa
     third = taught(Path(lesson.recipe.data), corrections=str(tmp_path / "review.csv"))
     assert third.fingerprint == again.fingerprint
     assert third.catalog.settled == again.catalog.settled
+
+
+def test_what_was_reviewed_blind_is_so_in_the_next_round_too(lesson, tmp_path: Path) -> None:
+    row = lesson.split.rows("test")[0]
+    content = lesson.catalog.hashes[row]
+    other = next(own for own in CLASSES if own != lesson.catalog.labels[row])
+    columns = ["file", "label", "content"]
+    path = write_table(tmp_path / "fixes.csv", columns, [["review/01.jpg", other, content]])
+    again = taught(Path(lesson.recipe.data), corrections=str(path))
+    assert again.catalog.reviewed == {lesson.catalog.paths[row]}
+    write_suspects(tmp_path, finished(again), {"suspects": []})
+    both = f"{tmp_path / 'suspects.csv'},{tmp_path / 'review.csv'}"
+    third = taught(Path(lesson.recipe.data), corrections=both)
+    assert third.fingerprint == again.fingerprint
+    assert third.catalog.reviewed == again.catalog.reviewed

@@ -203,7 +203,7 @@ def test_the_list_as_written_changes_nothing_and_edited_it_puts_labels_right(
     listed = tmp_path / "suspects.csv"
     rows = rows_of(listed)
     columns = ["file", "label", "confirmed", "likelier", "sure", "score", "rank", "why"]
-    assert list(rows[0]) == columns
+    assert list(rows[0]) == [*columns, "content"]
     assert [own["file"] for own in rows] == [own["path"] for own in found["suspects"]]
     sure = [own["path"] for own in found["suspects"] if own["sure"]]
     assert 0 < len(sure) < len(rows)

@@ -93,7 +93,7 @@ def test_of_sets_of_labels_it_is_said_for_which_the_probe_is_too_weak(run_of: Ru
     assert "have or lack a label against what a probe says, none of them surely; how many" in html
 
 
-def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: RunOf) -> None:
+def test_suspects_are_shown_with_label_likelier_label_and_score_twelve_of_them_at_once(run_of: RunOf) -> None:
     html = page(run_of(), findings())
     gallery = html[html.index('<ul class="mistakes after">') : html.index("</ul>")]
     assert gallery.count("<li>") == gallery.count("<img ") == 12
@@ -101,7 +101,9 @@ def test_twelve_suspects_are_shown_with_label_likelier_label_and_score(run_of: R
         gallery
     )
     assert "surely contradicted, score 0.040; probe: tulip 0.93, rose 0.01" in gallery
-    assert "The first 12 of 30, the most doubtful first" in html
+    folded = html[html.index("The next 18 suspects") :]
+    assert folded[: folded.index("</ul>")].count("<img ") == 18
+    assert "The 30 suspects, the most doubtful first" in html
     assert "--corrections suspects.csv" in html
     assert "write <code>yes</code> into the column <code>confirmed</code>" in html
 

@@ -133,7 +133,7 @@ class Catalog:
     asked: tuple[str, ...] = ()  # every path that a list or table names, in its order, used or
     # not, as often as it is named; empty for a folder
     given: "Catalog | None" = None  # as it was scanned, where labels were corrected since
-    is_reviewed: bool = False  # they were corrected by contents, as a blind review names pictures
+    reviewed: frozenset[str] = frozenset()  # paths: a label said of a content, as blind reviews do
     settled: frozenset[str] = frozenset()  # paths whose label a person has put right or confirmed
 
     @property

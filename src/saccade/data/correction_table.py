@@ -28,6 +28,7 @@ class Wanted:
     labels: dict[int, str] = field(default_factory=dict)  # as the catalogue writes them
     left_out: set[int] = field(default_factory=set)
     confirmed: set[int] = field(default_factory=set)  # the label is right, whether as before or not
+    blind: set[int] = field(default_factory=set)  # said of a content, whose name was not known
     first_line: dict[int, int] = field(default_factory=dict)
     unknown_files: list[int] = field(default_factory=list)  # lines
     unknown_labels: list[int] = field(default_factory=list)
@@ -43,7 +44,8 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
             not there, two things are said of one picture (E372), or what is confirmed is not told
             (E374).
     """
-    _check_columns(table)
+    for piece in table.pieces or (table,):
+        _check_columns(piece)
     wanted = _read(table, catalog, task)
     _check(wanted, table, catalog, task)
     return wanted
@@ -108,6 +110,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
             continue
         # a person has looked: at this line, or, without knowing a name, at this content
         wanted.confirmed.update(rows if is_right or content else ())
+        wanted.blind.update(rows if content else ())
         if not cell.strip():
             if len({task.meaning(catalog.labels[row]) for row in rows}) > 1:
                 wanted.contradictions.append(line)  # of copies with two labels not both are right

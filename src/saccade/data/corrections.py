@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from saccade.data.catalog import Catalog, Finding, Skipped
-from saccade.data.correction_table import CONTENT, LEAVE_OUT, Wanted, read_wanted, same_label
+from saccade.data.correction_table import LEAVE_OUT, Wanted, read_wanted, same_label
 from saccade.data.folders import no_such_place
-from saccade.data.tables import Table, read_table
+from saccade.data.tables import Table, joined, read_table
 from saccade.data.task import Task, choose_task, targets
 from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
@@ -23,9 +23,9 @@ REASON = "corrections"  # why such a picture is left out
 
 
 def correct(
-    catalog: Catalog, path: str | Path, *, requested: str = "auto", task: Task | None = None
+    catalog: Catalog, tables: str | Path, *, requested: str = "auto", task: Task | None = None
 ) -> Catalog:
-    """Return the catalogue with the labels of a table of corrections in place of its own.
+    """Return the catalogue with the labels of tables of corrections in place of its own.
 
     Its `given` is the catalogue as it was, so that the two can be compared; what was put right or
     confirmed is `settled`, and no longer a suspect. Pictures that the table leaves out are listed
@@ -33,7 +33,7 @@ def correct(
 
     Args:
         catalog: as it was scanned.
-        path: the table.
+        tables: the table, or several with commas between.
         requested: the task, as in `choose_task`; it decides which labels there can be.
         task: the task itself, where it is known; else that of the catalogue's own labels.
 
@@ -42,10 +42,7 @@ def correct(
             column (E307); it names a picture (E370) or a label (E371) that is not there, or says
             two things of one picture (E372).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise no_such_place(path)
-    table = read_table(path)
+    table = joined([read_table(path) for path in correction_tables(tables)])
     if task is None:
         empty = {row for row, label in enumerate(catalog.labels) if not label.strip()}
         labelled = _without(catalog, empty) if len(empty) < len(catalog) else catalog
@@ -55,7 +52,7 @@ def correct(
         raise DataError(
             f"{_name(table)} leaves out every one of {len(catalog)} pictures.",
             code="373",
-            where=str(path),
+            where=encode_name(table.place),
             fix=f"write {LEAVE_OUT} for the pictures that belong to no class, not for all",
         )
     changed = {
@@ -76,8 +73,22 @@ def correct(
         findings=(*catalog.findings, finding),
         given=catalog.given or catalog,
         settled=_settled(replace(catalog, labels=labels), looked_at, task),
-        is_reviewed=any(cell.strip() for cell in table.cells.get(CONTENT, ())),
+        reviewed=catalog.reviewed | {catalog.paths[row] for row in wanted.blind},
     )
+
+
+def correction_tables(named: str | Path) -> list[Path]:
+    """Return the tables that `--corrections` names: one, or several with commas between.
+
+    Raises:
+        DataError: one of them is not there (E301).
+    """
+    whole = Path(named)
+    tables = [whole] if whole.exists() else [Path(own) for own in str(named).split(",")]
+    for path in tables:
+        if not path.is_file():
+            raise no_such_place(path)
+    return tables
 
 
 def _settled(catalog: Catalog, rows: Collection[int], task: Task) -> frozenset[str]:
@@ -130,7 +141,7 @@ def part_findings(catalog: Catalog, parts: Sequence[str]) -> list[Finding]:
         return [Finding(kind="corrected", severity="note", paths=(), sentence=sentence)]
     labels = f"{_plural(len(test), 'test label')} {'was' if len(test) == 1 else 'were'} changed"
     changed = f"{sentence} {labels}: {listed(map(encode_name, test))}"
-    if catalog.is_reviewed:
+    if catalog.reviewed.issuperset(test):
         blind = (
             f"{changed}, by a review whose table names pictures by content, as a blind one does."
         )
@@ -202,7 +213,7 @@ def _finding(
 
 
 def _name(table: Table) -> str:
-    return Path(table.place).name
+    return " and ".join(Path(own.place).name for own in table.pieces or (table,))
 
 
 def _plural(number: int, noun: str) -> str:

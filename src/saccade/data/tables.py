@@ -40,13 +40,25 @@ class Table:
     pictures: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # the columns that hold picture files themselves, with the names of these files, or ""
     lines: Sequence[int] = ()  # of each row in a text file
+    pieces: tuple["Table", ...] = ()  # what it was joined from, whose rows follow each other
 
     def where(self, rows: Iterable[int]) -> str:
         """Return the table's place and the lines of some rows, for messages."""
+        if self.pieces:
+            return self._where_in_pieces(rows)
         numbers = [self.lines[row] if self.lines else row + 1 for row in rows]
         unit = "line" if self.lines else "row"
         many = "s" if len(numbers) > 1 else ""
         return f"{encode_name(self.place)}, {unit}{many} {listed(numbers)}"
+
+    def _where_in_pieces(self, rows: Iterable[int]) -> str:
+        ends = list(accumulate(piece.num_rows for piece in self.pieces))
+        each: list[list[int]] = [[] for _ in self.pieces]
+        for row in rows:
+            place = bisect_right(ends, row)
+            each[place].append(row - ends[place] + self.pieces[place].num_rows)
+        found = zip(self.pieces, each, strict=True)
+        return "; ".join(piece.where(own) for piece, own in found if own)
 
     def line(self, row: int) -> str:
         """Return where a row stands: its line in a text file, else its number."""
@@ -79,6 +91,25 @@ def read_table(path: Path) -> Table:
             fix="give a line of column names, then one line a picture",
         )
     return table
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Return the rows of some tables below each other; a column that one lacks is empty there."""
+    if len(tables) == 1:
+        return tables[0]
+    names = tuple(dict.fromkeys(name for table in tables for name in table.names))
+    cells: dict[str, list[str]] = {
+        name: [cell for own in tables for cell in own.cells.get(name, [""] * own.num_rows)]
+        for name in names
+        if any(name in own.cells for own in tables)
+    }
+    return Table(
+        place=", ".join(own.place for own in tables),
+        names=names,
+        num_rows=sum(own.num_rows for own in tables),
+        cells=cells,
+        pieces=tuple(tables),
+    )
 
 
 def _read_csv(path: Path, *, delimiter: str) -> Table:

@@ -1,7 +1,7 @@
 """A blind review of test labels: pictures without their labels, suspects among as many others."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ MOST = 12  # pictures whose label the model contradicts; as many others are mixe
 SIDE_PX = 640
 QUALITY = 88
 REVIEW, FOLDER = "review.csv", "review"
+COLUMNS = (FILE, LABEL, CONTENT, CONFIRMED)
 
 
 def review_rows(evidence: Evidence) -> list[int]:
@@ -43,7 +44,7 @@ def review_rows(evidence: Evidence) -> list[int]:
 
 
 def write_review(
-    folder: Path, evidence: Evidence, *, settled: Sequence[tuple[str, str, str]] = ()
+    folder: Path, evidence: Evidence, *, settled: Sequence[Mapping[str, str]] = ()
 ) -> None:
     """Write review.csv with an empty column of labels, and the pictures that its lines name.
 
@@ -53,7 +54,7 @@ def write_review(
     Args:
         folder: the run's.
         evidence: of the finished run.
-        settled: file, label and `confirmed` of each such line.
+        settled: file, label, content and `confirmed` of each such line.
 
     Raises:
         ResourceError: the disk is full (E401).
@@ -67,10 +68,10 @@ def write_review(
     path = folder / REVIEW
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow([FILE, LABEL, CONTENT, CONFIRMED])
+        table.writerow(COLUMNS)
         hashes = (evidence.catalog.hashes[row] for row in rows)
         table.writerows([name, "", own, ""] for name, own in zip(names, hashes, strict=True))
-        table.writerows([name, label, "", confirmed] for name, label, confirmed in settled)
+        table.writerows([own[name] for name in COLUMNS] for own in settled)
 
 
 def _unsettled(evidence: Evidence) -> np.ndarray:

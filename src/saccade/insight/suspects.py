@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from saccade.data.catalog import Catalog
-from saccade.data.correction_table import CONFIRMED, FILE, LABEL, LEAVE_OUT, NO_LABELS
+from saccade.data.correction_table import CONFIRMED, CONTENT, FILE, LABEL, LEAVE_OUT, NO_LABELS
 from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
 from saccade.data.linking import members
@@ -38,7 +38,7 @@ MOST_PICTURES = 20_000  # that are judged; of more, a stratified sample
 MOST_LISTED = 1_000
 MOST_PAIRS = 8
 SUSPECTS, YES = "suspects.csv", "yes"
-COLUMNS = (FILE, LABEL, CONFIRMED, "likelier", "sure", "score", "rank", "why")
+COLUMNS = (FILE, LABEL, CONFIRMED, "likelier", "sure", "score", "rank", "why", CONTENT)
 
 
 def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,10 +104,11 @@ def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]
         table.writerow(COLUMNS)
         for own in findings["suspects"]:
             names, sure = (own["path"], own["label"], "", own["likelier"]), YES * own["sure"]
-            table.writerow([*names, sure, f"{own['score']:.4f}", own["rank"], own["why"]])
+            table.writerow([*names, sure, f"{own['score']:.4f}", own["rank"], own["why"], ""])
         settled = _settled_lines(evidence.catalog)
         table.writerows(settled)
-    write_review(folder, evidence, settled=[(own[0], own[1], own[2]) for own in settled])
+    lines = [dict(zip(COLUMNS, own, strict=True)) for own in settled]
+    write_review(folder, evidence, settled=lines)
 
 
 def _settled_lines(catalog: Catalog) -> list[list[str]]:
@@ -118,6 +119,7 @@ def _settled_lines(catalog: Catalog) -> list[list[str]]:
             catalog.paths[row],
             _cell(catalog, catalog.labels[row]),
             f"corrected, was {_cell(catalog, given[row])}" if row in changed else "confirmed",
+            content=catalog.hashes[row] if catalog.paths[row] in catalog.reviewed else "",
         )
         for row in range(len(catalog))
         if row in changed or catalog.paths[row] in catalog.settled
@@ -126,9 +128,10 @@ def _settled_lines(catalog: Catalog) -> list[list[str]]:
     return lines + [_settled_line(path, LEAVE_OUT, "left out") for path in out]
 
 
-def _settled_line(path: str, label: str, why: str) -> list[str]:
+def _settled_line(path: str, label: str, why: str, *, content: str = "") -> list[str]:
+    """Return a line of `COLUMNS`; its content is told where the review was blind."""
     confirmed = "" if label == LEAVE_OUT else YES
-    return [encode_name(path), label, confirmed, "", "", "", "", why]
+    return [encode_name(path), label, confirmed, "", "", "", "", why, content]
 
 
 def _cell(catalog: Catalog, label: str) -> str:

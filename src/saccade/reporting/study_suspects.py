@@ -9,17 +9,19 @@ from saccade.reporting.wording import count, decimals, joined_words, percent, pl
 from saccade.runtime.errors import MAX_LISTED
 from saccade.runtime.store import decode_name
 
-MOST_SHOWN = 12
+FIRST_SHOWN, MOST_SHOWN = 12, 60
 
 
 def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     """Return what study_suspects.html is given."""
     corrections = study["corrections"]
+    suspects = [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]]
     return {
         "kind": study["kind"],
         "sentence": f"{_finding(study)} {_how(study)}",
         "caution": _caution(study),
-        "suspects": [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]],
+        "suspects": suspects[:FIRST_SHOWN],
+        "more": suspects[FIRST_SHOWN:],  # folded away
         "num_in_file": len(study["suspects"]),
         "pairs": [_pair(own) for own in study["pairs"]],
         "corrections": [] if corrections is None else list(_corrections(corrections)),

@@ -27,7 +27,7 @@ class Recipe:
     exclude: tuple[str, ...] = ()
     "Classes to leave out; of several labels a picture, all pictures that have one of these."
     corrections: str = ""
-    "Table of labels put right (columns file, label; - leaves a picture out), such as suspects.csv."
+    "Labels put right: table (columns file, label; - = left out) like suspects.csv, or a,b,c."
     limit: int = 0
     "Look at so many pictures only, drawn evenly from the classes; 0 = all that the budget allows."
     follow_links: bool = False

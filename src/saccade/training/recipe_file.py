@@ -241,7 +241,10 @@ def _found(place: Any, recipe: Path) -> Any:  # noqa: ANN401 - what TOML holds
     if not isinstance(place, str) or place in {"", "auto", "none"}:
         return place
     above = (str(folder / place) for folder in recipe.resolve().parents)
-    return next((own for own in (place, *above) if os.path.exists(own)), place)  # noqa: PTH110
+    found = next((own for own in (place, *above) if os.path.exists(own)), "")  # noqa: PTH110
+    if not found and "," in place:  # several tables of corrections
+        return ",".join(_found(own, recipe) for own in place.split(","))
+    return found or place
 
 
 def recipe_text(recipe: Recipe) -> str:
