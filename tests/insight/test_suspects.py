@@ -237,6 +237,9 @@ def test_a_label_that_a_person_put_right_or_confirmed_is_not_accused_again(
     write_suspects(tmp_path, seen(lesson), first)
     rows = rows_of(tmp_path / "suspects.csv")
     assert first["num_sure"] >= 3
+    judge = set(lesson.split.rows("validation"))
+    accused = [lesson.catalog.paths.index(own["path"]) for own in first["suspects"] if own["sure"]]
+    assert first["validation"] == {"n": len(judge), "num_sure": len(judge.intersection(accused))}
     assert first["num_settled"] == 0
     rows[0]["confirmed"] = "yes"  # though the probe is right: who looked decides
     rows[1]["label"] = rows[1]["likelier"]

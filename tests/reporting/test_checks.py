@@ -18,6 +18,7 @@ from saccade.reporting.checks import checks
 from saccade.reporting.collect import collect
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
+from saccade.reporting.page import render
 
 RunOf = Callable[..., Path]
 
@@ -28,7 +29,7 @@ def checks_of(run: Path) -> tuple[Check, ...]:
 
 def doubts(run: Path) -> list[str]:
     """Return the doubts beside those that severe findings raise."""
-    return [check.sentence for check in checks_of(run) if not check.holds and not check.finding]
+    return [check.sentence for check in checks_of(run) if not check.holds and not check.is_severe]
 
 
 def edit_run(run: Path, section: str, **fields: object) -> None:
@@ -48,7 +49,7 @@ def rewrite(table: Path, change: Callable[[list[list[str]]], None]) -> None:
 def test_a_sound_run_raises_no_doubt(run_of: RunOf) -> None:
     run = run_of(num_pictures=1200, error_rate=0.1)
     assert doubts(run) == []
-    sentences = [check.sentence for check in checks_of(run) if not check.finding]
+    sentences = [check.sentence for check in checks_of(run) if not check.is_severe]
     assert sentences[0] == (
         "Every file is accounted for: 1,208 files found, 1,200 used, 8 left out with a reason."
     )
@@ -72,12 +73,14 @@ def test_every_severe_finding_is_a_doubt_and_stands_before_all_else(run_of: RunO
     assert first == Check(
         holds=False,
         sentence="Severe: The border alone names 0.741 of 27 pictures.",
-        finding=1,
+        anchor="finding-1",
+        is_severe=True,
     )
     assert second == Check(
         holds=False,
         sentence="Severe: 2 pictures have two labels.",
-        finding=2,
+        anchor="finding-2",
+        is_severe=True,
     )
     assert third.sentence.startswith("Every file is accounted for")
 
@@ -316,6 +319,26 @@ def test_what_studies_found_against_the_network_is_a_doubt(run_of: RunOf) -> Non
     assert simpler.startswith("A head on frozen features does better than the network that ships")
     assert promise.startswith("A promise was not kept, beyond chance. With --coverage 0.95")
     assert promise.endswith("0.700 [0.630, 0.760] did.")
+
+
+def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> None:
+    from tests.reporting import test_study_suspects
+
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    few = test_study_suspects.findings(num_sure=7)  # of 800
+    assert doubts(with_studies(run, suspects=few)) == []
+    many = test_study_suspects.findings(num_sure=9, validation={"n": 120, "num_sure": 1})
+    with_studies(run, suspects=many)
+    (doubt,) = (own for own in checks_of(run) if not own.holds and not own.is_severe)
+    assert doubt.sentence == (
+        "9 of 800 labels (1.1 %) of the training and validation parts are surely contradicted by "
+        "what a probe says that did not learn from them: look at these first. 1 of the 120 "
+        "validation labels is among them: by these the network was chosen and what it promises "
+        "was set, and it counts as a mistake if the label is wrong."
+    )
+    html = render(collect(run, picture=lambda path: None))
+    assert f'<a href="#{doubt.anchor}">More</a>' in html
+    assert html.count(f'id="{doubt.anchor}"') == 1
 
 
 def test_pictures_that_were_not_looked_at_are_a_doubt(run_of: RunOf) -> None:

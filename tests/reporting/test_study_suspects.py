@@ -93,7 +93,9 @@ def test_of_sets_of_labels_it_is_said_for_which_the_probe_is_too_weak(run_of: Ru
     assert "have or lack a label against what a probe says, none of them surely; how many" in html
 
 
-def test_suspects_are_shown_with_label_likelier_label_and_score_twelve_of_them_at_once(run_of: RunOf) -> None:
+def test_suspects_are_shown_with_label_likelier_label_and_score_twelve_of_them_at_once(
+    run_of: RunOf,
+) -> None:
     html = page(run_of(), findings())
     gallery = html[html.index('<ul class="mistakes after">') : html.index("</ul>")]
     assert gallery.count("<li>") == gallery.count("<img ") == 12

@@ -71,6 +71,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "num_pictures": len(evidence.rows("train", "validation")),
         "num_listed": int(accused.is_listed_N.sum()),
         "num_sure": int(accused.is_sure_N.sum()),
+        "validation": _of_validation(evidence, sample, accused),
         "num_settled": int(settled_N.sum()),
         "weak": [asdict(own) for own in accused.weak],
         "contradicted": accused.contradicted,
@@ -81,6 +82,12 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "corrections": effect_of_corrections(evidence, sample, axes_NR),
         "num_review": len(review),
     }
+
+
+def _of_validation(evidence: Evidence, sample: Sample, accused: Accused) -> dict[str, int]:
+    """Return how many labels judge, and how many of these are surely contradicted."""
+    judges_N = np.array([evidence.split.parts[row] == "validation" for row in sample.rows], bool)
+    return {"n": int(judges_N.sum()), "num_sure": int((judges_N & accused.is_sure_N).sum())}
 
 
 def write_suspects(folder: Path, evidence: Evidence, findings: Mapping[str, Any]) -> None:

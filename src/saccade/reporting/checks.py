@@ -16,6 +16,7 @@ from saccade.reporting.folder import SplitRow
 from saccade.reporting.glossary import BASELINES, is_share, title
 from saccade.reporting.study_baselines import simpler_is_better
 from saccade.reporting.study_limits import broken
+from saccade.reporting.study_suspects import SUSPECTS, doubted
 from saccade.reporting.wording import beginning, decimals, first_words, percent, plural
 
 FEW_IN_TEST = 30
@@ -64,11 +65,13 @@ def checks(
 
 
 def _studied(studies: Mapping[str, Any]) -> Iterator[Check]:
-    """Yield what studies found against the network: a better simple answer, a broken promise."""
+    """Yield what studies found against the network, its promises and its labels."""
     if "baselines" in studies and (said := simpler_is_better(studies["baselines"])):
         yield Check(holds=False, sentence=said)
     for said in broken(studies["limits"]) if "limits" in studies else ():
         yield Check(holds=False, sentence=f"A promise was not kept, beyond chance. {said}")
+    if "suspects" in studies and (said := doubted(studies["suspects"])):
+        yield Check(holds=False, sentence=said, anchor=SUSPECTS)
 
 
 def _severe(data: DataFacts) -> Iterator[Check]:
@@ -76,7 +79,8 @@ def _severe(data: DataFacts) -> Iterator[Check]:
     for place, own in enumerate(data.findings, start=1):
         if own.severity == "severe":
             said = beginning(own.sentence, own.paths)
-            yield Check(holds=False, sentence=f"Severe: {said}", finding=place)
+            anchor = f"finding-{place}"
+            yield Check(holds=False, sentence=f"Severe: {said}", anchor=anchor, is_severe=True)
 
 
 def sums_that_fail(data: DataFacts, split: SplitFacts) -> tuple[str, ...]:

@@ -171,7 +171,8 @@ class Check:
 
     holds: bool
     sentence: str
-    finding: int = 0  # the place, from 1, of the finding that it repeats; 0 = none
+    anchor: str = ""  # of what it repeats further down the page
+    is_severe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,11 @@ from saccade.reporting.wording import count, decimals, joined_words, percent, pl
 from saccade.runtime.errors import MAX_LISTED
 from saccade.runtime.store import decode_name
 
+SUSPECTS = "suspect-labels"  # the anchor of the section
 FIRST_SHOWN, MOST_SHOWN = 12, 60
+LEAST_SURE, LEAST_SHARE = 3, 0.01
+"""Labels that are surely contradicted, from which on the first screen says so: of labels as they
+were published it was 0.6 % of flowers and none of ants and bees (docs/suspects.md)."""
 
 
 def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
@@ -17,6 +21,7 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
     corrections = study["corrections"]
     suspects = [_suspect(own, album) for own in study["suspects"][:MOST_SHOWN]]
     return {
+        "anchor": SUSPECTS,
         "kind": study["kind"],
         "sentence": f"{_finding(study)} {_how(study)}",
         "caution": _caution(study),
@@ -27,6 +32,29 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
         "corrections": [] if corrections is None else list(_corrections(corrections)),
         "num_review": study["num_review"],
     }
+
+
+def doubted(study: Mapping[str, Any]) -> str:
+    """Return that many labels are contradicted, for the first screen; "" where few are."""
+    n, sure = study["n"], study["num_sure"]
+    if sure < LEAST_SURE or sure < LEAST_SHARE * n:
+        return ""
+    noun = "numbers" if study["kind"] == "regression" else "labels"
+    against = "far from what" if study["kind"] == "regression" else "surely contradicted by what"
+    said = (
+        f"{count(sure)} of {count(n)} {noun} ({percent(sure / n)}) of the training and validation "
+        f"parts are {against} a probe says that did not learn from them: look at these first."
+    )
+    judge = study.get("validation", {"num_sure": 0, "n": 0})  # earlier runs did not count them
+    if not judge["num_sure"]:
+        return said
+    many = judge["num_sure"] > 1
+    return (
+        f"{said} {count(judge['num_sure'])} of the {count(judge['n'])} validation {noun} "
+        f"{'are' if many else 'is'} among them: by these the network was chosen and what it "
+        f"promises was set, and {'each' if many else 'it'} counts as a mistake if "
+        f"{'the label' if noun == 'labels' else 'the number'} is wrong."
+    )
 
 
 def _finding(study: Mapping[str, Any]) -> str:
