@@ -44,7 +44,7 @@ class Comparison:
     def sentences(self) -> tuple[str, ...]:
         """What it means, in plain words: one sentence for each but the first."""
         found = (own.difference for own in self.standings)
-        return tuple(one.sentence for one in found if one is not None)
+        return tuple(f"{one.sentence} {one.reach}".rstrip() for one in found if one is not None)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -245,6 +245,7 @@ def _numbers(one: Difference) -> dict[str, Any]:
         "p_corrected": _known(one.final_p),
         "num_compared": one.num_compared,
         "beyond_chance": one.beyond_chance,
+        "detectable": _known(one.detectable),
         "sentence": one.sentence,
     }
 

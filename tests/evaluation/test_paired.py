@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from tests.evaluation.test_coverage import table
 
 from saccade.data.task import Task
-from saccade.evaluation.difference import corrected, lower_is_better
+from saccade.evaluation.difference import Difference, corrected, lower_is_better
 from saccade.evaluation.intervals import Z
 from saccade.evaluation.paired import compare_answers, compare_tables
 from saccade.evaluation.predictions import Predictions
@@ -464,3 +464,38 @@ def test_intervals_of_every_kind_cover_what_they_promise(name: str, n: int) -> N
     shares = {metric: float(np.mean(own)) for metric, own in covered.items() if own}
     print(f"\n| {name} | {n} | " + " | ".join(f"{100 * share:.0f}" for share in shares.values()))
     assert {metric: share for metric, share in shares.items() if share < 0.87} == {}
+
+
+@pytest.mark.parametrize(("n", "together"), [(150, 1), (600, 1), (600, 3)])
+def test_the_difference_that_is_said_to_be_visible_is_seen_in_four_of_five(
+    n: int, together: int
+) -> None:
+    """Pairs whose true difference is what an equal pair, disagreeing as often, calls visible."""
+    rng = np.random.default_rng(3)
+
+    def asked(lead: float) -> Difference:
+        truth = np.zeros(n, np.int64)
+        drawn = rng.random(n)
+        first = np.where(drawn < 0.1 - lead / 2, 0, 1)  # right alone
+        second = np.where((drawn >= 0.1 - lead / 2) & (drawn < 0.2), 0, 1)
+        both = drawn >= 0.2
+        first[both], second[both] = 0, 0
+        found = compare_answers(truth, first, second, names=("a", "b"))
+        return corrected([found] * together)[0]
+
+    visible = float(np.median([asked(0.0).detectable for _ in range(100)]))
+    seen = [asked(visible).final_p < 0.05 for _ in range(400)]
+    half = [asked(visible / 2).final_p < 0.05 for _ in range(400)]
+    assert 0.70 < np.mean(seen) < 0.88
+    assert np.mean(half) < 0.4
+
+
+def test_where_there_is_no_verdict_it_is_said_what_would_have_been_seen() -> None:
+    near = compare_answers(*answers(10, 14), names=("a", "b"))
+    assert near.reach == (
+        "That does not show that they are equal: a true difference of "
+        f"{near.detectable:.3f} would be seen in about 4 of 5 such comparisons, a smaller one "
+        "less often."
+    )
+    assert 0.06 < near.detectable < 0.09  # 2.8 * sqrt(24 / 200 / 200)
+    assert not compare_answers(*answers(2, 30), names=("a", "b")).reach

@@ -5,12 +5,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from saccade.evaluation.digits import change_with_interval, is_share, signed
+from scipy.special import ndtri  # not scipy.stats, which takes two seconds to import
+
+from saccade.evaluation.digits import change_with_interval, decimals, is_share, signed
 from saccade.evaluation.significance import SURE, holm
 from saccade.runtime.store import encode_name
 
 _LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
 _NEGATIVE = "negative_"
+POWER = 0.8
 
 
 def lower_is_better(metric: str) -> bool:
@@ -67,6 +70,18 @@ class Difference:
         return self.p if math.isnan(self.p_corrected) else self.p_corrected
 
     @property
+    def detectable(self) -> float:
+        """The smallest true difference that such a comparison sees in 4 of 5 times; NaN if unknown.
+
+        z(1 - α / 2) + z(0.8) standard errors, α = 0.05 over the number of comparisons; the standard
+        error is that of the interval, so it is of pictures on which the two disagree as often as
+        here (R. J. Connor, Biometrics 43, 1987).
+        """
+        spread = (self.high - self.low) / (2 * ndtri(1 - SURE / 2))
+        asked = ndtri(1 - SURE / (2 * self.num_compared)) + ndtri(POWER)
+        return float(spread * asked)
+
+    @property
     def second_is_better(self) -> bool:
         """Whether the second has the better value, be it by chance."""
         return self.value < 0 if lower_is_better(self.metric) else self.value > 0
@@ -88,6 +103,17 @@ class Difference:
         if self.num_compared > 1:
             text += f"; corrected for {self.num_compared} comparisons {p_text(self.final_p)}"
         return f"{text}: {self._verdict()}."
+
+    @property
+    def reach(self) -> str:
+        """What no verdict leaves open, in plain words; "" where there is one."""
+        if self.beyond_chance or not self.detectable > 0:
+            return ""
+        size = decimals(self.detectable, share=is_share(self.metric))
+        return (
+            f"That does not show that they are equal: a true difference of {size} would be seen in "
+            "about 4 of 5 such comparisons, a smaller one less often."
+        )
 
     def _verdict(self) -> str:
         """Return whether it may be chance, and why where the interval seems to say otherwise."""
