@@ -19,7 +19,9 @@ from saccade.flags import (
     SCRATCH,
     Corrections,
     Coverage,
+    DataNow,
     Exclude,
+    Finished,
     Group,
     ImageColumn,
     LabelColumn,
@@ -32,7 +34,7 @@ from saccade.flags import (
     recipe_from,
     with_recipe_flags,
 )
-from saccade.runtime.errors import UsageError, command
+from saccade.runtime.errors import UsageError
 from saccade.runtime.interrupts import raise_on_hangup
 from saccade.runtime.progress import choose_progress
 from saccade.runtime.store import json_text
@@ -123,17 +125,10 @@ def _end(run: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a Run, whose mod
         facts = {**run.facts, "folder": str(run.folder), "metrics": _estimates(run.metrics)}
         typer.echo(json_text(facts))
         return
-    typer.echo(run.summary)
-    if num := run.num_severe:
-        findings = "1 severe finding" if num == 1 else f"{num} severe findings"
-        them = "it" if num == 1 else "them"
-        typer.echo(f"severe: {findings} in the data; the report begins with {them}")
-    if late := run.facts.get("late"):
-        typer.echo(late)
-    typer.echo(f"report: {run.report}")
-    typer.echo(
-        f"model:  {run.model_folder}  ({command('saccade', 'predict', run.folder)} PICTURES)"
-    )
+    from saccade import printing
+
+    for line in printing.end_told(run):
+        typer.echo(line)
 
 
 def _estimates(metrics: Any) -> Any:  # noqa: ANN401 - Metrics
@@ -231,7 +226,7 @@ def evaluate(
 
 @app.command(cls=OnceEach)
 def report(
-    run: Annotated[str, typer.Argument(help="A run folder.")],
+    run: Finished,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -268,7 +263,8 @@ def compare(
 
 @app.command(cls=OnceEach)
 def verify(
-    run: Annotated[str, typer.Argument(help="A run folder.")],
+    run: Finished,
+    data: DataNow = "",
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -278,7 +274,7 @@ def verify(
         from saccade.verification import verify as verify_run
 
         with choose_progress(quiet=quiet or as_json) as progress:
-            verdict = verify_run(run, progress=progress)
+            verdict = verify_run(run, data=data, progress=progress)
         typer.echo(json_text(verdict.as_json()) if as_json else verdict.as_text())
         if not verdict.believed:
             raise typer.Exit(5)

@@ -63,6 +63,10 @@ TableTask = Annotated[
 ]
 
 
+Finished = Annotated[str, typer.Argument(help="A run folder.")]
+DataNow = Annotated[str, typer.Option("--data", help="Where its pictures lie, if they moved.")]
+
+
 class OnceEach(typer.core.TyperCommand):
     """A command whose options are given once; of two the first would be dropped in silence."""
 

@@ -28,8 +28,9 @@ class NotChecked(Exception):
 class Papers:
     """What lies in a run folder. What cannot be read is asked for in vain: `NotChecked`."""
 
-    def __init__(self, folder: Path, *, progress: Progress) -> None:
+    def __init__(self, folder: Path, *, data: str = "", progress: Progress) -> None:
         self.folder, self.progress = folder, progress
+        self.data = data  # where the pictures lie now; "" = where the recipe says
         self.run = Run(folder=folder)
         self.facts: dict[str, Any] = self.run.facts
         self.unreadable: dict[str, str] = {}

@@ -17,6 +17,7 @@ from saccade.runtime.store import check_can_be_written, encode_name, json_text, 
 if TYPE_CHECKING:
     from saccade.answers import Prediction
     from saccade.model import Labelled
+    from saccade.run import Run
 
 UNTESTED = "this model was never tested; its run was stopped before that"
 MARKS = ("unknown", "unsure", "labels", "low", "high")
@@ -199,6 +200,19 @@ def _many(unknown: int, num: int) -> str:
         ". Of pictures like those about 1 in 20 would be: here are others among them, and some of "
         "the rest may be such too"
     )
+
+
+def end_told(run: "Run") -> Iterator[str]:
+    """Yield what a finished run has to say: its summary, what is severe, and where things lie."""
+    yield run.summary
+    if num := run.num_severe:
+        findings = "1 severe finding" if num == 1 else f"{num} severe findings"
+        them = "it" if num == 1 else "them"
+        yield f"severe: {findings} in the data; the report begins with {them}"
+    if late := run.facts.get("late"):
+        yield str(late)
+    yield f"report: {run.report}"
+    yield f"model:  {run.model_folder}  ({command('saccade', 'predict', run.folder)} PICTURES)"
 
 
 def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) -> Iterator[str]:

@@ -208,10 +208,14 @@ def pictures_are_the_same(papers: Papers) -> str:
     )
     try:
         source = list_data(
-            recipe.data, names=names, follow_links=recipe.follow_links, labelled=False
+            papers.data or recipe.data,
+            names=names,
+            follow_links=recipe.follow_links,
+            labelled=False,
         ).source
     except DataError as error:
-        raise NotChecked(f"the pictures are gone: {error.message} ({error.where})") from None
+        moved = "if they have moved, say where: saccade verify RUN --data FOLDER"
+        raise NotChecked(f"the pictures are gone: {error.message} {moved}") from None
     papers.progress.start("read the pictures", len(table), "pictures")
     gone, changed = [], []
     for path, expected in zip(table.paths, table.hashes, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade import number_checks, table_checks
+from saccade.data.folders import check_place
 from saccade.papers import Failed, NotChecked, Papers
 from saccade.run import check_tested, open_run
 from saccade.runtime.errors import SaccadeError
@@ -108,20 +109,30 @@ class Verdict:
         }
 
 
-def verify(folder: str | Path, *, progress: Progress | None = None) -> Verdict:
+def verify(
+    folder: str | Path, *, data: str | Path = "", progress: Progress | None = None
+) -> Verdict:
     """Return whether a run can be believed, check by check.
 
     Nothing is written. What cannot be checked, for the pictures are gone, say, is said to be so
     and is not held against the run.
 
+    Args:
+        folder: the run's.
+        data: where its pictures lie now, a folder or table; "" = where its recipe says.
+        progress: who is told.
+
     Raises:
+        DataError: `data` is not there (E301).
         ArtefactError: it is not a run folder, or of a newer format (E560 to E562), or was stopped
             before its end (E568).
     """
     progress = progress or Progress()
     run = open_run(folder)
     check_tested(run)
-    papers = Papers(run.folder, progress=progress)
+    if data:
+        check_place(Path(data))
+    papers = Papers(run.folder, data=str(data), progress=progress)
     progress.start("check the tables")
     checks = [_asked(name, functools.partial(ask, papers)) for name, ask in CHECKS]
     progress.start("check the model")

@@ -27,7 +27,7 @@ from saccade.models import manifest
 from saccade.papers import Failed
 from saccade.report import rewrite_report
 from saccade.run import file_hashes
-from saccade.runtime.errors import ArtefactError
+from saccade.runtime.errors import ArtefactError, DataError
 from saccade.training.recipe import Recipe
 from saccade.verification import FAILED, HELD, UNKNOWN, Check, Verdict
 
@@ -534,6 +534,21 @@ def test_without_the_pictures_it_says_so_and_all_else_is_checked(run: Path, made
         "This run can be believed as far as it could be checked: 16 of 17 checks held, and 1 could "
         "not be made (pictures)."
     )
+
+
+def test_pictures_that_have_moved_are_read_where_they_are_said_to_lie(
+    run: Path, made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made / "pictures", tmp_path / "elsewhere")
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(made / "pictures"), str(made / "gone")))
+    rewrite_hashes(run)
+    verdict = saccade.verify(run, data=tmp_path / "elsewhere")
+    assert said(verdict, "pictures") == "all 60 pictures are the same to the byte"
+    (tmp_path / "elsewhere/class0/000.png").write_bytes(b"another")
+    assert failed(saccade.verify(run, data=tmp_path / "elsewhere")) == ["pictures"]
+    with pytest.raises(DataError, match="nowhere"):
+        saccade.verify(run, data=tmp_path / "nowhere")
 
 
 def moved_pictures(run: Path, made: Path) -> Path:
