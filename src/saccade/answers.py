@@ -1,8 +1,10 @@
 """Answers for people: the class by name, and whether, and how far, it should be believed."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +65,13 @@ class Prediction:
     low: float = math.nan  # regression: the values that hold the truth as often as asked for
     high: float = math.nan
     several: tuple[str, ...] | None = None  # multi-label: what `label` joins, one by one
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every field as JSON can hold it; what is no number is None."""
+        numbers = {name: getattr(self, name) for name in ("score", "low", "high")}
+        known = {name: own if math.isfinite(own) else None for name, own in numbers.items()}
+        fields = {own.name: getattr(self, own.name) for own in dataclasses.fields(self)}
+        return {**fields, **known, "scores": dict(self.scores)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

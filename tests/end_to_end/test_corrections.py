@@ -161,3 +161,29 @@ def test_the_tables_that_are_there_to_be_edited_are_not_sealed_by_their_hash(
     for name in ("suspects.csv", "review.csv", "split.csv"):
         (tmp_path / name).write_text("file,label\n")
     assert list(file_hashes(tmp_path)) == ["split.csv"]
+
+
+def test_eval_with_corrections_needs_no_groups_where_the_data_have_none(
+    image_folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's table had a column of groups, and the one that is judged has not."""
+    monkeypatch.setattr(road, "STUDIES", ())
+    folder = image_folder(2, 12)
+    rows = [(f"class{k}/{n:03}.png", f"class{k}", n // 2) for k in range(2) for n in range(12)]
+    for name, names in (("all.csv", ["file", "label", "patient"]), ("new.csv", ["file", "label"])):
+        with (folder / name).open("w", newline="") as file:
+            csv.writer(file).writerows([names, *(row[: len(names)] for row in rows)])
+    recipe = Recipe(model="mlp", widths=(4,), img_size=16, epochs=1, group="patient")
+    run = saccade.train(folder / "all.csv", recipe, output=tmp_path / "run")
+    path = fixes(tmp_path, {"class0/000.png": "class1"})
+    words = ["eval", str(run.folder), str(folder / "new.csv"), "--corrections"]
+    found = CliRunner().invoke(app, [*words, str(path)])
+    assert found.exit_code == 0, found.stderr
+    assert "note: fixes.csv: 1 label corrected (class0 → class1: 1)." in found.stderr
+    bad = tmp_path / "bad.csv"
+    bad.write_text("file,lable\nclass0/000.png,class1\n")
+    for tables in (str(bad), f"{path},{bad}"):
+        refused = CliRunner().invoke(app, [*words, tables])
+        assert refused.exit_code == 3
+        assert refused.stderr.count("E307") == 1
+        assert "bad.csv" in refused.stderr

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -346,6 +347,26 @@ def test_several_labels_are_a_list_in_json() -> None:
     text = io.StringIO()
     write_json_lines(text, [replace(found[0], several=None)])
     assert "several" not in text.getvalue()
+
+
+def test_an_answer_is_json_as_it_stands() -> None:
+    task = Task(kind="binary", classes=("ant", "bee"))
+    scores_NK = np.array([[0.25, 0.75]])
+    table = Predictions(
+        task=task, paths=("0",), hashes=("",), parts=("",), truth=None, scores=scores_NK
+    )
+    (answer,) = answers_of(table, Limits(), judged_NK=scores_NK)
+    broken = Prediction(path="2", label="", score=float("nan"), scores={}, error="no picture")
+    said, unsaid = (
+        json.loads(json.dumps(own.as_dict(), allow_nan=False)) for own in (answer, broken)
+    )
+    assert (said["label"], said["score"], said["scores"]) == (
+        "bee",
+        0.75,
+        {"ant": 0.25, "bee": 0.75},
+    )
+    assert (unsaid["score"], unsaid["low"], unsaid["error"]) == (None, None, "no picture")
+    assert set(said) == {field.name for field in dataclasses.fields(Prediction)}
 
 
 def test_hostile_names_in_sets_can_be_told_apart() -> None:
