@@ -79,6 +79,39 @@ def test_the_first_hundred_suspects_hold_most_of_what_was_planted(
     assert means[0] >= fewest
 
 
+@pytest.mark.parametrize("share", [0.05, 0.1], ids=["5 %", "10 %"])
+@pytest.mark.parametrize("looked_at", [20, 40, 80])
+def test_how_many_are_left_is_not_underrated_after_the_surest_were_put_right(
+    flowers: Evidence, share: float, looked_at: int
+) -> None:
+    """Who looked at the first suspects put right those that are wrong and confirmed the others."""
+    truth_N = np.asarray(flowers.targets)
+    classes, paths = flowers.task.classes, flowers.catalog.paths
+    held, alone = [], []
+    for seed in range(5):
+        labels_N, _ = plant(truth_N, share, "symmetric", num_classes=5, seed=seed)
+        names = tuple(classes[k] for k in labels_N)
+        given = dataclasses.replace(flowers.catalog, labels=names)
+        first = study(dataclasses.replace(flowers, targets=labels_N, catalog=given), {})
+        seen = [paths.index(own["path"]) for own in first["suspects"][:looked_at]]
+        mended_N = labels_N.copy()
+        mended_N[seen] = truth_N[seen]
+        catalog = dataclasses.replace(
+            given,
+            labels=tuple(classes[k] for k in mended_N),
+            given=given,
+            settled=frozenset(paths[row] for row in seen),
+        )
+        evidence = dataclasses.replace(flowers, targets=mended_N, catalog=catalog)
+        second = study(evidence, {})
+        left = float((mended_N != truth_N).mean())
+        held.append(second["share"]["low"] <= left <= second["share"]["high"])
+        values = [own["share"][end] for own in (first, second) for end in ("value", "high")]
+        alone.append((left, second["num_sure"] / 1000, *values))
+    print(looked_at, share, [f"{number:.3f}" for number in np.mean(alone, axis=0)], sum(held))
+    assert all(held)
+
+
 def test_among_labels_that_nobody_touched_few_are_surely_contradicted(flowers: Evidence) -> None:
     found = study(flowers, {})
     print(f"untouched: listed {found['num_listed']}, sure {found['num_sure']}, {found['share']}")

@@ -8,6 +8,7 @@ Source: C. Northcutt, L. Jiang, I. Chuang (2021), Confident Learning: Estimating
 Dataset Labels, JAIR 70: 1373-1411.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,6 +200,19 @@ def error_share(suspicion: Suspicion, grouping: Grouping) -> Estimate:
         n=n,
         method=f"confident learning, from all unsure labels right to as many wrong; {sure.method}",
     )
+
+
+def less(share: Estimate, num: int) -> Estimate:
+    """Return a share of the labels without so many that were found since; 0 at least.
+
+    >>> share = Estimate(value=0.05, low=0.01, high=0.09, n=100, method="made up")
+    >>> round(less(share, 3).high, 2), less(share, 6).value
+    (0.06, 0.0)
+    """
+    ends = {
+        name: max(0.0, getattr(share, name) - num / share.n) for name in ("value", "low", "high")
+    }
+    return dataclasses.replace(share, **ends)
 
 
 def robust_z(errors_N: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ import numpy as np
 
 from saccade.data.catalog import Catalog
 from saccade.data.correction_table import CONFIRMED, CONTENT, FILE, LABEL, LEAVE_OUT, NO_LABELS
-from saccade.data.corrections import REASON, corrected_rows
+from saccade.data.corrections import REASON, corrected_rows, given_targets
 from saccade.data.duplicates import exact_duplicates
 from saccade.data.linking import members
 from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
-from saccade.evaluation.suspects import Suspicion, error_share
+from saccade.evaluation.suspects import Suspicion, error_share, less, suspect_labels
 from saccade.insight.accusations import Accused, accuse
 from saccade.insight.corrected import effect_of_corrections
 from saccade.insight.evidence import Evidence, NotPossible
@@ -64,6 +64,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     listed = _listed(evidence, sample, accused, conflicts)
     kept = grouping(sample.groups, num_rows=len(sample.rows))
     review = review_rows(evidence)
+    share = _still_wrong(evidence, sample, accused, scores, kept) if accused.suspicion else None
     return {
         "kind": evidence.task.kind,
         "features": evidence.features_name,
@@ -75,13 +76,35 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "num_settled": int(settled_N.sum()),
         "weak": [asdict(own) for own in accused.weak],
         "contradicted": accused.contradicted,
-        "share": error_share(accused.suspicion, kept).as_dict() if accused.suspicion else None,
+        "share": None if share is None else share.as_dict(),
         "num_conflicts": len(conflicts),
         "pairs": _pairs(evidence, sample, accused.suspicion, kept),
         "suspects": listed,
         "corrections": effect_of_corrections(evidence, sample, axes_NR),
         "num_review": len(review),
     }
+
+
+def _still_wrong(
+    evidence: Evidence, sample: Sample, accused: Accused, scores_NK: np.ndarray, kept: Grouping
+) -> Estimate | None:
+    """Return which share of the labels is wrong: of those as given, less what was put right.
+
+    Who puts labels right begins with those that are surely wrong, and what is left is what the
+    probe is unsure of; judged by itself, it would seem to be right.
+    """
+    if accused.suspicion is None:
+        return None
+    corrected = set(corrected_rows(evidence.catalog)).intersection(sample.rows)
+    given = given_targets(evidence.catalog, evidence.task) if corrected else None
+    if given is None:
+        return None if corrected else error_share(accused.suspicion, kept)
+    settled = evidence.catalog.settled
+    right_N = np.array(
+        [evidence.catalog.paths[row] in settled and row not in corrected for row in sample.rows]
+    )
+    before = suspect_labels(given[list(sample.rows)], scores_NK, right_N=right_N)
+    return less(error_share(before, kept), len(corrected))
 
 
 def _of_validation(evidence: Evidence, sample: Sample, accused: Accused) -> dict[str, int]:
