@@ -25,6 +25,7 @@ from saccade.flags import (
     Group,
     ImageColumn,
     LabelColumn,
+    LabelsOf,
     MinAccuracy,
     MistakeCost,
     NoUnknown,
@@ -250,6 +251,7 @@ def compare(
         str, typer.Option(help="A pattern on the path: what belongs together; else as in the runs.")
     ] = "",
     task: TableTask = "",
+    labels: LabelsOf = "",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -257,7 +259,7 @@ def compare(
     with told_plainly(debug=debug, as_json=as_json):
         from saccade.run_comparison import compare as compare_runs
 
-        found = compare_runs(*runs, metric=metric, group=group, task=task)
+        found = compare_runs(*runs, metric=metric, group=group, task=task, labels=labels)
         typer.echo(json_text(found.as_json()) if as_json else found.as_text())
 
 

@@ -64,6 +64,9 @@ TableTask = Annotated[
 
 
 Finished = Annotated[str, typer.Argument(help="A run folder.")]
+LabelsOf = Annotated[
+    str, typer.Option("--labels", help="Judge all by the labels of this one of them.")
+]
 DataNow = Annotated[str, typer.Option("--data", help="Where its pictures lie, if they moved.")]
 
 

@@ -178,10 +178,13 @@ def answers_told(answers: "Sequence[Prediction]", marks: Sequence[str]) -> list[
     if "unsure" in marks:
         unsure = sum(bool(answer.unsure) for answer in read)
         left = [answer for answer in read if not answer.unsure]
-        text = f"unsure: {unsure} of {len(read)} answers; {len(left)} surer than that"
+        text = f"unsure: {unsure} of {len(read)} answers"
         if strange := sum(bool(answer.unknown and answer.unsure) for answer in read):
-            text += f"; {strange} of the unsure are of unknown pictures, of which none is promised"
-        told.append(text)
+            of_these = "1 of them is of an unknown picture, which is"
+            if strange > 1:
+                of_these = f"{strange} of them are of unknown pictures, which are"
+            text += f" ({of_these} unsure however high the score)"
+        told.append(f"{text}; {len(left)} are sure enough")
     if "labels" in marks and read:
         sizes = [len(answer.labels) for answer in read]
         told.append(
@@ -209,6 +212,10 @@ def end_told(run: "Run") -> Iterator[str]:
         findings = "1 severe finding" if num == 1 else f"{num} severe findings"
         them = "it" if num == 1 else "them"
         yield f"severe: {findings} in the data; the report begins with {them}"
+    for line in run.about_labels:
+        yield f"labels: {line}"
+    if run.about_labels and run.suspects.is_file():
+        yield f"        {run.suspects} lists those in doubt, to be put right or confirmed"
     if late := run.facts.get("late"):
         yield str(late)
     yield f"report: {run.report}"

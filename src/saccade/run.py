@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data import leases
+from saccade.data.corrections import CORRECTED
 from saccade.data.task import Task
 from saccade.evaluation.intervals import INTERVALS_VERSION, Estimate
 from saccade.evaluation.prediction_files import read_csv
@@ -24,6 +25,8 @@ from saccade.reporting.folder import (
     read_split,
     read_trust,
 )
+from saccade.reporting.study_suspects import doubted
+from saccade.reporting.wording import beginning
 from saccade.runtime import machine
 from saccade.runtime.errors import ArtefactError, UsageError
 from saccade.runtime.store import disk_error, sha256, write_json
@@ -68,6 +71,16 @@ class Run:
         return sum(own["severity"] == "severe" for own in found)
 
     @property
+    def about_labels(self) -> tuple[str, ...]:
+        """What is to be known of its labels: how many were put right, and how many are doubted."""
+        found = self.facts.get("data", {}).get("findings", ())
+        said = [
+            beginning(own["sentence"], own["paths"]) for own in found if own["kind"] == CORRECTED
+        ]
+        suspects = self.trust.get("suspects")
+        return tuple(filter(None, [*said, suspects and doubted(suspects)]))
+
+    @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:
         """Every number with its interval: `run.metrics["test"]["accuracy"]`; empty before."""
         return read_metrics(self.folder)
@@ -92,6 +105,11 @@ class Run:
     def trust(self) -> dict[str, Any]:
         """What its studies found by name, as trust.json has it; empty before they were asked."""
         return read_trust(self.folder)
+
+    @property
+    def suspects(self) -> Path:
+        """The table of doubtful labels, to be edited."""
+        return self.folder / TO_EDIT[0]
 
     @property
     def report(self) -> Path:

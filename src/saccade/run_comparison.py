@@ -1,11 +1,16 @@
 """Runs side by side on the same test pictures: which is better, by how much, and beyond chance?"""
 
+import dataclasses
 import math
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from saccade.evaluation.difference import Difference, corrected, p_text
 from saccade.evaluation.digits import is_share, signed, with_interval
@@ -70,6 +75,7 @@ def compare(
     metric: str = "",
     group: str = "",
     task: str = "",
+    labels: Place = "",
     seed: int = 0,
 ) -> Comparison:
     """Return how runs differ from the first of them, on the test pictures that all of them share.
@@ -84,11 +90,13 @@ def compare(
         group: a pattern on the path that names what belongs together; "" = as in the runs.
         task: binary, multiclass, multilabel or regression, where there are tables alone; "" = as
             their cells say.
+        labels: the one of them by whose labels all are judged, as where it has put some right;
+            "" = their labels must be the same.
         seed: of the bootstrap.
 
     Raises:
-        UsageError: fewer than two runs (E250), no such metric (E251), a task that nobody knows
-            or needs (E260), or no pattern (E262).
+        UsageError: fewer than two runs (E250), no such metric (E251), labels of none of them
+            (E252), a task that nobody knows or needs (E260), or no pattern (E262).
         DataError: the test parts (E380), tasks or classes (E381) differ, or there is no test
             part (E382).
         ArtefactError: a folder is no sound run, or a table no sound table (E554 to E569).
@@ -102,6 +110,8 @@ def compare(
             fix="saccade compare runs/a runs/b",
         )
     read = read_rivals(named, group=group, task=task)
+    if labels:
+        read = _judged_by(os.fspath(labels), read)
     rivals = _aligned(read)
     kind = rivals[0].table.task.kind
     metric = metric or usual_metric(kind)
@@ -160,16 +170,55 @@ def _difference(
     return compare_tables(one, other, metric=metric, groups=groups, names=names, seed=seed)
 
 
+def _judged_by(place: str, rivals: Sequence[Rival]) -> list[Rival]:
+    """Return the rivals with the labels of one of them, which has the same pictures."""
+    giver = next((own for own in rivals if own.name == encode_name(str(Path(place)))), None)
+    if giver is None:
+        raise UsageError(
+            f"{quoted(place)} is none of those that are compared.",
+            code="252",
+            where="--labels",
+            fix=f"name one of them, as it is named there: {listed(own.name for own in rivals)}",
+        )
+    keys = _keys(rivals)
+    own = keys[rivals.index(giver)]
+    for rival, others in zip(rivals, keys, strict=True):
+        _check_pictures(giver, rival, own, others)
+    truth = giver.table.truth
+    assert truth is not None  # noqa: S101 - `read_rivals` has refused tables without
+    place_of = {key: place for place, key in enumerate(own)}
+    twice = [key for place, key in enumerate(own) if np.any(truth[place] != truth[place_of[key]])]
+    if twice:
+        raise DataError(
+            f"Copies of one picture have different labels in {giver.name}, so these can judge no "
+            "other run.",
+            code="380",
+            where=_names(giver.table, own, Counter(twice)),
+            fix="put the labels of the copies right (--corrections), and train again",
+        )
+    found = []
+    for rival, others in zip(rivals, keys, strict=True):
+        table = dataclasses.replace(rival.table, truth=truth[[place_of[key] for key in others]])
+        found.append(dataclasses.replace(rival, table=table))
+    return found
+
+
+def _keys(rivals: Sequence[Rival]) -> list[Sequence[str]]:
+    """Return what the pictures of each are known by: contents, or where some have none, paths."""
+    by_content = all(all(rival.table.hashes) for rival in rivals)
+    return [rival.table.hashes if by_content else rival.table.paths for rival in rivals]
+
+
 def _aligned(rivals: Sequence[Rival]) -> list[Rival]:
     """Return the rivals with the rows of their test parts in one order.
 
     Raises:
         DataError: they were not tested on the same pictures, with the same labels (E380).
     """
-    by_content = all(all(rival.table.hashes) for rival in rivals)
-    keys = [rival.table.hashes if by_content else rival.table.paths for rival in rivals]
+    keys = _keys(rivals)
     for rival, own in zip(rivals[1:], keys[1:], strict=True):
-        _check_same(rivals[0], rival, keys[0], own)
+        _check_pictures(rivals[0], rival, keys[0], own)
+        _check_labels(rivals[0], rival, keys[0], own)
     found = []
     for rival, own in zip(rivals, keys, strict=True):
         # The label too: copies of one picture may have labels that contradict each other.
@@ -178,7 +227,7 @@ def _aligned(rivals: Sequence[Rival]) -> list[Rival]:
     return found
 
 
-def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequence[str]) -> None:
+def _check_pictures(first: Rival, other: Rival, keys: Sequence[str], others: Sequence[str]) -> None:
     one, two = Counter(keys), Counter(others)
     if one != two:
         missing, added = one - two, two - one
@@ -197,6 +246,9 @@ def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequenc
             "network has a say in these), or ask both models about one folder: saccade eval RUN "
             "FOLDER --output a.csv",
         )
+
+
+def _check_labels(first: Rival, other: Rival, keys: Sequence[str], others: Sequence[str]) -> None:
     known = Counter(zip(keys, first.table.truths, strict=True))
     labelled = list(zip(others, other.table.truths, strict=True))
     differing = Counter(labelled) - known
@@ -209,8 +261,8 @@ def _check_same(first: Rival, other: Rival, keys: Sequence[str], others: Sequenc
             f"than in {first.name}.",
             code="380",
             where=listed(map(encode_name, named)),
-            fix="train both with the same labels (and the same --corrections), or judge both by "
-            "one table: saccade eval RUN FOLDER --corrections TABLE --output a.csv, then compare",
+            fix="say whose labels judge both, those of the run that put some right, say: "
+            f"--labels {shlex.quote(other.name)}",
         )
 
 

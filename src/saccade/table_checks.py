@@ -16,6 +16,8 @@ from saccade.papers import Failed, NotChecked, Papers
 from saccade.runtime.errors import MAX_LISTED, DataError, listed
 from saccade.runtime.store import encode_name, sha256
 
+MOVED = "if they have moved, say where: saccade verify RUN --data FOLDER"
+
 
 def files_can_be_read(papers: Papers) -> str:
     """Every file that the other checks rest on is there and whole."""
@@ -214,8 +216,7 @@ def pictures_are_the_same(papers: Papers) -> str:
             labelled=False,
         ).source
     except DataError as error:
-        moved = "if they have moved, say where: saccade verify RUN --data FOLDER"
-        raise NotChecked(f"the pictures are gone: {error.message} {moved}") from None
+        raise NotChecked(f"the pictures are gone: {error.message} {MOVED}") from None
     papers.progress.start("read the pictures", len(table), "pictures")
     gone, changed = [], []
     for path, expected in zip(table.paths, table.hashes, strict=True):
@@ -231,7 +232,7 @@ def pictures_are_the_same(papers: Papers) -> str:
         kept = len(table) - len(gone)
         raise NotChecked(
             f"{len(gone)} of {len(table)} pictures cannot be read any more ({_names(gone)}); "
-            f"the other {kept} are the same to the byte"
+            f"the other {kept} are the same to the byte; {MOVED}"
         )
     return f"all {len(table)} pictures are the same to the byte"
 

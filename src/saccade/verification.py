@@ -9,7 +9,7 @@ from typing import Any
 from saccade import number_checks, table_checks
 from saccade.data.folders import check_place
 from saccade.papers import Failed, NotChecked, Papers
-from saccade.run import check_tested, open_run
+from saccade.run import Run, check_tested, open_run
 from saccade.runtime.errors import SaccadeError
 from saccade.runtime.progress import Progress
 
@@ -49,6 +49,7 @@ class Verdict:
     checks: tuple[Check, ...]
     summary: str = ""  # the run's own sentence
     num_severe: int = 0  # findings of the run, in its data or by its studies
+    about_labels: tuple[str, ...] = ()  # how many were put right, and how many are doubted
 
     @property
     def believed(self) -> bool:
@@ -82,7 +83,7 @@ class Verdict:
             f"It has {num} severe finding{'s' * (num != 1)}, with which its report begins: that "
             "its numbers are those that were measured does not make them good."
         )
-        return (f"The run says: {self.summary}", *([severe] if num else []))
+        return (f"The run says: {self.summary}", *([severe] if num else []), *self.about_labels)
 
     def _names(self, outcome: str) -> list[str]:
         return [check.name for check in self.checks if check.outcome == outcome]
@@ -145,7 +146,16 @@ def verify(
         checks=tuple(checks),
         summary=run.summary,
         num_severe=run.num_severe,
+        about_labels=_about_labels(run),
     )
+
+
+def _about_labels(run: Run) -> tuple[str, ...]:
+    """Return what the run says of its labels; nothing where its files are damaged."""
+    try:
+        return run.about_labels
+    except (SaccadeError, AttributeError, LookupError, TypeError, ValueError):
+        return ()  # a check has said so
 
 
 def _asked(name: str, ask: Callable[[], str]) -> Check:

@@ -61,7 +61,10 @@ def test_the_class_folder_and_the_part_are_no_source() -> None:
     paths = tuple(
         f"{('train', 'val')[row % 2]}/{label}/{row}.jpg" for row, label in enumerate("ab" * 20)
     )
-    assert sources_of(catalog_of(list("ab" * 20), paths=paths)) == ()
+    own = catalog_of(list("ab" * 20), paths=paths)
+    assert sources_of(own) == ()
+    swapped = dataclasses.replace(own, labels=tuple("ba" * 6 + "ab" * 14), given=own)
+    assert sources_of(swapped) == ()  # whose labels were put right still lies in its class folder
 
 
 def test_the_letters_that_names_begin_with_are_a_source() -> None:

@@ -301,6 +301,50 @@ def test_other_labels_of_the_same_pictures_are_refused(runs: Path, tmp_path: Pat
         f"{runs / 'little'}.",
         f"  where: {changed[0]}, {changed[1]}",
     ]
+    assert done.stderr.splitlines()[2].endswith("--labels b.csv")
+
+
+def test_all_are_judged_by_the_labels_of_the_one_that_is_named(runs: Path, tmp_path: Path) -> None:
+    """A run that put test labels right, beside the one before."""
+    mended = iter(range(3))
+
+    def relabel(row: dict[str, str]) -> None:
+        if row["part"] == "test" and row["truth"] == "class0" and next(mended, None) is not None:
+            row["truth"] = "class1"
+
+    one = runs / "little"
+    other = edited(runs / "much" / "predictions.csv", tmp_path / "b.csv", relabel)
+    first = edited(one / "predictions.csv", tmp_path / "a.csv", lambda row: None)
+    mended = iter(range(3))
+    both_new = edited(first, tmp_path / "a_new.csv", relabel)
+    for place, expected in (
+        (other, saccade.compare(both_new, other)),
+        (first, saccade.compare(first, runs / "much" / "predictions.csv")),
+    ):
+        found = saccade.compare(first, other, labels=place)
+        assert [own.estimate for own in found.standings] == [
+            own.estimate for own in expected.standings
+        ]
+        difference, known = found.standings[1].difference, expected.standings[1].difference
+        assert difference is not None
+        assert known is not None
+        assert (difference.value, difference.p) == (known.value, known.p)
+    done = cli("compare", one, "b.csv", "--labels", "c.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "SACCADE-E252: 'c.csv' is none of those" in done.stderr
+    by_run = cli("compare", f"{one}/", "b.csv", "--labels", one, "--json", cwd=tmp_path)
+    assert json.loads(by_run.stdout)["n"] == 24
+
+
+def test_labels_that_contradict_each_other_judge_no_other_run(runs: Path, tmp_path: Path) -> None:
+    with (runs / "much" / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["part"] == "test"]
+    rows[-1]["hash"] = rows[0]["hash"]
+    written(tmp_path / "a.csv", rows)
+    written(tmp_path / "b.csv", [{**row, "truth": rows[0]["truth"]} for row in rows])
+    done = cli("compare", "a.csv", "b.csv", "--labels", "a.csv", cwd=tmp_path)
+    assert "SACCADE-E380: Copies of one picture have different labels in a.csv" in done.stderr
+    assert cli("compare", "a.csv", "b.csv", "--labels", "b.csv", cwd=tmp_path).returncode == 0
 
 
 def test_copies_whose_labels_contradict_are_compared_with_themselves(

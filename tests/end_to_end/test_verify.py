@@ -570,7 +570,7 @@ def test_a_picture_that_changed_is_named_and_one_that_is_gone_is_counted(
     assert failed(verdict) == []
     assert said(verdict, "pictures") == (
         "1 of 60 pictures cannot be read any more (class1/003.png); the other 59 are the same to "
-        "the byte"
+        "the byte; if they have moved, say where: saccade verify RUN --data FOLDER"
     )
     shutil.copy(pictures / "class0" / "000.png", pictures / "class1" / "004.png")
     verdict = saccade.verify(run)

@@ -76,7 +76,7 @@ def test_an_accuracy_that_the_answers_do_not_have_is_not_promised() -> None:
         promise(known([1, 0] * 200), 0.9)
     assert str(caught.value) == (
         "an accuracy of 0.9 cannot be promised with n = 400 held-out pictures: of the 63 surest "
-        "answers 32 are right, which shows 0.398 at most"
+        "answers 32 are right, by which no more than 0.398 is shown (95 % sure)"
     )
 
 

@@ -14,11 +14,13 @@ from saccade.evaluation.difference import Difference
 from saccade.evaluation.paired import compare_tables
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.scores import evaluate
+from saccade.printing import end_told
 from saccade.reporting.checks import checks
 from saccade.reporting.collect import collect
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
 from saccade.reporting.page import render
+from saccade.run import Run
 
 RunOf = Callable[..., Path]
 
@@ -339,6 +341,41 @@ def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> 
     html = render(collect(run, picture=lambda path: None))
     assert f'<a href="#{doubt.anchor}">More</a>' in html
     assert html.count(f'id="{doubt.anchor}"') == 1
+
+
+@pytest.mark.parametrize(("severity", "holds"), [("note", True), ("warning", False)])
+def test_corrected_labels_stand_on_the_first_screen(
+    run_of: RunOf, severity: str, holds: bool
+) -> None:
+    from tests.reporting import test_study_suspects
+
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    counts = "Of 3 corrected labels, 1 in train, 0 in validation, 2 in test."
+    sentence = f"{counts} 2 test labels were changed: a.jpg, b.jpg."
+    finding = {"kind": "corrected", "severity": severity, "paths": ["a.jpg", "b.jpg"], "action": ""}
+    edit_run(run, "data", findings=[{**finding, "sentence": sentence}])
+    test = {"as_given": {"value": 0.84}, "corrected": {"value": 0.86}}
+    scores = {
+        name: test_study_suspects.estimate(own["value"], 0.8, 0.9, 200)
+        for name, own in test.items()
+    }
+    told = {
+        "num": {"train": 1, "validation": 0, "test": 2}, "num_left_out": 0, "effect": None,
+        "test_paths": ["a.jpg", "b.jpg"], "test": scores,
+    }  # fmt: skip
+    with_studies(run, suspects=test_study_suspects.findings(num_sure=0, corrections=told))
+    (check,) = (own for own in checks_of(run) if "corrected" in own.sentence)
+    assert (check.holds, check.anchor) == (holds, "finding-1")
+    assert check.sentence == (
+        f"{counts} 2 test labels were changed. By the test labels as they were, it would have "
+        "0.840, not 0.860."
+    )
+    assert Run(folder=run).about_labels == (f"{counts} 2 test labels were changed.",)
+    shown = list(end_told(Run(folder=run)))
+    assert f"labels: {counts} 2 test labels were changed." in shown
+    assert any(own.strip().startswith(str(run / "suspects.csv")) for own in shown) == (
+        (run / "suspects.csv").is_file()
+    )
 
 
 def test_pictures_that_were_not_looked_at_are_a_doubt(run_of: RunOf) -> None:

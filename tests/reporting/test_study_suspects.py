@@ -202,8 +202,8 @@ def test_what_corrections_brought_is_told_with_both_test_scores(run_of: RunOf) -
     assert "On the same 120 pictures corrected labels names 4 more rightly." in html
     assert "Test labels were changed (rose/7.jpg)" in html
     assert (
-        "the accuracy is 0.900 (0.850 to 0.930); as they are, 0.905 (0.855 to 0.940) (n = 200)"
-        in (html)
+        "the accuracy of this network is 0.900 (0.850 to 0.930); as they are, 0.905 (0.855 to "
+        "0.940) (n = 200)" in (html)
     )
 
 

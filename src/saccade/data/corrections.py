@@ -20,6 +20,7 @@ from saccade.runtime.errors import DataError, listed
 from saccade.runtime.store import encode_name
 
 REASON = "corrections"  # why such a picture is left out
+CORRECTED = "corrected"  # the kind of the finding about the parts
 
 
 def correct(
@@ -84,7 +85,7 @@ def correction_tables(named: str | Path) -> list[Path]:
         DataError: one of them is not there (E301).
     """
     whole = Path(named)
-    tables = [whole] if whole.exists() else [Path(own) for own in str(named).split(",")]
+    tables = [whole] if whole.exists() else [Path(own.strip()) for own in str(named).split(",")]
     for path in tables:
         if not path.is_file():
             raise no_such_place(path)
@@ -138,17 +139,17 @@ def part_findings(catalog: Catalog, parts: Sequence[str]) -> list[Finding]:
     sentence = f"Of {_plural(len(rows), 'corrected label')}, {shares}."
     test = [catalog.paths[row] for row in rows if parts[row] == "test"]
     if not test:
-        return [Finding(kind="corrected", severity="note", paths=(), sentence=sentence)]
+        return [Finding(kind=CORRECTED, severity="note", paths=(), sentence=sentence)]
     labels = f"{_plural(len(test), 'test label')} {'was' if len(test) == 1 else 'were'} changed"
     changed = f"{sentence} {labels}: {listed(map(encode_name, test))}"
     if catalog.reviewed.issuperset(test):
         blind = (
             f"{changed}, by a review whose table names pictures by content, as a blind one does."
         )
-        return [Finding(kind="corrected", severity="note", paths=tuple(test), sentence=blind)]
+        return [Finding(kind=CORRECTED, severity="note", paths=tuple(test), sentence=blind)]
     return [
         Finding(
-            kind="corrected",
+            kind=CORRECTED,
             severity="warning",
             paths=tuple(test),
             sentence=f"{changed}.",

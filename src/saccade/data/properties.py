@@ -200,7 +200,8 @@ def sources_of(catalog: Catalog) -> tuple[str, ...]:
     class. Sources of fewer than 10 pictures are one, and so are all beyond the 12 largest.
     """
     folders = [
-        _folder(path, label) for path, label in zip(catalog.paths, catalog.labels, strict=True)
+        _folder(path, label)  # as it was given: a corrected picture still lies in its old folder
+        for path, label in zip(catalog.paths, catalog.given_labels, strict=True)
     ]
     for found in (folders, [_prefix(path) for path in catalog.paths]):
         counts = Counter(found)

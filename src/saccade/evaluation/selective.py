@@ -194,8 +194,8 @@ def promise(selective: Selective, accuracy: float) -> Promise:
     if last == start:
         raise NotPromised(
             f"an accuracy of {accuracy:g} cannot be promised with n = {n} held-out pictures: "
-            f"of the {counts[start]} surest answers {right[start]} are right, which shows "
-            f"{bounds[start]:.3f} at most"
+            f"of the {counts[start]} surest answers {right[start]} are right, by which no "
+            f"more than {bounds[start]:.3f} is shown (95 % sure)"
         )
     answered = int(counts[last - 1])
     return Promise(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from saccade.data.corrections import CORRECTED
 from saccade.data.duplicates import COPIES
 from saccade.data.task import Task
 from saccade.evaluation.predictions import Predictions
@@ -59,6 +60,7 @@ def checks(
         *_judge(results, split, known),
         *_width(results),
         *_small_classes(task, results, split),
+        *_corrected(data, studies),
         *_baseline(results, rows, predictions),
         *_studied(studies),
     )
@@ -81,6 +83,20 @@ def _severe(data: DataFacts) -> Iterator[Check]:
             said = beginning(own.sentence, own.paths)
             anchor = f"finding-{place}"
             yield Check(holds=False, sentence=f"Severe: {said}", anchor=anchor, is_severe=True)
+
+
+def _corrected(data: DataFacts, studies: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield how many labels were put right, and what the score owes to those of the test part."""
+    test = (studies.get("suspects", {}).get("corrections") or {}).get("test")
+    for place, own in enumerate(data.findings, start=1):
+        if own.kind == CORRECTED:
+            said = beginning(own.sentence, own.paths)
+            if test:
+                as_given, now = (
+                    decimals(test[name]["value"]) for name in ("as_given", "corrected")
+                )
+                said += f" By the test labels as they were, it would have {as_given}, not {now}."
+            yield Check(holds=own.severity == "note", sentence=said, anchor=f"finding-{place}")
 
 
 def sums_that_fail(data: DataFacts, split: SplitFacts) -> tuple[str, ...]:

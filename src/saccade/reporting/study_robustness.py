@@ -80,7 +80,8 @@ def _harm(study: Study) -> str:
     text = (
         f"{which} were disturbed in {plural(len(study['disturbances']), 'way')} and shown to the "
         f"network once more; as they are, their {score_words(study['score_name'])} is "
-        f"{told(study['plain']['final'], study['score_name'])}."
+        f"{told(study['plain']['final'], study['score_name'])}. Each way is judged at one "
+        "strength, set beforehand; the table has the others, without a verdict."
     )
     worse = 1 if lower_is_better(study["score_name"]) else -1
     harms, perhaps, unharmed, unknown, hidden = [], [], [], [], 0.0
@@ -96,7 +97,7 @@ def _harm(study: Study) -> str:
         elif change.low > 0 if worse > 0 else change.high < 0:
             perhaps.append((-worse * change.value, said))
         else:
-            unharmed.append(_lower(own["name"]))
+            unharmed.append(_named(own, point["strength"]))
             hidden = max(hidden, change.high if worse > 0 else -change.low)
     if harms:
         listed = joined_words([words for _, words in sorted(harms)])

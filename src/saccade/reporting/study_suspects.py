@@ -192,9 +192,10 @@ def _corrections(own: Mapping[str, Any]) -> Iterator[str]:
     effect = own["effect"]
     if effect is not None:
         yield (
-            f"Two heads on the same features, one taught by the {count(effect['num_train'])} "
-            "training labels as they were and one as they are, judged by the corrected validation "
-            f"labels. {effect['sentence']}"
+            "What the training labels brought, by two heads that are simpler than those of the "
+            f"runs: on the same features, one taught by the {count(effect['num_train'])} training "
+            "labels as they were and one as they are, judged by the corrected validation labels. "
+            f"{effect['sentence']}"
         )
     elif own["num"]["train"]:
         yield "What they brought could not be measured: nothing judges, or a class is gone."
@@ -206,8 +207,11 @@ def _corrections(own: Mapping[str, Any]) -> Iterator[str]:
     test = own["test"]
     if test is not None:
         yield (
-            f"With the test labels as they were, the accuracy is {_scored(test['as_given'])}; as "
-            f"they are, {_scored(test['corrected'])} (n = {count(test['corrected']['n'])})."
+            f"With the test labels as they were, the accuracy of this network is "
+            f"{_scored(test['as_given'])}; as they are, {_scored(test['corrected'])} "
+            f"(n = {count(test['corrected']['n'])}). That compares labels, not networks: how the "
+            "network of an earlier run does on these labels says saccade compare, with --labels "
+            "this run."
         )
 
 
