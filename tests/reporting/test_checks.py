@@ -354,10 +354,9 @@ def test_corrected_labels_stand_on_the_first_screen(
     sentence = f"{counts} 2 test labels were changed: a.jpg, b.jpg."
     finding = {"kind": "corrected", "severity": severity, "paths": ["a.jpg", "b.jpg"], "action": ""}
     edit_run(run, "data", findings=[{**finding, "sentence": sentence}])
-    test = {"as_given": {"value": 0.84}, "corrected": {"value": 0.86}}
     scores = {
-        name: test_study_suspects.estimate(own["value"], 0.8, 0.9, 200)
-        for name, own in test.items()
+        name: test_study_suspects.estimate(value, 0.8, 0.9, 200)
+        for name, value in (("as_given", 0.84), ("corrected", 0.86))
     }
     told = {
         "num": {"train": 1, "validation": 0, "test": 2}, "num_left_out": 0, "effect": None,

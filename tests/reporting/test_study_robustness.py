@@ -82,8 +82,8 @@ def test_the_sentences_say_what_hurts_most_what_does_not_and_what_a_shift_does()
         "beforehand; the table has the others, without a verdict. What makes it worse beyond "
         "chance, the worst first: noise 10 % of the range (−0.400 [−0.450, −0.350]) and "
         "brightness ×0.5 (−0.080 [−0.130, −0.030]). Not shown to do harm, with p corrected for 5 "
-        "disturbances: shift 12 % of the side, JPEG quality 10 and mirrored left to right; with 50 pictures a "
-        "change of as much as 0.070 could go unseen.",
+        "disturbances: shift 12 % of the side, JPEG quality 10 and mirrored left to right; with "
+        "50 pictures a change of as much as 0.070 could go unseen.",
         "Moved by 12 % of the side (28 px), the network gives the same answer to 93.0 % [89.0 %, "
         "97.0 %] of the pictures (n = 50). A convolution looks for the same thing everywhere, and "
         "pooling over places forgets where it was: that is where such invariance comes from, as "

@@ -1,9 +1,9 @@
 """How many more pictures would help, and of which class: a learning curve of the frozen features.
 
 Every picture of the training and validation parts is judged by heads that learned without it, out
-of fold, at about six sizes. The test part is not touched, although nothing is chosen here: so the
-curve is the same in `saccade check` and after training, and it rests on several times the pictures
-that the validation part alone holds.
+of fold, at about six sizes. The test part is not touched, although nothing is chosen here: so
+`saccade check` draws it too, with a penalty chosen for it where there is no head yet, and it rests
+on several times the pictures that the validation part alone holds.
 """
 
 from collections.abc import Callable, Mapping
