@@ -14,10 +14,12 @@ import numpy as np
 from saccade.data import grouping, proposals
 from saccade.data.audit import class_counts
 from saccade.data.cache import PixelCache, empty_cache
-from saccade.data.catalog import Catalog, Finding
+from saccade.data.catalog import Catalog, Finding, Listing
 from saccade.data.corrections import correct
 from saccade.data.duplicates import Twins, find_twins
+from saccade.data.listing import list_data
 from saccade.data.looks import Looks, look_at
+from saccade.data.manifests import ColumnNames
 from saccade.data.pixel_store import PixelStore
 from saccade.data.sampling import Limit
 from saccade.data.scan import scan
@@ -100,6 +102,28 @@ class Lesson:
         if not isinstance(self.targets, Sealed):
             return self
         return dataclasses.replace(self, targets=self.targets.open())
+
+
+def listing_of(recipe: Recipe, *, place: str = "", labelled: bool = True) -> Listing:
+    """Return the files and labels that a recipe names, before any picture is opened.
+
+    Args:
+        recipe: with the names of columns.
+        place: where the data lie; "" = where the recipe says.
+        labelled: whether labels are wanted.
+
+    Raises:
+        DataError: there is nothing, or nothing with labels (E301-E319).
+    """
+    names = ColumnNames(
+        image=recipe.image_column,
+        label=recipe.label_column,
+        split=recipe.split_column,
+        group=recipe.group_column,
+    )
+    return list_data(
+        place or recipe.data, names=names, follow_links=recipe.follow_links, labelled=labelled
+    )
 
 
 def look(

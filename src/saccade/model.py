@@ -14,7 +14,7 @@ from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
 from saccade.data.catalog import Catalog
-from saccade.data.corrections import correct, correction_tables
+from saccade.data.corrections import correct, read_corrections
 from saccade.data.folders import place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
@@ -226,7 +226,7 @@ class Model:
         """
         progress = progress or Progress()
         if corrections:
-            correction_tables(corrections)  # an error now and not after decoding
+            read_corrections(corrections)  # an error now and not after decoding
         # Pictures to be predicted are rarely met again; labelled ones are tested more than once.
         with PixelStore(self.bundle.preprocess, shared=labelled, progress=progress) as pixels:
             scanned = catalog = scan(

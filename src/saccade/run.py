@@ -77,7 +77,7 @@ class Run:
         said = [
             beginning(own["sentence"], own["paths"]) for own in found if own["kind"] == CORRECTED
         ]
-        suspects = self.trust.get("suspects")
+        suspects = self.trust.get("studies", {}).get("suspects")
         return tuple(filter(None, [*said, suspects and doubted(suspects)]))
 
     @property

@@ -8,10 +8,9 @@ from typing import Any
 
 from saccade.data.decode import Unreadable
 from saccade.data.labels import as_number, marked, pieces_of
-from saccade.data.listing import list_data
-from saccade.data.manifests import ColumnNames
 from saccade.data.split import PARTS
 from saccade.data.task import Task
+from saccade.lesson import listing_of
 from saccade.papers import Failed, NotChecked, Papers
 from saccade.runtime.errors import MAX_LISTED, DataError, listed
 from saccade.runtime.store import encode_name, sha256
@@ -202,19 +201,8 @@ def answers_were_sealed(papers: Papers) -> str:
 def pictures_are_the_same(papers: Papers) -> str:
     """The pictures on disk have the contents that the table names."""
     table, recipe = papers.table, papers.recipe
-    names = ColumnNames(
-        image=recipe.image_column,
-        label=recipe.label_column,
-        split=recipe.split_column,
-        group=recipe.group_column,
-    )
     try:
-        source = list_data(
-            papers.data or recipe.data,
-            names=names,
-            follow_links=recipe.follow_links,
-            labelled=False,
-        ).source
+        source = listing_of(recipe, place=papers.data, labelled=False).source
     except DataError as error:
         raise NotChecked(f"the pictures are gone: {error.message} {MOVED}") from None
     papers.progress.start("read the pictures", len(table), "pictures")

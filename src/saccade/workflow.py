@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from saccade.choosing import as_scanned, chosen
 from saccade.data import audit
 from saccade.data.catalog import Catalog, Finding
-from saccade.data.corrections import correction_tables
+from saccade.data.corrections import read_corrections
 from saccade.data.folders import check_place
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
@@ -22,6 +22,7 @@ from saccade.insight.trust import examine
 from saccade.lesson import (
     Lesson,
     data_facts,
+    listing_of,
     look,
     on_canvases_of,
     split_facts,
@@ -38,6 +39,7 @@ from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import (
     DataError,
     InterruptedRun,
+    ResourceError,
     SaccadeError,
     UsageError,
     command,
@@ -88,7 +90,7 @@ def train(
         check_place(Path(data))  # before weights are looked for, which can take a while
     recipe = chosen(recipe or Recipe(), choices).replace(data=place)
     if recipe.corrections:
-        correction_tables(recipe.corrections)  # an error now and not after decoding
+        read_corrections(recipe.corrections)  # an error now and not after decoding
     check_new(output)
     progress = progress or Progress()
     if isinstance(data, Catalog):
@@ -213,7 +215,12 @@ def _look_and_prepare(
     ):
         from saccade import preparing, road  # noqa: F401, PLC0415 - torch and timm, which take seconds
 
-        prepared = preparing.prepare(recipe)
+        try:
+            prepared = preparing.prepare(recipe)
+        except ResourceError:  # what is wrong with the data themselves is said first
+            if not isinstance(data, Catalog):
+                listing_of(recipe)
+            raise
     # What is decoded by now is quickly looked at, whatever the time.
     deadline = max(deadline, time.monotonic() + GRACE * (deadline - ledger.begun))
     with ledger.timed("scan"):

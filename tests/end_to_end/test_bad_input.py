@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from saccade import workflow
 from saccade.cli import app
-from saccade.models import tensors
+from saccade.models import backbones, tensors
 from saccade.run import Run
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8", "--epochs", "1", "--quiet"]
@@ -55,6 +55,30 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     assert code == 3
     assert "E302: The folder holds no files." in told
     assert [entry.name for entry in tmp_path.iterdir()] == ["empty"]
+
+
+def test_what_is_wrong_with_the_data_is_said_before_weights_that_cannot_be_had(
+    image_folder: ImageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(backbone: object) -> None:
+        raise ConnectionError("the hub cannot be reached")
+
+    monkeypatch.setattr(backbones, "download", download)
+    monkeypatch.setattr(backbones, "cached", lambda backbone: None)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photos.csv").write_text("file,lable\na.png,a\nb.png,b\n")
+    bad = tmp_path / "fixes.csv"
+    bad.write_text("file,lable\nclass0/000.png,class1\n")
+    folder = str(image_folder(2, 4))
+    for words, code in (
+        ([str(tmp_path / "empty")], "E302"),
+        ([str(tmp_path / "photos.csv"), "--label-column", "label"], "E307"),
+        ([folder, "--corrections", str(bad)], "E307"),
+        ([folder], "E411"),
+    ):
+        done = CliRunner().invoke(app, ["train", *words, "--output", str(tmp_path / "run")])
+        assert f"error SACCADE-{code}" in done.stderr, done.stderr
+        assert not (tmp_path / "run").exists()
 
 
 def test_one_class(image_folder: ImageFolder) -> None:

@@ -338,7 +338,14 @@ def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> 
         "validation labels is among them: by these the network was chosen and what it promises "
         "was set, and it counts as a mistake if the label is wrong."
     )
-    html = render(collect(run, picture=lambda path: None))
+    assert Run(folder=run).about_labels == (doubt.sentence,)
+    assert f"labels: {doubt.sentence}" in list(end_told(Run(folder=run)))
+    facts = collect(run, picture=lambda path: None)
+    assert facts.advice[0].evidence == (
+        "9 of 800 labels (1.1 %) of the training and validation parts are surely contradicted by "
+        "what a probe says that did not learn from them."
+    )
+    html = render(facts)
     assert f'<a href="#{doubt.anchor}">More</a>' in html
     assert html.count(f'id="{doubt.anchor}"') == 1
 

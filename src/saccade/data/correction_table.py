@@ -40,12 +40,9 @@ def read_wanted(table: Table, catalog: Catalog, task: Task) -> Wanted:
     """Return what the lines of a table ask for; a correction is never dropped in silence.
 
     Raises:
-        DataError: a column is missing or misspelt (E307), a picture (E370) or a label (E371) is
-            not there, two things are said of one picture (E372), or what is confirmed is not told
-            (E374).
+        DataError: a picture (E370) or a label (E371) is not there, two things are said of one
+            picture (E372), or what is confirmed is not told (E374).
     """
-    for piece in table.pieces or (table,):
-        _check_columns(piece)
     wanted = _read(table, catalog, task)
     _check(wanted, table, catalog, task)
     return wanted
@@ -64,7 +61,8 @@ def label_text(marks_K: np.ndarray, catalog: Catalog, task: Task) -> str:
     return task.separator.join(names) or NO_LABELS
 
 
-def _check_columns(table: Table) -> None:
+def check_columns(table: Table) -> None:
+    """Refuse a table whose columns are missing or misspelt (E307)."""
     missing = [name for name in (FILE, LABEL) if name not in table.cells]
     if missing:
         raise DataError(

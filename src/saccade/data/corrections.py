@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.data.catalog import Catalog, Finding, Skipped
-from saccade.data.correction_table import LEAVE_OUT, Wanted, read_wanted, same_label
+from saccade.data.correction_table import LEAVE_OUT, Wanted, check_columns, read_wanted, same_label
 from saccade.data.folders import no_such_place
 from saccade.data.tables import Table, joined, read_table
 from saccade.data.task import Task, choose_task, targets
@@ -43,7 +43,7 @@ def correct(
             column (E307); it names a picture (E370) or a label (E371) that is not there, or says
             two things of one picture (E372).
     """
-    table = joined([read_table(path) for path in correction_tables(tables)])
+    table = read_corrections(tables)
     if task is None:
         empty = {row for row, label in enumerate(catalog.labels) if not label.strip()}
         labelled = _without(catalog, empty) if len(empty) < len(catalog) else catalog
@@ -90,6 +90,19 @@ def correction_tables(named: str | Path) -> list[Path]:
         if not path.is_file():
             raise no_such_place(path)
     return tables
+
+
+def read_corrections(named: str | Path) -> Table:
+    """Return the tables that `--corrections` names as one, their columns checked.
+
+    Raises:
+        DataError: one is not there (E301), cannot be read (E311, E312, E315) or lacks a column
+            (E307).
+    """
+    tables = [read_table(path) for path in correction_tables(named)]
+    for own in tables:
+        check_columns(own)
+    return joined(tables)
 
 
 def _settled(catalog: Catalog, rows: Collection[int], task: Task) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """What would probably help, each with the numbers that say so; nothing is guessed."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from saccade.data.task import Task
 from saccade.evaluation.intervals import apart
@@ -10,6 +12,7 @@ from saccade.reporting.estimates import told_change
 from saccade.reporting.facts import Advice, DataFacts, ResultFacts, SplitFacts
 from saccade.reporting.glossary import is_share, score_words
 from saccade.reporting.learned import LearningFacts
+from saccade.reporting.study_suspects import doubted
 from saccade.reporting.wording import (
     as_sentence,
     beginning,
@@ -36,15 +39,27 @@ def advise(
     split: SplitFacts,
     learning: LearningFacts,
     results: ResultFacts,
+    studies: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Advice, ...]:
     """Return the advice, most pressing first; empty where the numbers give no reason."""
     return (
+        *_about_labels(studies),
         *_about_findings(data),
         *_about_test(split, results),
         *_about_training(task, split, learning, results),
         *_about_confusion(results),
         *_about_curves(learning),
     )
+
+
+def _about_labels(studies: Mapping[str, Any]) -> Iterator[Advice]:
+    said = doubted(studies["suspects"]) if "suspects" in studies else ""
+    if said:
+        yield Advice(
+            sentence="Look at the labels that are contradicted, put the wrong ones right in "
+            "suspects.csv, and train again with --corrections suspects.csv.",
+            evidence=f"{said.partition(':')[0]}.",
+        )
 
 
 def _about_findings(data: DataFacts) -> Iterator[Advice]:

@@ -83,6 +83,14 @@ def collect(
             trust, album, task,
             data=data, split=split, results=results, rows=rows, predictions=predictions,
         )  # fmt: skip
+        advice = advise(
+            task,
+            data=data,
+            split=split,
+            learning=learning,
+            results=results,
+            studies=trust.get("studies", {}),
+        )
     examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
         **_of_run(run, run_folder),
@@ -95,7 +103,7 @@ def collect(
         results=results,
         examples=examples,
         preview=shown,
-        advice=advise(task, data=data, split=split, learning=learning, results=results),
+        advice=advice,
         recipe=settings(recipe),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
