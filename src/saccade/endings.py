@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from saccade.runtime.errors import InterruptedRun, ResourceError, SaccadeError, UsageError
-from saccade.runtime.store import disk_error, json_text
+from saccade.runtime.store import disk_error, json_text, quoted
 
 
 def leave(code: str | int | None) -> None:
@@ -64,7 +64,7 @@ def run_told(app: typer.Typer) -> int:
             error.show()  # type: ignore[attr-defined]
             return 2
         context = getattr(error, "ctx", None)
-        said = error.format_message().rstrip(".")
+        said = _misread(error) or error.format_message().rstrip(".")
         wrong = UsageError(
             said if said.endswith("?") else f"{said}.",
             code="200",
@@ -75,6 +75,21 @@ def run_told(app: typer.Typer) -> int:
         _refuse(wrong, as_json="--json" in sys.argv)
     except typer.Exit as end:
         return end.exit_code
+
+
+def _misread(error: Exception) -> str:
+    """Return which word stands where a number belongs; "" for other errors.
+
+    The word is known to pydantic alone, by which typer reads numbers.
+    """
+    found = getattr(error.__cause__, "errors", list)()
+    wanted = {"int": "a whole number", "float": "a number"}
+    option = getattr(getattr(error, "param", None), "opts", ["it"])[0]
+    for own in found:
+        kind = wanted.get(str(own.get("type", "")).split("_")[0])
+        if kind is not None:
+            return f"{option} is {quoted(str(own.get('input')))}, which is not {kind}"
+    return ""
 
 
 @contextlib.contextmanager

@@ -126,7 +126,8 @@ def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
     ("words", "said"),
     [
         (["train", "x", "--nosuch", "1"], "No such option: --nosuch"),
-        (["train", "x", "--epochs", "abc"], "Invalid value for '--epochs'"),
+        (["train", "x", "--epochs", "abc"], "--epochs is 'abc', which is not a whole number."),
+        (["train", "x", "--lr=fast"], "--lr is 'fast', which is not a number."),
         (["nosuch"], "No such command 'nosuch'."),
         (["trian"], "Did you mean 'train'?\n"),
         (["verify"], "Missing argument 'run'."),

@@ -333,17 +333,16 @@ def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> 
     with_studies(run, suspects=many)
     (doubt,) = (own for own in checks_of(run) if not own.holds and not own.is_severe)
     assert doubt.sentence == (
-        "9 of 800 labels (1.1 %) of the training and validation parts are surely contradicted by "
-        "what a probe says that did not learn from them: look at these first. 1 of the 120 "
-        "validation labels is among them: by these the network was chosen and what it promises "
-        "was set, and it counts as a mistake if the label is wrong."
+        "9 of 800 labels (1.1 %) of the training and validation parts look wrong: a simple model "
+        "that did not learn from these pictures surely contradicts them. Look at these first. 1 of "
+        "the 120 validation labels is among them: by these the network was chosen and what it "
+        "promises was set, and it counts as a mistake if the label is wrong."
     )
     assert Run(folder=run).about_labels == (doubt.sentence,)
     assert f"labels: {doubt.sentence}" in list(end_told(Run(folder=run)))
     facts = collect(run, picture=lambda path: None)
     assert facts.advice[0].evidence == (
-        "9 of 800 labels (1.1 %) of the training and validation parts are surely contradicted by "
-        "what a probe says that did not learn from them."
+        "9 of 800 labels (1.1 %) of the training and validation parts look wrong."
     )
     html = render(facts)
     assert f'<a href="#{doubt.anchor}">More</a>' in html

@@ -56,7 +56,7 @@ def _about_labels(studies: Mapping[str, Any]) -> Iterator[Advice]:
     said = doubted(studies["suspects"]) if "suspects" in studies else ""
     if said:
         yield Advice(
-            sentence="Look at the labels that are contradicted, put the wrong ones right in "
+            sentence="Go through the labels that look wrong, put the wrong ones right in "
             "suspects.csv, and train again with --corrections suspects.csv.",
             evidence=f"{said.partition(':')[0]}.",
         )

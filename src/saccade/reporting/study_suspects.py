@@ -39,11 +39,13 @@ def doubted(study: Mapping[str, Any]) -> str:
     n, sure = study["n"], study["num_sure"]
     if sure < LEAST_SURE or sure < LEAST_SHARE * n:
         return ""
-    noun = "numbers" if study["kind"] == "regression" else "labels"
-    against = "far from what" if study["kind"] == "regression" else "surely contradicted by what"
+    noun, says = "labels", "surely contradicts them"
+    if study["kind"] == "regression":
+        noun, says = "numbers", "expects others"
     said = (
         f"{count(sure)} of {count(n)} {noun} ({percent(sure / n)}) of the training and validation "
-        f"parts are {against} a probe says that did not learn from them: look at these first."
+        f"parts look wrong: a simple model that did not learn from these pictures {says}. Look at "
+        "these first."
     )
     judge = study.get("validation", {"num_sure": 0, "n": 0})  # earlier runs did not count them
     if not judge["num_sure"]:

@@ -45,7 +45,8 @@ class PlainProgress(Progress):
         """Begin a step."""
         self._what, self._unit, self._total, self._done = what, unit, total, 0
         self._begun = self._shown = time.monotonic()
-        print(f"{what} ({total} {unit})" if total else what, file=self.stream, flush=True)
+        of_one = unit.removesuffix("s") if total == 1 else unit
+        print(f"{what} ({total} {of_one})" if total else what, file=self.stream, flush=True)
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Move on; a line is printed every few seconds."""
