@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -82,7 +82,7 @@ def _misread(error: Exception) -> str:
 
     The word is known to pydantic alone, by which typer reads numbers.
     """
-    found = getattr(error.__cause__, "errors", list)()
+    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     wanted = {"int": "a whole number", "float": "a number"}
     option = getattr(getattr(error, "param", None), "opts", ["it"])[0]
     for own in found:
