@@ -107,6 +107,16 @@ def test_an_empty_label_changes_nothing_and_neither_does_the_same_one(tmp_path: 
     assert found.fingerprint == own.fingerprint
 
 
+def test_a_question_mark_changes_nothing_but_where_it_is_a_class(tmp_path: Path) -> None:
+    path = table(tmp_path, ("0.jpg", "?"), ("1.jpg", " ? "))
+    found = correct(catalog(LABELS), path)
+    assert found.labels == tuple(LABELS)
+    assert not found.settled
+    assert correct(catalog([*LABELS, "?", "?"]), path).labels[:2] == ("?", "?")
+    sure = table(tmp_path, ("0.jpg", "?", "yes"), header=("file", "label", "confirmed"))
+    assert refused(catalog(LABELS), sure).startswith("SACCADE-E371")
+
+
 def test_a_dash_leaves_a_picture_out_and_the_counts_still_add_up(tmp_path: Path) -> None:
     found = correct(catalog(LABELS), table(tmp_path, ("1.jpg", "-"), ("0.jpg", "daisy")))
     assert found.paths == ("0.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg")

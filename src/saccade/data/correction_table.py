@@ -18,6 +18,7 @@ YES, NO = ("yes", "y", "x", "true"), ("", "n", "no", "false", "-")
 """What the column `confirmed` may hold, or 1 and 0; "wrong" or "?" is no confirmation."""
 LEAVE_OUT = "-"
 """In place of a label: this picture belongs to none. A class of that name is written `'-`."""
+UNDECIDED = "?"  # in place of a label: nothing changes
 NO_LABELS = "|"  # of a picture with an empty set of labels, for an empty cell changes nothing
 
 
@@ -98,7 +99,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
     for line in range(table.num_rows):
         cell, name, content = table.cells[LABEL][line], table.cells[FILE][line], given[line].strip()
         is_right = _is_confirmed(confirmed[line], table, line)
-        if not cell.strip() and not is_right:
+        if not is_right and (not cell.strip() or _is_undecided(cell, task)):
             continue
         rows = contents[content] if content else _rows(name, places)
         if not rows:
@@ -122,6 +123,11 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
         for row in rows:
             _note(wanted, row, label, line, task)
     return wanted
+
+
+def _is_undecided(cell: str, task: Task) -> bool:
+    """Say whether somebody looked and could not tell; a class of that name is a class."""
+    return cell.strip() == UNDECIDED and UNDECIDED not in task.classes
 
 
 def _is_confirmed(cell: str, table: Table, line: int) -> bool:
