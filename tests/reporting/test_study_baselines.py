@@ -175,9 +175,9 @@ def test_the_note_says_that_small_networks_had_seconds() -> None:
     assert view(FOUND, ALBUM)["note"] == (
         "All answer the same 200 test pictures; each is compared with the one above it, picture by "
         "picture, corrected by Holm's rule for 6 comparisons. Time is that of learning, decoding "
-        "left out. The fully connected network and the small CNN were trained for seconds and "
-        "could get better with minutes; what convolution and pretraining brought is meant for "
-        "networks like these."
+        "left out; that of frozen features holds the network's pass over all pictures. The fully "
+        "connected network and the small CNN were trained for seconds and could get better with "
+        "minutes; what convolution and pretraining brought is meant for networks like these."
     )
 
 

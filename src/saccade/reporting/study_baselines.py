@@ -232,11 +232,14 @@ def _note(study: Study) -> str:
     )
     text = (
         f"All answer the same {plural(study['n'], 'test picture')}; each is compared with the one "
-        f"above it, picture by picture{by}. Time is that of learning, decoding left out."
+        f"above it, picture by picture{by}. Time is that of learning, decoding left out"
     )
+    pretrained = any(own["name"] == "frozen" for own in study["rungs"])
+    if pretrained:
+        text += "; that of frozen features holds the network's pass over all pictures"
+    text += "."
     if small:
         verb = "were" if " and " in small else "was"
-        pretrained = any(own["name"] == "frozen" for own in study["rungs"])
         steps = "convolution and pretraining" if pretrained else "convolution"
         text += (
             f" {small[0].upper()}{small[1:]} {verb} trained for seconds and could get better with "
