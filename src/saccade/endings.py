@@ -86,9 +86,9 @@ def _misread(error: Exception) -> str:
     wanted = {"int": "a whole number", "float": "a number"}
     option = getattr(getattr(error, "param", None), "opts", ["it"])[0]
     for own in found:
-        kind = wanted.get(str(own.get("type", "")).split("_")[0])
-        if kind is not None:
-            return f"{option} is {quoted(str(own.get('input')))}, which is not {kind}"
+        kind, _, what = str(own.get("type", "")).partition("_")
+        if kind in wanted and what != "parsing_size":  # of more digits than are read
+            return f"{option} is {quoted(str(own.get('input')))}, which is not {wanted[kind]}"
     return ""
 
 

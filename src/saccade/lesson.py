@@ -115,12 +115,14 @@ def listing_of(recipe: Recipe, *, place: str = "", labelled: bool = True) -> Lis
     Raises:
         DataError: there is nothing, or nothing with labels (E301-E319).
     """
-    names = ColumnNames(
-        image=recipe.image_column,
-        label=recipe.label_column,
-        split=recipe.split_column,
-        group=recipe.group_column,
-    )
+    names = ColumnNames()
+    if not place or not Path(place).is_dir():  # a folder has no columns: names alone are asked for
+        names = ColumnNames(
+            image=recipe.image_column,
+            label=recipe.label_column,
+            split=recipe.split_column,
+            group=recipe.group_column,
+        )
     return list_data(
         place or recipe.data, names=names, follow_links=recipe.follow_links, labelled=labelled
     )

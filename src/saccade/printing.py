@@ -212,10 +212,10 @@ def end_told(run: "Run") -> Iterator[str]:
         findings = "1 severe finding" if num == 1 else f"{num} severe findings"
         them = "it" if num == 1 else "them"
         yield f"severe: {findings} in the data; the report begins with {them}"
-    for line in run.about_labels:
+    for line in filter(None, (run.corrected_labels, run.doubted_labels)):
         yield f"labels: {line}"
-    if run.about_labels and run.suspects.is_file():
-        yield f"        {run.suspects} lists those in doubt, to be put right or confirmed"
+    if run.doubted_labels and run.suspects.is_file():
+        yield f"        {run.suspects} lists them, to be put right or confirmed"
     if late := run.facts.get("late"):
         yield str(late)
     yield f"report: {run.report}"

@@ -71,14 +71,17 @@ class Run:
         return sum(own["severity"] == "severe" for own in found)
 
     @property
-    def about_labels(self) -> tuple[str, ...]:
-        """What is to be known of its labels: how many were put right, and how many are doubted."""
+    def corrected_labels(self) -> str:
+        """How many labels were put right, in which parts; empty where none was."""
         found = self.facts.get("data", {}).get("findings", ())
-        said = [
-            beginning(own["sentence"], own["paths"]) for own in found if own["kind"] == CORRECTED
-        ]
+        own = next((own for own in found if own["kind"] == CORRECTED), None)
+        return beginning(own["sentence"], own["paths"]) if own else ""
+
+    @property
+    def doubted_labels(self) -> str:
+        """How many labels look wrong; empty where few do, or nobody has asked."""
         suspects = self.trust.get("studies", {}).get("suspects")
-        return tuple(filter(None, [*said, suspects and doubted(suspects)]))
+        return doubted(suspects) if suspects else ""
 
     @property
     def metrics(self) -> dict[str, dict[str, Estimate]]:

@@ -21,7 +21,7 @@ from saccade.evaluation.scores import evaluate
 from saccade.evaluation.usual import usual_metric
 from saccade.rivals import Rival, joined_groups, read_rivals
 from saccade.runtime.errors import DataError, UsageError, listed, nearest
-from saccade.runtime.store import encode_name, quoted
+from saccade.runtime.store import decode_name, encode_name, quoted
 
 Place = str | os.PathLike[str]
 BASELINES = ("majority_", "mean_baseline_")
@@ -44,6 +44,7 @@ class Comparison:
     metric: str
     n: int  # pictures
     standings: tuple[Standing, ...]
+    labels: str = ""  # the one by whose labels all were judged; "" = by their own, which agree
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -57,6 +58,7 @@ class Comparison:
             "metric": self.metric,
             "n": self.n,
             "compared_to": self.standings[0].name,
+            "labels": self.labels or None,
             "runs": [_row(own) for own in self.standings],
         }
 
@@ -67,7 +69,8 @@ class Comparison:
         rows = [head, *(_cells(own, share=is_share(self.metric)) for own in self.standings)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join([*lines, "", *self.sentences])
+        judge = [f"All are judged by the labels of {self.labels}."] if self.labels else []
+        return "\n".join([*lines, "", *judge, *self.sentences])
 
 
 def compare(
@@ -111,7 +114,7 @@ def compare(
         )
     read = read_rivals(named, group=group, task=task)
     if labels:
-        read = _judged_by(os.fspath(labels), read)
+        read = _judged_by(str(Path(labels)), read)
     rivals = _aligned(read)
     kind = rivals[0].table.task.kind
     metric = metric or usual_metric(kind)
@@ -125,6 +128,7 @@ def compare(
     return Comparison(
         metric=metric,
         n=len(first.table),
+        labels=encode_name(str(Path(labels))) if labels else "",
         standings=tuple(
             Standing(name=rival.name, model=rival.model, estimate=estimate, difference=difference)
             for rival, estimate, difference in zip(
@@ -172,13 +176,13 @@ def _difference(
 
 def _judged_by(place: str, rivals: Sequence[Rival]) -> list[Rival]:
     """Return the rivals with the labels of one of them, which has the same pictures."""
-    giver = next((own for own in rivals if own.name == encode_name(str(Path(place)))), None)
+    giver = next((own for own in rivals if own.name == encode_name(place)), None)
     if giver is None:
         raise UsageError(
             f"{quoted(place)} is none of those that are compared.",
             code="252",
             where="--labels",
-            fix=f"name one of them, as it is named there: {listed(own.name for own in rivals)}",
+            fix=f"name one of them, as it is named there: {listed(map(_typed, rivals))}",
         )
     keys = _keys(rivals)
     own = keys[rivals.index(giver)]
@@ -201,6 +205,11 @@ def _judged_by(place: str, rivals: Sequence[Rival]) -> list[Rival]:
         table = dataclasses.replace(rival.table, truth=truth[[place_of[key] for key in others]])
         found.append(dataclasses.replace(rival, table=table))
     return found
+
+
+def _typed(rival: Rival) -> str:
+    """Return the name of a rival as it is typed in a shell."""
+    return shlex.quote(decode_name(rival.name))
 
 
 def _keys(rivals: Sequence[Rival]) -> list[Sequence[str]]:
@@ -261,8 +270,8 @@ def _check_labels(first: Rival, other: Rival, keys: Sequence[str], others: Seque
             f"than in {first.name}.",
             code="380",
             where=listed(map(encode_name, named)),
-            fix="say whose labels judge both, those of the run that put some right, say: "
-            f"--labels {shlex.quote(other.name)}",
+            fix="say whose labels judge both, best those that were put right last: "
+            f"--labels {_typed(first)} or --labels {_typed(other)}",
         )
 
 

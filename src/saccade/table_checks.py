@@ -15,7 +15,7 @@ from saccade.papers import Failed, NotChecked, Papers
 from saccade.runtime.errors import MAX_LISTED, DataError, listed
 from saccade.runtime.store import encode_name, sha256
 
-MOVED = "if they have moved, say where: saccade verify RUN --data FOLDER"
+MOVED = "Where they have moved, say to where: saccade verify RUN --data FOLDER (or TABLE)."
 
 
 def files_can_be_read(papers: Papers) -> str:
@@ -204,7 +204,7 @@ def pictures_are_the_same(papers: Papers) -> str:
     try:
         source = listing_of(recipe, place=papers.data, labelled=False).source
     except DataError as error:
-        raise NotChecked(f"the pictures are gone: {error.message} {MOVED}") from None
+        raise NotChecked(f"the pictures cannot be found: {error.message} {MOVED}") from None
     papers.progress.start("read the pictures", len(table), "pictures")
     gone, changed = [], []
     for path, expected in zip(table.paths, table.hashes, strict=True):
@@ -220,7 +220,7 @@ def pictures_are_the_same(papers: Papers) -> str:
         kept = len(table) - len(gone)
         raise NotChecked(
             f"{len(gone)} of {len(table)} pictures cannot be read any more ({_names(gone)}); "
-            f"the other {kept} are the same to the byte; {MOVED}"
+            f"the other {kept} are the same to the byte. {MOVED}"
         )
     return f"all {len(table)} pictures are the same to the byte"
 

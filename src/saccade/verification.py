@@ -153,8 +153,8 @@ def verify(
 def _about_labels(run: Run) -> tuple[str, ...]:
     """Return what the run says of its labels; nothing where its files are damaged."""
     try:
-        return run.about_labels
-    except (SaccadeError, AttributeError, LookupError, TypeError, ValueError):
+        return tuple(filter(None, (run.corrected_labels, run.doubted_labels)))
+    except (SaccadeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return ()  # a check has said so
 
 

@@ -435,8 +435,28 @@ def test_of_several_tables_each_must_be_there_and_have_its_columns(tmp_path: Pat
 
 
 def test_a_table_with_a_comma_in_its_name_is_one_table(tmp_path: Path) -> None:
-    found = correct(catalog(LABELS), table(tmp_path, ("0.jpg", "daisy"), name="a,b.csv"))
-    assert found.settled == {"0.jpg"}
+    odd = table(tmp_path, ("0.jpg", "daisy"), name="a,b.csv")
+    assert correct(catalog(LABELS), odd).settled == {"0.jpg"}
+    (tmp_path / "x,y").mkdir()
+    other = table(tmp_path / "x,y", ("1.jpg", "daisy"), name="c.csv")
+    assert correct(catalog(LABELS), f"{odd}, {other},").settled == {"0.jpg", "1.jpg"}
+    with pytest.raises(DataError, match="There is no folder or file"):
+        correct(catalog(LABELS), ",".join(["some_table.csv"] * 40))
+
+
+def test_a_table_that_is_named_twice_is_told_once(tmp_path: Path) -> None:
+    path = table(tmp_path, ("0.jpg", "daisy"))
+    found = correct(catalog(LABELS), f"{path},{path}")
+    assert found.findings[-1].sentence.startswith("fixes.csv: 1 label corrected")
+
+
+def test_a_line_with_name_and_content_is_found_by_either_and_was_not_blind(tmp_path: Path) -> None:
+    own = catalog(LABELS)
+    header = ("file", "label", "content")
+    changed = table(tmp_path, ("0.jpg", "daisy", "0" * 64), header=header)  # of other bytes
+    assert correct(own, changed).labels[0] == "daisy"
+    known = table(tmp_path, ("0.jpg", "daisy", own.hashes[0]), header=header)
+    assert not correct(own, known).reviewed
 
 
 def test_a_blind_review_does_not_excuse_what_was_changed_by_name(tmp_path: Path) -> None:

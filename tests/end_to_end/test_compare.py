@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -301,7 +302,7 @@ def test_other_labels_of_the_same_pictures_are_refused(runs: Path, tmp_path: Pat
         f"{runs / 'little'}.",
         f"  where: {changed[0]}, {changed[1]}",
     ]
-    assert done.stderr.splitlines()[2].endswith("--labels b.csv")
+    assert done.stderr.splitlines()[2].endswith(f"--labels {runs / 'little'} or --labels b.csv")
 
 
 def test_all_are_judged_by_the_labels_of_the_one_that_is_named(runs: Path, tmp_path: Path) -> None:
@@ -333,7 +334,12 @@ def test_all_are_judged_by_the_labels_of_the_one_that_is_named(runs: Path, tmp_p
     assert done.returncode == 2
     assert "SACCADE-E252: 'c.csv' is none of those" in done.stderr
     by_run = cli("compare", f"{one}/", "b.csv", "--labels", one, "--json", cwd=tmp_path)
-    assert json.loads(by_run.stdout)["n"] == 24
+    told = json.loads(by_run.stdout)
+    assert (told["n"], told["labels"]) == (24, str(one))
+    odd = shutil.copy(tmp_path / "b.csv", tmp_path / "o\\ld.csv")
+    text = cli("compare", one, odd, "--labels", odd, cwd=tmp_path)
+    assert text.returncode == 0
+    assert "All are judged by the labels of" in text.stdout
 
 
 def test_labels_that_contradict_each_other_judge_no_other_run(runs: Path, tmp_path: Path) -> None:
@@ -435,7 +441,6 @@ def test_what_cannot_be_compared_says_why(
 
 def test_groups_of_the_runs_are_kept_together(runs: Path, tmp_path: Path) -> None:
     """The same runs, with pictures grouped by the last digit of their number in split.csv."""
-    import shutil
 
     for name in ("little", "much"):
         shutil.copytree(runs / name, tmp_path / name)

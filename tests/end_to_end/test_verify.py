@@ -91,6 +91,30 @@ def test_a_sound_run_with_severe_findings_is_said_to_have_some() -> None:
         "were measured does not make them good.",
     ]
     assert len(replace(sound, num_severe=0).says) == 1
+    labelled = replace(sound, num_severe=0, about_labels=("3 of 9 labels look wrong.",))
+    assert labelled.says[-1] == "3 of 9 labels look wrong."
+
+
+@pytest.mark.parametrize(
+    ("suspects", "said"),
+    [
+        ({"kind": "multiclass", "n": 40, "num_pictures": 40, "num_sure": 4}, "4 of 40 labels"),
+        ({"kind": "multiclass", "n": 0, "num_pictures": 0, "num_sure": 4}, ""),  # damaged
+        ({"kind": "multiclass", "n": "x", "num_sure": 4}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_the_run_says_of_its_labels_stands_beside_the_verdict_and_damage_ends_nothing(
+    run: Path, suspects: dict, said: str
+) -> None:
+    def plant(own: dict) -> None:
+        own["studies"]["suspects"] = suspects
+
+    if not (run / "trust.json").is_file():
+        (run / "trust.json").write_text('{"format_version": 1, "studies": {}}')
+    edit_json(run / "trust.json", plant)
+    told = saccade.verify(run).says[1:]
+    assert [own.startswith(said) for own in told] == ([True] if said else [])
 
 
 def test_what_held_is_told_with_its_numbers(made: Path) -> None:
@@ -529,7 +553,7 @@ def test_without_the_pictures_it_says_so_and_all_else_is_checked(run: Path, made
     assert [check.outcome for check in verdict.checks] == [
         UNKNOWN if name == "pictures" else HELD for name in NAMES
     ]
-    assert said(verdict, "pictures").startswith("the pictures are gone: ")
+    assert said(verdict, "pictures").startswith("the pictures cannot be found: ")
     assert verdict.sentence == (
         "This run can be believed as far as it could be checked: 16 of 17 checks held, and 1 could "
         "not be made (pictures)."
@@ -570,7 +594,8 @@ def test_a_picture_that_changed_is_named_and_one_that_is_gone_is_counted(
     assert failed(verdict) == []
     assert said(verdict, "pictures") == (
         "1 of 60 pictures cannot be read any more (class1/003.png); the other 59 are the same to "
-        "the byte; if they have moved, say where: saccade verify RUN --data FOLDER"
+        "the byte. Where they have moved, say to where: saccade verify RUN --data FOLDER (or "
+        "TABLE)."
     )
     shutil.copy(pictures / "class0" / "000.png", pictures / "class1" / "004.png")
     verdict = saccade.verify(run)

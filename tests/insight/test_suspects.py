@@ -472,3 +472,18 @@ def test_before_the_end_the_test_score_is_not_told(folder: Path, tmp_path: Path)
     found = study(seen(corrected(folder, tmp_path, WRONG)), {})["corrections"]
     assert found["num"]["test"] > 0
     assert found["test"] is None
+
+
+def test_a_misspelt_class_that_was_put_right_leaves_an_estimate(
+    folder: Path, tmp_path: Path
+) -> None:
+    """None of its pictures has a label as given that is a class."""
+    lost = sorted((folder / CLASSES[0]).iterdir())[:4]
+    (folder / "misspelt").mkdir()
+    for path in lost:
+        path.rename(folder / "misspelt" / path.name)
+    lines = [[f"misspelt/{path.name}", CLASSES[0]] for path in lost]
+    fixes = write_table(tmp_path / "fixes.csv", ["file", "label"], lines)
+    found = study(seen(taught(folder, corrections=str(fixes))), {})
+    assert found["share"] is not None
+    assert found["share"]["low"] <= found["share"]["value"] <= found["share"]["high"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from saccade.data.corrections import correction_tables
 from saccade.runtime.errors import UsageError
 from saccade.training.recipe import Recipe
 from saccade.training.recipe_file import (
@@ -130,6 +131,21 @@ def test_places_are_found_from_above_the_recipe_where_they_are_not_here(
     assert Path(found.corrections) == tmp_path / "here" / "fixes.csv"
     assert found.weights == "gone.safetensors"  # nowhere, so the error names what was written
     assert read_recipe(path, data="photos").data == "photos"  # a flag means what it says
+
+
+def test_each_of_several_tables_is_found_wherever_commas_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "with,comma"
+    (root / "runs" / "one").mkdir(parents=True)
+    for name in ("a.csv", "b,c.csv"):
+        (root / name).touch()
+    path = root / "runs" / "one" / "recipe.toml"
+    write_recipe(path, Recipe(data="photos,2024", corrections="a.csv, b,c.csv"))
+    monkeypatch.chdir(tmp_path)
+    found = read_recipe(path)
+    assert found.data == "photos,2024"
+    assert correction_tables(found.corrections) == [root / "a.csv", root / "b,c.csv"]
 
 
 @pytest.mark.parametrize("data", ["", "auto", "none", "a\0b", "x" * 5000])

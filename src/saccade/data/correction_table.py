@@ -101,7 +101,8 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
         is_right = _is_confirmed(confirmed[line], table, line)
         if not is_right and (not cell.strip() or _is_undecided(cell, task)):
             continue
-        rows = contents[content] if content else _rows(name, places)
+        by_name = _rows(name, places)
+        rows = (contents[content] or by_name) if content else by_name
         if not rows:
             known = any_unseen if content else any(own in unused for own in _readings(name))
             wanted.num_elsewhere += known
@@ -109,7 +110,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
             continue
         # a person has looked: at this line, or, without knowing a name, at this content
         wanted.confirmed.update(rows if is_right or content else ())
-        wanted.blind.update(rows if content else ())
+        wanted.blind.update(rows if content and not by_name else ())
         if not cell.strip():
             if len({task.meaning(catalog.labels[row]) for row in rows}) > 1:
                 wanted.contradictions.append(line)  # of copies with two labels not both are right

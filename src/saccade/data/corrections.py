@@ -4,8 +4,9 @@ The table is CSV, TSV, JSON lines or Parquet with the columns `file` and `label`
 `suspects.csv` and `review.csv` of a run are such tables, ready to be edited.
 """
 
+import os
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,12 +85,32 @@ def correction_tables(named: str | Path) -> list[Path]:
     Raises:
         DataError: one of them is not there (E301).
     """
-    whole = Path(named)
-    tables = [whole] if whole.exists() else [Path(own.strip()) for own in str(named).split(",")]
+    tables = [Path(own) for own in table_names(str(named))]
     for path in tables:
         if not path.is_file():
             raise no_such_place(path)
     return tables
+
+
+def table_names(named: str, *, above: Iterable[Path] = ()) -> list[str]:
+    """Return the names in a text with commas between; a comma of a file's own name is none.
+
+    Args:
+        named: the text.
+        above: folders in which the files may lie, beside the current one.
+    """
+    folders = ["", *map(str, above)]
+    pieces, names = named.split(","), []
+
+    def is_there(name: str) -> bool:
+        return any(os.path.isfile(os.path.join(own, name)) for own in folders)  # noqa: PTH113, PTH118 - of any length
+
+    while pieces:
+        starts = [",".join(pieces[:end]).strip() for end in range(1, len(pieces) + 1)]
+        end = next((end for end, name in enumerate(starts, start=1) if is_there(name)), 1)
+        names.append(starts[end - 1])
+        pieces = pieces[end:]
+    return [name for name in names if name] or [named]
 
 
 def read_corrections(named: str | Path) -> Table:
@@ -227,7 +248,8 @@ def _finding(
 
 
 def _name(table: Table) -> str:
-    return " and ".join(Path(own.place).name for own in table.pieces or (table,))
+    names = (Path(own.place).name for own in table.pieces or (table,))
+    return " and ".join(dict.fromkeys(names))
 
 
 def _plural(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from saccade.runtime.store import encode_name
 _LOWER_IS_BETTER = frozenset({"log_loss", "log_loss_macro", "hamming_loss", "mae", "rmse"})
 _NEGATIVE = "negative_"
 POWER = 0.8
+FEWEST = 10  # pictures, about, on which two must disagree; with 2 of 30 power was 0.57, not 0.8
 
 
 def lower_is_better(metric: str) -> bool:
@@ -75,11 +76,15 @@ class Difference:
 
         z(1 - α / 2) + z(0.8) standard errors, α = 0.05 over the number of comparisons; the standard
         error is that of the interval, so it is of pictures on which the two disagree as often as
-        here (R. J. Connor, Biometrics 43, 1987).
+        here (R. J. Connor, Biometrics 43, 1987). Unknown where the two hardly disagree (`FEWEST`),
+        for there the exact test sees much less, and where it would be more than there can be.
         """
         spread = (self.high - self.low) / (2 * ndtri(1 - SURE / 2))
         asked = ndtri(1 - SURE / (2 * self.num_compared)) + ndtri(POWER)
-        return float(spread * asked)
+        if self.more is not None and (spread * self.n) ** 2 < FEWEST:
+            return math.nan
+        size = float(spread * asked)
+        return size if size < 1 or not is_share(self.metric) else math.nan
 
     @property
     def second_is_better(self) -> bool:
@@ -107,8 +112,10 @@ class Difference:
     @property
     def reach(self) -> str:
         """What no verdict leaves open, in plain words; "" where there is one."""
-        if self.beyond_chance or not self.detectable > 0:
+        if self.beyond_chance or math.isnan(self.low):
             return ""
+        if not self.detectable > 0:
+            return "That does not show that they are equal."
         size = decimals(self.detectable, share=is_share(self.metric))
         return (
             f"That does not show that they are equal: a true difference of {size} would be seen in "

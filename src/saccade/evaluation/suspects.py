@@ -202,17 +202,27 @@ def error_share(suspicion: Suspicion, grouping: Grouping) -> Estimate:
     )
 
 
-def less(share: Estimate, num: int) -> Estimate:
-    """Return a share of the labels without so many that were found since; 0 at least.
+def less(share: Estimate, num: int, *, now: Estimate) -> Estimate:
+    """Return a share of the labels without so many that were found since.
+
+    Args:
+        share: of the labels before.
+        num: how many were found.
+        now: of the labels now, by themselves; value and high end are no less.
 
     >>> share = Estimate(value=0.05, low=0.01, high=0.09, n=100, method="made up")
-    >>> round(less(share, 3).high, 2), less(share, 6).value
-    (0.06, 0.0)
+    >>> now = Estimate(value=0.01, low=0.0, high=0.02, n=100, method="made up")
+    >>> left = less(share, 6, now=now)
+    >>> left.low, left.value, round(left.high, 2)
+    (0.0, 0.01, 0.03)
     """
-    ends = {
-        name: max(0.0, getattr(share, name) - num / share.n) for name in ("value", "low", "high")
-    }
-    return dataclasses.replace(share, **ends)
+    found = num / share.n
+    return dataclasses.replace(
+        share,
+        value=max(share.value - found, now.value),
+        low=max(share.low - found, 0.0),
+        high=max(share.high - found, now.high),
+    )
 
 
 def robust_z(errors_N: np.ndarray) -> np.ndarray:

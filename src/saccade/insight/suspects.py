@@ -6,8 +6,9 @@ its mistakes and leaves its lucky hits, and the score rises without reason; `rev
 """
 
 import csv
+import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import numpy as np
 
 from saccade.data.catalog import Catalog
 from saccade.data.correction_table import CONFIRMED, CONTENT, FILE, LABEL, LEAVE_OUT, NO_LABELS
-from saccade.data.corrections import REASON, corrected_rows, given_targets
+from saccade.data.corrections import REASON, corrected_rows
 from saccade.data.duplicates import exact_duplicates
 from saccade.data.linking import members
+from saccade.data.task import targets
 from saccade.evaluation.intervals import Estimate, Grouping, grouped_ratio, grouping
 from saccade.evaluation.suspects import Suspicion, error_share, less, suspect_labels
 from saccade.insight.accusations import Accused, accuse
@@ -38,6 +40,7 @@ MOST_PICTURES = 20_000  # that are judged; of more, a stratified sample
 MOST_LISTED = 1_000
 MOST_PAIRS = 8
 SUSPECTS, YES = "suspects.csv", "yes"
+BLIND = "reviewed blind"  # in place of a name that would give the label away
 COLUMNS = (FILE, LABEL, CONFIRMED, "likelier", "sure", "score", "rank", "why", CONTENT)
 
 
@@ -64,7 +67,9 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     listed = _listed(evidence, sample, accused, conflicts)
     kept = grouping(sample.groups, num_rows=len(sample.rows))
     review = review_rows(evidence)
-    share = _still_wrong(evidence, sample, accused, scores, kept) if accused.suspicion else None
+    share, contradicted = None, accused.contradicted
+    if accused.suspicion is not None:
+        share, contradicted = _still_wrong(evidence, sample, accused.suspicion, scores, kept)
     return {
         "kind": evidence.task.kind,
         "features": evidence.features_name,
@@ -75,7 +80,7 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
         "validation": _of_validation(evidence, sample, accused),
         "num_settled": int(settled_N.sum()),
         "weak": [asdict(own) for own in accused.weak],
-        "contradicted": accused.contradicted,
+        "contradicted": contradicted,
         "share": None if share is None else share.as_dict(),
         "num_conflicts": len(conflicts),
         "pairs": _pairs(evidence, sample, accused.suspicion, kept),
@@ -85,26 +90,40 @@ def study(evidence: Evidence, known: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _still_wrong(
-    evidence: Evidence, sample: Sample, accused: Accused, scores_NK: np.ndarray, kept: Grouping
-) -> Estimate | None:
-    """Return which share of the labels is wrong: of those as given, less what was put right.
+def _labels_before(evidence: Evidence, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the answers of some rows before corrections, and where these were others.
 
-    Who puts labels right begins with those that are surely wrong, and what is left is what the
-    probe is unsure of; judged by itself, it would seem to be right.
+    A label that is no class any more (a misspelt one, all of whose pictures were put right) is
+    taken as it is now: a probe that has not met it can neither accuse nor miss it.
     """
-    if accused.suspicion is None:
-        return None
-    corrected = set(corrected_rows(evidence.catalog)).intersection(sample.rows)
-    given = given_targets(evidence.catalog, evidence.task) if corrected else None
-    if given is None:
-        return None if corrected else error_share(accused.suspicion, kept)
-    settled = evidence.catalog.settled
-    right_N = np.array(
-        [evidence.catalog.paths[row] in settled and row not in corrected for row in sample.rows]
-    )
-    before = suspect_labels(given[list(sample.rows)], scores_NK, right_N=right_N)
-    return less(error_share(before, kept), len(corrected))
+    catalog, known = evidence.catalog, set(evidence.task.classes)
+    labels = [
+        given if catalog.label_columns or given in known else now
+        for given, now in zip(catalog.given_labels, catalog.labels, strict=True)
+    ]
+    before = dataclasses.replace(catalog, labels=tuple(labels), given=None)
+    found = targets(before, evidence.task)[list(rows)]
+    return found, found != evidence.targets[list(rows)]
+
+
+def _still_wrong(
+    evidence: Evidence, sample: Sample, suspicion: Suspicion, scores_NK: np.ndarray, kept: Grouping
+) -> tuple[Estimate, float]:
+    """Return which share of the labels is wrong, and which share the probe contradicts.
+
+    Where some were put right it is that of the labels as given, less those. Who puts labels right
+    begins with those that are surely wrong, and what is left is what the probe is unsure of;
+    judged by itself, it would seem to be right.
+    """
+    now = error_share(suspicion, kept)
+    given_N, changed_N = _labels_before(evidence, sample.rows)
+    if not changed_N.any():
+        return now, suspicion.contradicted
+    paths, settled = evidence.catalog.paths, evidence.catalog.settled
+    right_N = np.array([paths[row] in settled for row in sample.rows], bool) & ~changed_N
+    before = suspect_labels(given_N, scores_NK, right_N=right_N)
+    left = less(error_share(before, kept), int(changed_N.sum()), now=now)
+    return left, max(before.contradicted, suspicion.contradicted)
 
 
 def _of_validation(evidence: Evidence, sample: Sample, accused: Accused) -> dict[str, int]:
@@ -159,9 +178,9 @@ def _settled_lines(catalog: Catalog) -> list[list[str]]:
 
 
 def _settled_line(path: str, label: str, why: str, *, content: str = "") -> list[str]:
-    """Return a line of `COLUMNS`; its content is told where the review was blind."""
+    """Return a line of `COLUMNS`; what was reviewed blind is known by its content alone."""
     confirmed = "" if label == LEAVE_OUT else YES
-    return [encode_name(path), label, confirmed, "", "", "", "", why, content]
+    return [BLIND if content else encode_name(path), label, confirmed, "", "", "", "", why, content]
 
 
 def _cell(catalog: Catalog, label: str) -> str:

@@ -92,10 +92,11 @@ def _corrected(data: DataFacts, studies: Mapping[str, Any]) -> Iterator[Check]:
         if own.kind == CORRECTED:
             said = beginning(own.sentence, own.paths)
             if test:
-                as_given, now = (
-                    decimals(test[name]["value"]) for name in ("as_given", "corrected")
+                before, now = (decimals(test[name]["value"]) for name in ("as_given", "corrected"))
+                said += (
+                    " With the test labels as they were, the accuracy of this network would be "
+                    f"{before} instead of {now} (n = {test['corrected']['n']})."
                 )
-                said += f" By the test labels as they were, it would have {as_given}, not {now}."
             yield Check(holds=own.severity == "note", sentence=said, anchor=f"finding-{place}")
 
 

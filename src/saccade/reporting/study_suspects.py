@@ -12,8 +12,8 @@ from saccade.runtime.store import decode_name
 SUSPECTS = "suspect-labels"  # the anchor of the section
 FIRST_SHOWN, MOST_SHOWN = 12, 60
 LEAST_SURE, LEAST_SHARE = 3, 0.01
-"""Labels that are surely contradicted, from which on the first screen says so: of labels as they
-were published it was 0.6 % of flowers and none of ants and bees (docs/suspects.md)."""
+"""Labels that are surely contradicted, from which on the first screen says so. Of labels as they
+were published it was up to 3.1 % of small sets (docs/suspects.md), and the sentence says so too."""
 
 
 def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
@@ -35,27 +35,30 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
 
 
 def doubted(study: Mapping[str, Any]) -> str:
-    """Return that many labels are contradicted, for the first screen; "" where few are."""
+    """Return that labels are surely contradicted, for the first screen; "" where it says little.
+
+    Of numbers, and by a probe that contradicts more than a few (`UNSURE`), hard pictures are too
+    easily among them.
+    """
     n, sure = study["n"], study["num_sure"]
-    if sure < LEAST_SURE or sure < LEAST_SHARE * n:
+    unsure = study["kind"] == "regression" or study.get("contradicted", 0.0) > UNSURE
+    if unsure or sure < LEAST_SURE or sure < LEAST_SHARE * n:
         return ""
-    noun, says = "labels", "surely contradicts them"
-    if study["kind"] == "regression":
-        noun, says = "numbers", "expects others"
+    of = "labels" if study["kind"] != "multilabel" else "pictures, by their labels"
     said = (
-        f"{count(sure)} of {count(n)} {noun} ({percent(sure / n)}) of the training and validation "
-        f"parts look wrong: a simple model that did not learn from these pictures {says}. Look at "
-        "these first."
+        f"{count(sure)} of {count(n)} {of} ({percent(sure / n)}) in the training and validation "
+        f"parts{_sample(study)} look wrong: a simple model that did not learn from these pictures "
+        "surely contradicts them, as it does up to 3 of 100 that are right but hard to tell. Look "
+        "at these first."
     )
     judge = study.get("validation", {"num_sure": 0, "n": 0})  # earlier runs did not count them
     if not judge["num_sure"]:
         return said
-    many = judge["num_sure"] > 1
+    are, each = ("are", "each") if judge["num_sure"] > 1 else ("is", "it")
     return (
-        f"{said} {count(judge['num_sure'])} of the {count(judge['n'])} validation {noun} "
-        f"{'are' if many else 'is'} among them: by these the network was chosen and what it "
-        f"promises was set, and {'each' if many else 'it'} counts as a mistake if "
-        f"{'the label' if noun == 'labels' else 'the number'} is wrong."
+        f"{said} Of the {count(judge['n'])} in the validation part {count(judge['num_sure'])} "
+        f"{are} among them: by that part the network was chosen and what it promises was set, and "
+        f"{each} counts as a mistake if its label is wrong."
     )
 
 
@@ -104,8 +107,16 @@ def _settled(study: Mapping[str, Any]) -> str:
     was, are = ("was", "is") if num == 1 else ("were", "are")
     return (
         f" {count(num)} of them {was} put right or confirmed by a table of corrections, and {are} "
-        "not accused."
+        f"not accused.{_less(study)}"
     )
+
+
+def _less(study: Mapping[str, Any]) -> str:
+    """Return how the number of wrong labels was come to where some were put right."""
+    known = study["corrections"] or {"num": {}}
+    if study["share"] is None or not any(known["num"].get(own) for own in ("train", "validation")):
+        return ""
+    return " How many are left is estimated of the labels as they were, less those put right."
 
 
 def _too_weak(weak: Sequence[Mapping[str, Any]]) -> str:
@@ -121,9 +132,12 @@ def _too_weak(weak: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _whose(study: Mapping[str, Any]) -> str:
-    sample = "" if study["n"] == study["num_pictures"] else " (an even sample)"
     what = "numbers" if study["kind"] == "regression" else "labels"
-    return f"Of the {what} of the training and validation parts{sample}"
+    return f"Of the {what} of the training and validation parts{_sample(study)}"
+
+
+def _sample(study: Mapping[str, Any]) -> str:
+    return "" if study["n"] == study["num_pictures"] else " (an even sample)"
 
 
 def _how(study: Mapping[str, Any]) -> str:

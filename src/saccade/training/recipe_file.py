@@ -72,7 +72,7 @@ RANGES: Mapping[str, tuple[float, float]] = types.MappingProxyType(
     }
 )
 
-PLACES = ("data", "corrections", "weights")
+PLACES = ("data", "weights")
 
 _DESCRIBED = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 
@@ -232,6 +232,8 @@ def read_recipe(path: Path, **overrides: object) -> Recipe:
             fix='write lines like  epochs = 10  or  model = "resnet18"',
         ) from error
     values |= {name: _found(values[name], path) for name in PLACES if name in values}
+    if isinstance(values.get("corrections"), str):
+        values["corrections"] = _found_tables(values["corrections"], path)
     said = {*overrides, *(() if "keep_augment" in values else values)}
     return make_recipe(keeping_what_was_set({**values, **overrides}, said), where=str(path))
 
@@ -241,10 +243,16 @@ def _found(place: Any, recipe: Path) -> Any:  # noqa: ANN401 - what TOML holds
     if not isinstance(place, str) or place in {"", "auto", "none"}:
         return place
     above = (str(folder / place) for folder in recipe.resolve().parents)
-    found = next((own for own in (place, *above) if os.path.exists(own)), "")  # noqa: PTH110
-    if not found and "," in place:  # several tables of corrections
-        return ",".join(_found(own, recipe) for own in place.split(","))
-    return found or place
+    return next((own for own in (place, *above) if os.path.exists(own)), place)  # noqa: PTH110
+
+
+def _found_tables(named: str, recipe: Path) -> str:
+    """Return the names of tables of corrections, with commas between, as they can be reached."""
+    from saccade.data.corrections import table_names  # noqa: PLC0415 - numpy, which --help needs not
+
+    return ",".join(
+        _found(own, recipe) for own in table_names(named, above=recipe.resolve().parents)
+    )
 
 
 def recipe_text(recipe: Recipe) -> str:
