@@ -133,6 +133,20 @@ def test_places_are_found_from_above_the_recipe_where_they_are_not_here(
     assert read_recipe(path, data="photos").data == "photos"  # a flag means what it says
 
 
+def test_a_run_that_is_called_like_its_data_is_not_taken_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As runs are called by default: photos/ makes runs/photos."""
+    (tmp_path / "photos").mkdir()
+    folder = tmp_path / "runs" / "photos"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    write_recipe(folder / "recipe.toml", Recipe(data="photos/"))
+    for here in (tmp_path.parent, tmp_path / "runs", folder):
+        monkeypatch.chdir(here)
+        assert Path(read_recipe(folder / "recipe.toml").data) == tmp_path / "photos"
+
+
 def test_each_of_several_tables_is_found_wherever_commas_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,21 +35,21 @@ def view(study: Mapping[str, Any], album: Album) -> dict[str, Any]:
 
 
 def doubted(study: Mapping[str, Any]) -> str:
-    """Return that labels are surely contradicted, for the first screen; "" where it says little.
+    """Return that labels are surely contradicted, for the first screen; "" where few are.
 
-    Of numbers, and by a probe that contradicts more than a few (`UNSURE`), hard pictures are too
-    easily among them.
+    Nothing of numbers, whose large errors may be honest.
     """
     n, sure = study["n"], study["num_sure"]
-    unsure = study["kind"] == "regression" or study.get("contradicted", 0.0) > UNSURE
-    if unsure or sure < LEAST_SURE or sure < LEAST_SHARE * n:
+    if study["kind"] == "regression" or sure < LEAST_SURE or sure < LEAST_SHARE * n:
         return ""
     of = "labels" if study["kind"] != "multilabel" else "pictures, by their labels"
+    look, but = "look wrong", "as it does up to 3 of 100 that are right but hard to tell"
+    if study.get("contradicted", 0.0) > UNSURE:
+        look, but = "are wrong or hard to tell", "among so many others that it cannot say which"
     said = (
         f"{count(sure)} of {count(n)} {of} ({percent(sure / n)}) in the training and validation "
-        f"parts{_sample(study)} look wrong: a simple model that did not learn from these pictures "
-        "surely contradicts them, as it does up to 3 of 100 that are right but hard to tell. Look "
-        "at these first."
+        f"parts{_sample(study)} {look}: a simple model that did not learn from these pictures "
+        f"surely contradicts them, {but}. Look at these first."
     )
     judge = study.get("validation", {"num_sure": 0, "n": 0})  # earlier runs did not count them
     if not judge["num_sure"]:

@@ -239,11 +239,19 @@ def read_recipe(path: Path, **overrides: object) -> Recipe:
 
 
 def _found(place: Any, recipe: Path) -> Any:  # noqa: ANN401 - what TOML holds
-    """Return a place that a recipe names, as it can be reached from here; else as it is written."""
+    """Return a place that a recipe names, as it can be reached from here; else as it is written.
+
+    A run is often called like its data, and is not taken for them.
+    """
     if not isinstance(place, str) or place in {"", "auto", "none"}:
         return place
     above = (str(folder / place) for folder in recipe.resolve().parents)
-    return next((own for own in (place, *above) if os.path.exists(own)), place)  # noqa: PTH110
+    return next((own for own in (place, *above) if _is_there(own)), place)
+
+
+def _is_there(place: str) -> bool:
+    exists = os.path.exists  # Path's own ends with an error at names that are too long
+    return exists(place) and not exists(os.path.join(place, "run.json"))  # noqa: PTH118
 
 
 def _found_tables(named: str, recipe: Path) -> str:
