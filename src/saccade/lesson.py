@@ -15,7 +15,7 @@ from saccade.data import grouping, proposals
 from saccade.data.audit import class_counts
 from saccade.data.cache import PixelCache, empty_cache
 from saccade.data.catalog import Catalog, Finding, Listing
-from saccade.data.corrections import correct
+from saccade.data.corrections import CORRECTED, correct
 from saccade.data.duplicates import Twins, find_twins
 from saccade.data.listing import list_data
 from saccade.data.looks import Looks, look_at
@@ -360,7 +360,7 @@ def told(lesson: Lesson, findings: Sequence[Finding], *, notes: bool = False) ->
     yield f"parts: {sizes}"
     yield from lesson.split.notes
     for finding in findings:
-        asked_for = notes or finding.kind in {"groups", "corrected"}
+        asked_for = notes or finding.kind in {"groups", CORRECTED}
         if finding.severity != "note" or asked_for:
             then = f" → {finding.action}" if finding.action and finding.severity != "note" else ""
             yield f"{finding.severity}: {finding.sentence}{then}"

@@ -116,23 +116,17 @@ def compare(
     if labels:
         read = _judged_by(str(Path(labels)), read)
     rivals = _aligned(read)
-    kind = rivals[0].table.task.kind
-    metric = metric or usual_metric(kind)
+    metric = metric or usual_metric(rivals[0].table.task.kind)
     # In the order of its own table, in which a run's metrics were resampled.
     estimates = [_estimate(rival, metric) for rival in read]
-    groups = joined_groups([rival.groups for rival in rivals])
-    first = rivals[0]
-    differences = corrected(
-        [_difference(first, rival, metric=metric, groups=groups, seed=seed) for rival in rivals[1:]]
-    )
     return Comparison(
         metric=metric,
-        n=len(first.table),
+        n=len(rivals[0].table),
         labels=encode_name(str(Path(labels))) if labels else "",
         standings=tuple(
             Standing(name=rival.name, model=rival.model, estimate=estimate, difference=difference)
             for rival, estimate, difference in zip(
-                rivals, estimates, (None, *differences), strict=True
+                rivals, estimates, (None, *_differences(rivals, metric, seed=seed)), strict=True
             )
         ),
     )
@@ -159,6 +153,15 @@ def _estimate(rival: Rival, metric: str) -> Estimate:
             fix=f"choose one of metrics.json, such as {listed(map(encode_name, near))}",
         )
     return found[metric]
+
+
+def _differences(rivals: Sequence[Rival], metric: str, *, seed: int) -> tuple[Difference, ...]:
+    """Return how all but the first differ from it, p corrected for their number."""
+    groups = joined_groups([rival.groups for rival in rivals])
+    first, *others = rivals
+    return corrected(
+        [_difference(first, other, metric=metric, groups=groups, seed=seed) for other in others]
+    )
 
 
 def _difference(

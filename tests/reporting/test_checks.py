@@ -344,8 +344,8 @@ def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> 
         "that are right but hard to tell. Look at these first."
     )
     assert doubt.sentence == (
-        f"{said} Of the 120 in the validation part 1 is among them: by that part the network was "
-        "chosen and what it promises was set, and it counts as a mistake if its label is wrong."
+        f"{said} Of the 120 in the validation part 1 is among them: by that part networks are "
+        "chosen and what they promise is set, and it counts as a mistake if its label is wrong."
     )
     assert Run(folder=run).doubted_labels == doubt.sentence
     assert f"labels: {doubt.sentence}" in list(end_told(Run(folder=run)))

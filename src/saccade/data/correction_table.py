@@ -102,7 +102,7 @@ def _read(table: Table, catalog: Catalog, task: Task) -> Wanted:
         if not is_right and (not cell.strip() or _is_undecided(cell, task)):
             continue
         by_name = _rows(name, places)
-        rows = (contents[content] or by_name) if content else by_name
+        rows = contents[content] if content else by_name
         if not rows:
             known = any_unseen if content else any(own in unused for own in _readings(name))
             wanted.num_elsewhere += known

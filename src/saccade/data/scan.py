@@ -113,14 +113,10 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
     """
     progress = progress or Progress()
     limit = Limit(num=limit) if isinstance(limit, int) else limit
-    listing = list_data(
-        data,
-        names=ColumnNames(
-            image=image_column, label=label_column, split=split_column, group=group_column
-        ),
-        follow_links=follow_links,
-        labelled=labelled,
+    names = ColumnNames(
+        image=image_column, label=label_column, split=split_column, group=group_column
     )
+    listing = list_data(data, names=names, follow_links=follow_links, labelled=labelled)
     listing = without_classes(listing, exclude)
     seen = _look_at_all(listing, pixels=pixels, limit=limit, progress=progress, threads=threads)
     choices = Choices(

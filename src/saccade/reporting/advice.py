@@ -56,8 +56,8 @@ def _about_labels(studies: Mapping[str, Any]) -> Iterator[Advice]:
     said = doubted(studies["suspects"]) if "suspects" in studies else ""
     if said:
         yield Advice(
-            sentence="Go through the labels that look wrong, put the wrong ones right in "
-            "suspects.csv, and train again with --corrections suspects.csv.",
+            sentence="Go through the labels that look wrong, put the wrong ones right in the "
+            "suspects.csv that saccade train writes, and train with --corrections suspects.csv.",
             evidence=f"{said.partition(':')[0]}.",
         )
 

@@ -16,6 +16,7 @@ from saccade.reporting.checks import checks
 from saccade.reporting.examples import galleries, preview_galleries
 from saccade.reporting.facts import Facts
 from saccade.reporting.folder import (
+    SplitRow,
     parsing,
     read_calibration,
     read_history,
@@ -81,16 +82,9 @@ def collect(
     with parsing(run_folder / "trust.json"):
         found = _of_studies(
             trust, album, task,
-            data=data, split=split, results=results, rows=rows, predictions=predictions,
+            data=data, split=split, results=results, learning=learning, rows=rows,
+            predictions=predictions,
         )  # fmt: skip
-        advice = advise(
-            task,
-            data=data,
-            split=split,
-            learning=learning,
-            results=results,
-            studies=trust.get("studies", {}),
-        )
     examples = galleries(rows, task=task, album=album, results=results, columns=data.label_columns)
     return Facts(
         **_of_run(run, run_folder),
@@ -103,7 +97,6 @@ def collect(
         results=results,
         examples=examples,
         preview=shown,
-        advice=advice,
         recipe=settings(recipe),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
@@ -115,13 +108,19 @@ def _of_studies(
     trust: Mapping[str, Any],
     album: Album,
     task: Task,
-    **known: Any,  # noqa: ANN401 - as `checks` takes them
+    *,
+    learning: LearningFacts,
+    rows: Sequence[SplitRow],
+    predictions: Predictions | None,
+    **known: Any,  # noqa: ANN401 - data, split and results, as `checks` and `advise` take them
 ) -> dict[str, Any]:
     """Return what trust.json says, and what the run's files answer, by fields of `Facts`."""
+    studies = trust.get("studies", {})
     return {
         "studies": studies_of(trust, album),
         "left_out": left_out(trust),
-        "checks": checks(task, studies=trust.get("studies", {}), **known),
+        "checks": checks(task, studies=studies, rows=rows, predictions=predictions, **known),
+        "advice": advise(task, studies=studies, learning=learning, **known),
     }
 
 

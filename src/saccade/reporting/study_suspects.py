@@ -57,7 +57,7 @@ def doubted(study: Mapping[str, Any]) -> str:
     are, each = ("are", "each") if judge["num_sure"] > 1 else ("is", "it")
     return (
         f"{said} Of the {count(judge['n'])} in the validation part {count(judge['num_sure'])} "
-        f"{are} among them: by that part the network was chosen and what it promises was set, and "
+        f"{are} among them: by that part networks are chosen and what they promise is set, and "
         f"{each} counts as a mistake if its label is wrong."
     )
 
