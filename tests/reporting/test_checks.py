@@ -19,7 +19,8 @@ from saccade.reporting import study_suspects
 from saccade.reporting.checks import checks
 from saccade.reporting.collect import collect
 from saccade.reporting.facts import Check, DataFacts, ResultFacts, SplitFacts
-from saccade.reporting.folder import SplitRow
+from saccade.reporting.folder import SplitRow, read_split
+from saccade.reporting.looked import facts_of_look
 from saccade.reporting.page import render
 from saccade.run import Run
 
@@ -366,6 +367,25 @@ def test_many_labels_that_are_surely_contradicted_are_a_doubt(run_of: RunOf) -> 
     html = render(facts)
     assert f'<a href="#{doubt.anchor}">More</a>' in html
     assert html.count(f'id="{doubt.anchor}"') == 1
+
+
+def test_a_look_before_learning_says_so_too(run_of: RunOf) -> None:
+    from tests.reporting import test_study_suspects
+
+    run = run_of(num_pictures=1200, error_rate=0.1)
+    facts = json.loads((run / "run.json").read_text())
+    found = test_study_suspects.findings(num_sure=9)
+    page = facts_of_look(
+        {**facts["data"], "split": facts["split"]},
+        read_split(run),
+        name="photos",
+        summary="All can be used.",
+        task=Run(folder=run).task,
+        trust={"studies": {"suspects": found}, "left_out": {}},
+        picture=lambda path: None,
+        version="1",
+    )
+    assert study_suspects.doubted(found) in [own.sentence for own in page.checks if not own.holds]
 
 
 @pytest.mark.parametrize(("severity", "holds"), [("note", True), ("warning", False)])

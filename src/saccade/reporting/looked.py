@@ -64,7 +64,15 @@ def facts_of_look(
         examples=galleries(
             rows, task=task, album=album, results=results, columns=data.label_columns
         ),
-        checks=checks(task, data=data, split=split, results=results, rows=rows, predictions=None),
+        checks=checks(
+            task,
+            data=data,
+            split=split,
+            results=results,
+            rows=rows,
+            predictions=None,
+            studies=trust.get("studies", {}),
+        ),
         studies=studies,
         left_out=left_out(trust),
         seed=split.seed,
