@@ -45,12 +45,14 @@ def prepare(recipe: Recipe) -> Prepared:
     """Return device, networks, weights and preprocessing that a recipe asks for.
 
     Raises:
-        SaccadeError: an unknown device or network, or weights that cannot be had.
+        SaccadeError: an unknown device or network, weights that cannot be had or do not fit it.
     """
     fit: Any = recipe.fit
     device_name = device.choose_device(recipe.device)
     field = gather(recipe.model, weights=recipe.weights)
     first = field.entrants[0]
+    if first.weights is not None and not field.is_race:
+        network.check_weights(first.name, first.weights)
     return Prepared(
         device=device_name,
         field=field,

@@ -114,14 +114,16 @@ def write_csv(
     r"""Write answers as CSV: file, label, score, what was asked for, a column a class, error.
 
     `unknown` and `unsure` are yes or no; several labels are joined by `|`, and a `|` inside a
-    name is written `\|`, as in predictions.csv. Without classes the answers are numbers.
+    name is written `\|`, as in predictions.csv. Scores of classes have six digits, for more mean
+    nothing in the network's float32. Without classes the answers are numbers.
     """
     table = csv.writer(file, lineterminator="\n")
     names = [f"score:{encode_name(name)}" for name in classes]
     table.writerow(["file", "label", "score", *marks, *names, "error"])
     for answer in answers:
-        scores = [repr(answer.scores[name]) if answer.scores else "" for name in classes]
-        score = "" if answer.error else repr(answer.score)
+        scores = [f"{answer.scores[name]:.6g}" if answer.scores else "" for name in classes]
+        score = f"{answer.score:.6g}" if classes else repr(answer.score)
+        score = "" if answer.error else score
         cells = ["" if answer.error else _cell(answer, mark) for mark in marks]
         label = encode_name(answer.label) if classes else answer.label
         if answer.several is not None:

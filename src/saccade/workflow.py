@@ -37,6 +37,7 @@ from saccade.run import Ledger, Run, alone_in, check_new, half_folder, open_run,
 from saccade.runtime import machine
 from saccade.runtime.budget import Budget, parse_seconds
 from saccade.runtime.errors import (
+    ArtefactError,
     DataError,
     InterruptedRun,
     ResourceError,
@@ -156,7 +157,6 @@ def _go(
         from saccade.preparing import build, raced  # noqa: PLC0415 - loaded beside the scan
         from saccade.road import Road  # noqa: PLC0415
 
-        # Weights that do not fit are an error before there is a folder.
         net = None if prepared.field.is_race else build(lesson, prepared, ledger)
         if before is not None:
             ledger.folder = before.folder
@@ -217,7 +217,10 @@ def _look_and_prepare(
 
         try:
             prepared = preparing.prepare(recipe)
-        except ResourceError:  # what is wrong with the data themselves is said first
+        except (
+            ResourceError,
+            ArtefactError,
+        ):  # what is wrong with the data themselves is said first
             if not isinstance(data, Catalog):
                 listing_of(recipe)
             raise

@@ -162,6 +162,23 @@ def test_weights_of_another_architecture_are_refused_with_a_diff(
     assert [own.name for own in (folder.parent / "runs").glob("*")] == []  # no folder is in the way
 
 
+def test_weights_of_another_architecture_are_refused_before_pictures_are_decoded(
+    image_folder: ImageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    def decoded(*_given: object, **_named: object) -> None:
+        raise AssertionError("pictures were looked at first")
+
+    other = tmp_path / "other.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), other)
+    folder = image_folder(2, 4)
+    monkeypatch.setattr(workflow, "look", decoded)
+    words = ["--model", "test_efficientnet", "--weights", other, "--quiet"]
+    assert "E505: " in refused("train", folder, *words, cwd=folder.parent)[1]
+
+
 def test_a_pickle_offered_as_weights_is_not_opened(
     image_folder: ImageFolder, tmp_path: Path
 ) -> None:

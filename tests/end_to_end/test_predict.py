@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,3 +214,16 @@ def test_a_format_that_nobody_knows_is_refused_before_anything_is_answered(
         done = CliRunner().invoke(app, ["predict", "model", "d.png", "--format", "json"])
     assert done.exit_code == 2
     assert "E236" in done.stderr
+
+
+def test_scores_of_the_csv_have_six_digits_and_those_of_json_lines_all(
+    place: Path, answers: Answers
+) -> None:
+    known = saccade.load(place / "model").predict([place / "d.png"])[0]
+    told = answers("d.png")[0]
+    for name, score in known.scores.items():
+        assert told[f"score:{name}"] == f"{score:.6g}"
+    assert told["score"] == f"{known.score:.6g}"
+    with contextlib.chdir(place):
+        done = CliRunner().invoke(app, ["predict", "model", "d.png", "--format", "jsonl"])
+    assert json.loads(done.stdout)["scores"] == known.scores

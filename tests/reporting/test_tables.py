@@ -54,6 +54,14 @@ def test_a_baseline_stands_among_the_leading_numbers(
     assert not rows[0].baseline
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+def test_every_word_that_stands_large_at_the_top_is_explained(run_of: RunOf, kind: str) -> None:
+    facts = facts_of(run_of(kind=kind))
+    words = dict(tables.leading_words(facts))
+    assert {row.title for row in tables.leading(facts)} | {"95 % interval", "n"} == {*words}
+    assert all(len(meaning.split()) > 4 for meaning in words.values())
+
+
 def test_methods_are_said_in_words(run_of: RunOf) -> None:
     for kind in ("multiclass", "multilabel", "regression"):
         for estimate in facts_of(run_of(kind, kind=kind)).results.judged.values():

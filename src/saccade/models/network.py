@@ -11,7 +11,7 @@ from saccade.models import classifier, late_dynamo, scratch, stages
 from saccade.models.blank import Blank
 from saccade.models.scratch import ScratchSpec
 from saccade.models.stages import Stage
-from saccade.models.weights import Weights, load_into
+from saccade.models.weights import Weights, check_fit, load_into
 from saccade.runtime.errors import UsageError
 from saccade.runtime.seeds import generator
 
@@ -216,6 +216,19 @@ def build(
         return _from_timm(
             name, task=task, drop=recipe.drop, weights=weights, img_size=img_size, fit=fit
         )
+
+
+def check_weights(name: str, weights: Weights) -> None:
+    """Raise where weights are not those of a timm architecture, before anything is built on them.
+
+    Raises:
+        ArtefactError: they do not fit (E501 to E505).
+    """
+    from saccade.models import backbones  # noqa: PLC0415 - networks from scratch need no timm
+
+    with Blank():
+        network = from_backbone(backbones.find(name), num_outputs=1)
+    check_fit(network.body, weights, name=name, classifier=network.classifier_name)
 
 
 def _spec(name: str, task: "Task", *, recipe: Choices, size_px: int) -> ScratchSpec:

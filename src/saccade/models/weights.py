@@ -213,6 +213,21 @@ def _from_hub(backbone: Backbone) -> Weights:
     )
 
 
+def check_fit(network: "nn.Module", weights: Weights, *, name: str, classifier: str) -> None:
+    """Raise as `load_into` would, from the file's header alone where that is enough.
+
+    What `network` holds afterwards is not defined.
+
+    Raises:
+        ArtefactError: the file is wrong (E501 to E503), or is of another network (E505).
+    """
+    wanted = {key: _size(tensor) for key, tensor in network.state_dict().items()}
+    found = {key: info.size() for key, info in tensors.check(weights.path).items()}
+    own = {key for key in wanted if key.rpartition(".")[0] == classifier}
+    if _compare(*({k: sizes[k] for k in sizes if k not in own} for sizes in (wanted, found))):
+        load_into(network, weights, name=name, classifier=classifier)
+
+
 def load_into(
     network: "nn.Module", weights: Weights, *, name: str, classifier: str
 ) -> tuple[str, ...]:

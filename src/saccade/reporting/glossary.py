@@ -1,5 +1,7 @@
 """What each metric is called and means, in words for people who do not compute it themselves."""
 
+from collections.abc import Sequence
+
 from saccade.evaluation.digits import is_share as is_share
 from saccade.evaluation.scores import SCORE_NAMES
 
@@ -56,6 +58,21 @@ MEANINGS = {
     ),
     "r2": ("R²", "share of the variance explained: 1 is perfect, 0 no better than the mean"),
 }
+PLAIN = {
+    "balanced_accuracy": "of the pictures of each class, the share that is found (its recall); "
+    "then the mean of these, so that a rare class counts as much as a frequent one",
+    "f1_macro": "for each class a number between its precision (of the pictures given the class, "
+    "the share that belongs to it) and its recall (of its pictures, the share that is found), nearer "
+    "to the smaller; then the mean of the classes",
+    "average_precision_macro": "how well the score of a class ranks its own pictures before all "
+    "others, 1 where all of them come first; then the mean of the classes",
+}
+"""Of the metrics that stand large at the top, in more words where a table's would not do."""
+
+INTERVAL = (
+    "of a hundred runs with other pictures of the same kind, about 95 would have the true number "
+    "in their intervals; the fewer pictures, the wider"
+)
 LEADING = {
     "binary": ("accuracy", "majority_accuracy", "balanced_accuracy", "roc_auc"),
     "multiclass": ("accuracy", "majority_accuracy", "balanced_accuracy", "f1_macro"),
@@ -105,6 +122,16 @@ def title(name: str) -> tuple[str, str]:
     if family in FAMILIES and average in AVERAGES:
         return f"{family_title(family)} ({average})", AVERAGES[average]
     return name, ""
+
+
+def in_plain_words(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return (title, meaning) of metrics, of their intervals and of n, for who has never met them.
+
+    >>> [title for title, _ in in_plain_words(["accuracy"])]
+    ['Accuracy', '95 % interval', 'n']
+    """
+    found = [(title(name)[0], PLAIN.get(name) or title(name)[1]) for name in names]
+    return (*found, ("95 % interval", INTERVAL), ("n", "how many pictures a number rests on"))
 
 
 def family_title(name: str) -> str:

@@ -18,6 +18,7 @@ from saccade.reporting.glossary import (
     RANKED,
     family_title,
     in_grid,
+    in_plain_words,
     is_baseline,
     is_share,
     title,
@@ -88,6 +89,11 @@ def leading(facts: Facts) -> tuple[MetricRow, ...]:
     """Return the few metrics that stand large at the top, the baseline among them."""
     wanted = [n for n in LEADING[facts.task.kind] if n in facts.results.judged]
     return tuple(_metric_row(facts, name) for name in wanted)
+
+
+def leading_words(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Return (term, meaning) of the words that stand large at the top."""
+    return in_plain_words([row.name for row in leading(facts)])
 
 
 def average_names(facts: Facts) -> tuple[str, ...]:
@@ -178,7 +184,9 @@ def large_interval(row: MetricRow) -> str:
     own = row.estimate
     if not (math.isfinite(own.low) and math.isfinite(own.high)):
         return "not known"
-    return f"{percent(own.low)} to {percent(own.high)}" if row.share else interval(own, share=False)
+    if not row.share:
+        return interval(own, share=False)
+    return f"{percent(own.low)} to {percent(own.high)}".replace(" %", "\u00a0%")
 
 
 def confusion_view(
