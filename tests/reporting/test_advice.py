@@ -27,8 +27,10 @@ def advice(
     split: SplitFacts = SPLIT,
     learning: LearningFacts = LearningFacts(),  # noqa: B008 - frozen
     results: ResultFacts = GOOD,
+    **studies: Any,
 ) -> tuple[Advice, ...]:
-    return advise(TASK, data=data, split=split, learning=learning, results=results)
+    known: dict[str, Any] = {"learning": learning, "results": results, "studies": studies}
+    return advise(TASK, data=data, split=split, **known)
 
 
 def epoch(number: int, *, best: bool) -> Epoch:
@@ -80,6 +82,18 @@ def test_an_overfitting_gap_is_told_only_where_the_interval_excludes_it() -> Non
         "Accuracy 1.000 on train (n=1000) against 0.875 on test (n=400), apart by +0.125 [+0.094, "
         "+0.161]."
     )
+
+
+def test_wrong_labels_are_named_as_a_cause_of_overfitting_where_there_are_doubts() -> None:
+    seen = Estimate(value=1.0, low=0.99, high=1.0, n=1000, method="wilson")
+    worse = {"train": {"accuracy": seen}, "test": {"accuracy": wilson(350, 400)}}
+    results = dataclasses.replace(GOOD, metrics=worse)
+    suspects = {"kind": "multiclass", "n": 1000, "num_pictures": 1000, "num_sure": 0}
+    (gap,) = advice(results=results, suspects=suspects)
+    assert "put labels right" not in gap.sentence
+    labels, gap = advice(results=results, suspects={**suspects, "num_sure": 40})
+    assert labels.evidence.startswith("40 of 1,000 labels (4.0 %)")
+    assert "(overfitting): first put labels right, for wrong ones are" in gap.sentence
 
 
 def test_a_gap_within_chance_is_no_overfitting() -> None:

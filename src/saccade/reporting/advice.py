@@ -42,11 +42,13 @@ def advise(
     studies: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Advice, ...]:
     """Return the advice, most pressing first; empty where the numbers give no reason."""
+    about_labels = (*_about_labels(studies),)
     return (
-        *_about_labels(studies),
+        *about_labels,
         *_about_findings(data),
         *_about_test(split, results),
-        *_about_training(task, split, learning, results),
+        *_about_training(task, split, learning),
+        *_about_gap(learning, results, doubts=bool(about_labels)),
         *_about_confusion(results),
         *_about_curves(learning),
     )
@@ -97,9 +99,7 @@ def _about_test(split: SplitFacts, results: ResultFacts) -> Iterator[Advice]:
         )
 
 
-def _about_training(
-    task: Task, split: SplitFacts, learning: LearningFacts, results: ResultFacts
-) -> Iterator[Advice]:
+def _about_training(task: Task, split: SplitFacts, learning: LearningFacts) -> Iterator[Advice]:
     own = split.counts.get("train", {})
     few = [name for name in task.classes if own.get(name, FEW_TO_LEARN) < FEW_TO_LEARN]
     if few:
@@ -108,11 +108,13 @@ def _about_training(
             sentence=f"Add training pictures of {first_words(few)}.",
             evidence=f"Fewer than {FEW_TO_LEARN} each; the fewest, {fewest}: {own[fewest]}.",
         )
-    yield from _about_gap(learning, results)
 
 
-def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice]:
-    """Compare what taught with what judges, as the factors of fine-tuning do."""
+def _about_gap(learning: LearningFacts, results: ResultFacts, *, doubts: bool) -> Iterator[Advice]:
+    """Compare what taught with what judges, as the factors of fine-tuning do.
+
+    Wrong labels are learned by heart too, and are named as a cause where there are `doubts`.
+    """
     seen = results.metrics.get("train", {}).get("accuracy")
     judged = results.judged.get("accuracy")
     if seen and judged and results.part != "train" and (gap := apart(seen, judged)).low > GAP:
@@ -125,6 +127,8 @@ def _about_gap(learning: LearningFacts, results: ResultFacts) -> Iterator[Advice
             cure = "more training pictures may help, or more time for stages that learn (--budget)"
         elif learning.head and not learning.kept_epochs:
             cure = "more training pictures may help; stages that learn were tried, and not kept"
+        if doubts:
+            cure = f"first put labels right, for wrong ones are learned by heart too; then {cure}"
         yield Advice(
             sentence="The network knows its training pictures better than new ones (overfitting): "
             f"{cure}.",

@@ -62,10 +62,10 @@ PLAIN = {
     "balanced_accuracy": "of the pictures of each class, the share that is found (its recall); "
     "then the mean of these, so that a rare class counts as much as a frequent one",
     "f1_macro": "for each class a number between its precision (of the pictures given the class, "
-    "the share that belongs to it) and its recall (of its pictures, the share that is found), nearer "
-    "to the smaller; then the mean of the classes",
-    "average_precision_macro": "how well the score of a class ranks its own pictures before all "
-    "others, 1 where all of them come first; then the mean of the classes",
+    "the share that belongs to it) and its recall (of its pictures, the share that is found), "
+    "nearer to the smaller; then the mean of the classes",
+    "average_precision_macro": "how well the score of a class ranks its own pictures before "
+    "all others, 1 where all of them come first; then the mean of the classes",
 }
 """Of the metrics that stand large at the top, in more words where a table's would not do."""
 
