@@ -219,7 +219,7 @@ def evaluate(
         if new is not None:
             found.table.write_csv(new)
         if as_json:
-            typer.echo(json_text(_estimates(found.metrics)))
+            typer.echo(json_text(found.as_json()))
         else:
             typer.echo(found.sentence)
             typer.echo(printing.metrics_table(found.metrics))

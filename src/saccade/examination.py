@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from saccade.data import grouping
 from saccade.data.corrections import correction_tables
 from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
+from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import Metrics, evaluate, headline, score_told
+from saccade.evaluation.scores import Metrics, as_json, evaluate, headline, score_told
 from saccade.evaluation.usual import beside_usual, usual_metric
 from saccade.run import groups_beside
 from saccade.runtime.errors import DataError, UsageError
@@ -24,6 +25,9 @@ from saccade.runtime.store import encode_name, quoted
 
 if TYPE_CHECKING:
     from saccade.model import Labelled
+
+WITHOUT_COPIES = "test_without_copies"
+"""In JSON the test part less what seems to show the same as a picture that taught the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +38,32 @@ class Examined:
     metrics: Metrics
     apart: Mapping[str, Difference]  # of each part, from the most frequent answer
     of_run: bool  # whether the parts are those of the model's run
-    beside: str = ""  # the score without what seems to have taught the model, for a person
+    num_copies: int = 0  # of the test pictures: seem to show what a picture that taught it shows
+    without_copies: Mapping[str, Estimate] = field(
+        default_factory=dict
+    )  # every metric of the others
 
     @property
     def sentence(self) -> str:
         """The result in plain words."""
         said = headline(self.metrics, self.table.task, self.apart, of_run=self.of_run)
-        return " ".join(filter(None, (said, self.beside)))
+        return f"{said} {self._beside()}" if self.num_copies else said
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Return the metrics of each part, and of the test part `WITHOUT_COPIES` if it has any."""
+        rest = {WITHOUT_COPIES: dict(self.without_copies)} if self.without_copies else {}
+        return as_json({**self.metrics, **rest})
+
+    def _beside(self) -> str:
+        if not self.without_copies:
+            return "All of them seem to show what a picture that taught the model shows."
+        name = usual_metric(self.table.task.kind)
+        score = self.without_copies[name]
+        ends = (score.low, score.high) if math.isfinite(score.low) else ()
+        return (
+            f"Without the {self.num_copies:,} that seem to show what a picture that taught the "
+            f"model shows: {score_told(name, score.value, *ends)} (n = {score.n:,})."
+        )
 
 
 def examine(
@@ -181,26 +204,19 @@ def _of_model(
         )
     truth = asked.training_truth()
     found = _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
-    return replace(found, beside=_without_copies(labelled, groups))
+    return _beside_copies(found, labelled, groups)
 
 
-def _without_copies(labelled: "Labelled", groups: Sequence[str] | None) -> str:
-    """Return the score of the pictures that do not seem to have taught the model; "" if none do."""
+def _beside_copies(found: Examined, labelled: "Labelled", groups: Sequence[str] | None) -> Examined:
+    """Add what the pictures alone say that do not seem to have taught the model."""
     table, seem = labelled.table, labelled.seem_copies
     judged = [row for row, part in enumerate(table.parts) if part == "test"]
-    if seem is None or not any(seem[row] for row in judged):
-        return ""
-    kept = [row for row in judged if not seem[row]]
-    if not kept:
-        return "All of them seem to show what a picture that taught the model shows."
+    kept = [row for row in judged if seem is None or not seem[row]]
+    if len(kept) == len(judged):
+        return found
     own = None if groups is None else [groups[row] for row in kept]
-    name = usual_metric(table.task.kind)
-    score = evaluate(table.take(kept), groups=own)["test"][name]
-    ends = (score.low, score.high) if math.isfinite(score.low) else ()
-    return (
-        f"Without the {len(judged) - len(kept):,} that seem to show what a picture that taught the "
-        f"model shows: {score_told(name, score.value, *ends)} (n = {score.n:,})."
-    )
+    rest = evaluate(table.take(kept), groups=own)["test"] if kept else {}
+    return replace(found, num_copies=len(judged) - len(kept), without_copies=rest)
 
 
 def _examined(

@@ -146,6 +146,12 @@ def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -
     assert "seem to show" not in cli("eval", "model", "again", cwd=made).stderr  # too few axes
     assert f" Without the {found} that seem to show what a picture that taught " in done.stdout
     assert f"(n = {20 - int(found)})." in done.stdout.splitlines()[0]
+    rest = json.loads(cli("eval", "wide", "again", "--json", cwd=made).stdout)
+    assert rest["test"]["accuracy"]["n"] == 20
+    accuracy = rest["test_without_copies"]["accuracy"]
+    assert accuracy["n"] == 20 - int(found)
+    _, _, said = done.stdout.splitlines()[0].partition("Without")
+    assert f"accuracy {accuracy['value']:.3f}" in said
     assert "seem to show" not in cli("eval", "old", "again", cwd=made).stderr  # it cannot tell
 
 
@@ -326,7 +332,7 @@ def test_answers_take_less_memory_than_the_scores_they_are_made_of(tmp_path: Pat
     assert peak < scores_NK.nbytes
     assert found[7].scores == dict(zip(task.classes, scores_NK[7].tolist(), strict=True))
     (line,) = (tmp_path / "a.csv").read_text().splitlines()[8:9]
-    assert line.split(",")[3:-1] == list(map(repr, scores_NK[7].tolist()))
+    assert line.split(",")[3:-1] == [f"{score:.6g}" for score in scores_NK[7].tolist()]
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert json.loads(lines[7])["scores"] == dict(found[7].scores)
 
