@@ -168,7 +168,7 @@ def look(
     )
     split = _with_note_of_fractions(split, recipe)
     left_out = sum(own.reason == "limit" for own in catalog.skipped)
-    if left_out and not recipe.limit:
+    if left_out:
         recipe = recipe.replace(limit=catalog.num_looked_at)
     lesson = Lesson(
         recipe=recipe,

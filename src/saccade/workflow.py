@@ -203,9 +203,11 @@ def _look_and_prepare(
 
     Importing torch and timm takes seconds in which the second core would be idle, so pictures
     are decoded meanwhile, for networks whose input is known beforehand. A run that goes on looks
-    at the pictures that it began with, however long that takes now, and on the same canvases.
+    at the pictures that it began with, however long that takes now, and on the same canvases; so
+    does one whose recipe says how many there are.
     """
-    deadline = math.inf if before else budget.begun + SHARE_TO_LOOK * budget.seconds
+    planned = before is not None or recipe.is_planned
+    deadline = math.inf if planned else budget.begun + SHARE_TO_LOOK * budget.seconds
     fit: Any = recipe.fit
     preprocess = known_preprocess(first_name(recipe.model), img_size=recipe.img_size, fit=fit)
     wanted = None if isinstance(data, Catalog) else preprocess
@@ -259,6 +261,13 @@ def _shortened(
 
     num = preparing.affordable(lesson, prepared, budget)
     if num >= len(lesson.catalog):
+        return lesson
+    if lesson.recipe.is_planned and not isinstance(data, Catalog):
+        progress.say(
+            f"The budget leaves time to ask the network about {num} of {len(lesson.catalog)} "
+            "pictures. The recipe says which (limit or rungs), so all of these are used, and the "
+            "budget may not be held."
+        )
         return lesson
     if isinstance(data, Catalog):
         progress.say(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import saccade
-from saccade import preparing, road
+from saccade import preparing, road, workflow
 from saccade.lesson import look
+from saccade.run import Run
 from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
 from saccade.training.recipe import Recipe
@@ -69,6 +70,47 @@ def test_a_budget_that_was_exceeded_is_told(
     run = saccade.train(image_folder(2, 12), recipe, output=tmp_path / "run")
     said = run.facts.get("late", "")
     assert said.startswith("The budget of 600s was exceeded: it took") is late
+
+
+def run_again(
+    folder: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, *, affordable: int
+) -> tuple[Run, str]:
+    """Return the run of a recipe where there is time for so many pictures, and what was said."""
+    said: list[str] = []
+    progress = Progress()
+    monkeypatch.setattr(progress, "say", said.append)
+    monkeypatch.setattr(preparing, "affordable", lambda *_: affordable)
+    output = folder.parent / f"{affordable}"
+    return saccade.train(folder, recipe, output=output, progress=progress), "\n".join(said)
+
+
+def test_the_recipe_of_a_run_with_a_budget_means_the_same_pictures_on_a_slower_machine(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = image_folder(2, 60)
+    recipe = Recipe(model="cnn", img_size=16, widths=(4,), epochs=2, trust=False, budget="600s")
+    first, said = run_again(folder, recipe, monkeypatch, affordable=80)
+    planned = read_recipe(first.folder / "recipe.toml")
+    assert (planned.limit, len(first.predictions.paths)) == (80, 80)
+    assert "they are drawn evenly" in said
+    monkeypatch.setattr(workflow, "SHARE_TO_LOOK", 0.0)  # neither is there time to look at more
+    again, said = run_again(folder, planned, monkeypatch, affordable=50)
+    assert "time to ask the network about 50 of 80 pictures. The recipe says which" in said
+    assert again.predictions.paths == first.predictions.paths
+    for name in ("model/model.safetensors", "recipe.toml"):
+        assert (again.folder / name).read_bytes() == (first.folder / name).read_bytes()
+    other, _ = run_again(folder, recipe, monkeypatch, affordable=51)  # without the plan
+    assert 0 < len(other.predictions.paths) < 80
+
+
+def test_a_recipe_says_how_many_pictures_there_was_time_to_look_at(
+    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "SHARE_TO_LOOK", 0.0)
+    recipe = Recipe(model="cnn", img_size=16, widths=(4,), epochs=1, trust=False, budget="600s")
+    run, _ = run_again(image_folder(2, 60), recipe, monkeypatch, affordable=1000)
+    assert 0 < len(run.predictions.paths) < 120
+    assert read_recipe(run.folder / "recipe.toml").limit == len(run.predictions.paths)
 
 
 @pytest.mark.parametrize(

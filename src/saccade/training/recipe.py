@@ -143,6 +143,11 @@ class Recipe:
     threads: int = 0
     "CPU threads; 0 = all cores."
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether pictures or rungs are named, so that no clock decides which pictures are used."""
+        return self.limit > 0 or bool(self.rungs)
+
     def replace(self, **changes: object) -> "Recipe":
         """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
