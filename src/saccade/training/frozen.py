@@ -95,6 +95,11 @@ class FrozenStages:
         """Whether every picture of the catalogue is asked about, each once."""
         return len(self.rows) == len(self.material.targets)
 
+    @property
+    def seconds_to_forward(self) -> float:
+        """How long the pass took in which every picture was asked about, as it is."""
+        return self._passes[0].seconds_a_picture * len(self.rows)
+
     def exact(self, depth: int) -> bool:
         """Whether activations are held there, and are those of the network as it ships: in fp32."""
         own = self._held(depth)

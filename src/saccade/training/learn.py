@@ -242,6 +242,8 @@ def _solve_head(
         score_name=judgement.name,
         num_validation=len(rows),
         engine=frozen.engine.name,
+        open_seconds=frozen.engine.seconds_to_open,
+        forward_seconds=frozen.seconds_to_forward,
         seconds=time.perf_counter() - begun,
         at_seconds=surroundings.seconds_since_start(),
     )
