@@ -13,9 +13,10 @@ from torch import nn
 from saccade.answers import Limits, Prediction, Wanted, answers_of, limits_of
 from saccade.data.cache import PixelCache
 from saccade.data.cache_folder import cache_folder
-from saccade.data.catalog import Catalog
+from saccade.data.catalog import Catalog, Listing
 from saccade.data.corrections import correct, read_corrections
 from saccade.data.folders import place_of
+from saccade.data.in_memory import KINDS, Picture, list_pictures
 from saccade.data.pixel_store import PixelStore
 from saccade.data.scan import scan
 from saccade.data.task import Task, targets
@@ -114,7 +115,7 @@ class Model:
 
     def predict(
         self,
-        pictures: str | Path | Iterable[str | Path],
+        pictures: str | Path | Picture | Iterable[str | Path] | Iterable[Picture],
         *,
         coverage: float | None = None,
         min_accuracy: float | None = None,
@@ -130,7 +131,9 @@ class Model:
         picture that occurs twice both times; those of a folder by name.
 
         Args:
-            pictures: files and folders, or one of them, or a table; folders are searched.
+            pictures: files and folders, or one of them, or a table; folders are searched. Or
+                pictures that the program holds, called 0, 1, … in their order: Pillow's, NumPy's
+                (uint8, RGB: `in_memory.list_pictures`), or the bytes of files.
             coverage: 0 to 1, how often `labels` (regression: `low` to `high`) hold the truth.
             min_accuracy: 0 to 1, of the answers that are not `unsure`, with 95 % confidence.
             mistake_cost: of a wrong answer in answers withheld: `unsure` where withholding is
@@ -144,9 +147,9 @@ class Model:
         Raises:
             DataError: there is nothing readable among them (E301-E349).
             UsageError: what is asked for is out of range, or cannot be promised (E270-E272), or
-                pictures are given themselves, not their paths (E239).
+                something else is given than paths or pictures (E239).
         """
-        named = _paths(pictures)
+        named = _named(pictures)
         if named == []:
             return []
         progress = progress or Progress()
@@ -338,8 +341,8 @@ def _in_order(catalog: Catalog, answered: list[Prediction]) -> list[Prediction]:
     return [answer_of[path] for path in catalog.asked]
 
 
-def _paths(pictures: object) -> Path | list[Path]:
-    """Return the path, or the list of paths, that was given.
+def _named(pictures: object) -> Path | list[Path] | Listing:
+    """Return the path, the list of paths, or the list of pictures that was given.
 
     Raises:
         UsageError: something else was given (E239).
@@ -347,16 +350,21 @@ def _paths(pictures: object) -> Path | list[Path]:
     """
     if isinstance(pictures, str | os.PathLike):
         return place_of(pictures)
-    given = list(pictures) if isinstance(pictures, Iterable) else [pictures]
-    found = [place_of(own) for own in given if isinstance(own, str | os.PathLike)]
-    if len(found) == len(given):
-        return found
+    one = isinstance(pictures, KINDS) and getattr(pictures, "ndim", 3) < 4  # four axes are many
+    given = [pictures] if one or not isinstance(pictures, Iterable) else list(pictures)
+    paths = [place_of(own) for own in given if isinstance(own, str | os.PathLike)]
+    if len(paths) == len(given):
+        return paths
+    held = [own for own in given if isinstance(own, KINDS)]
+    if len(held) == len(given):
+        return list_pictures(held)
     other = next(own for own in given if not isinstance(own, str | os.PathLike))
     raise UsageError(
-        f"Pictures are named by their paths, and this is of the kind {type(other).__name__}.",
+        "Pictures are named by their paths, or are given themselves, all of them, as images of "
+        f"Pillow, arrays of NumPy or bytes; this is of the kind {type(other).__name__}.",
         code="239",
         where="predict",
-        fix="save the pictures and give their paths, or a folder",
+        fix="give paths, a folder, or pictures of these kinds",
     )
 
 

@@ -164,14 +164,45 @@ def test_nothing_asked_is_nothing_answered(place: Path) -> None:
     assert saccade.load(place / "model").predict([]) == []
 
 
-def test_pixels_are_refused_with_what_is_taken(place: Path) -> None:
+def test_pictures_in_memory_are_answered_as_their_files_are(place: Path) -> None:
     model = saccade.load(place / "model")
-    pixels_HWC = shape_picture(0, 0, side=16)
-    for given in (Image.fromarray(pixels_HWC), pixels_HWC, [pixels_HWC], [b"bytes"]):
-        with pytest.raises(UsageError) as caught:
+    paths = [place / "new photos" / "a.png", place / "d.png"]
+    known = [own.scores for own in model.predict(paths)]
+    images = [Image.open(path) for path in paths]
+    pixels = [np.asarray(image.convert("RGB")) for image in images]
+    for given in (images, pixels, np.stack(pixels), [path.read_bytes() for path in paths]):
+        found = model.predict(given)
+        assert [own.path for own in found] == ["0", "1"]
+        assert [own.scores for own in found] == known
+    for one in (images[0], pixels[0], paths[0].read_bytes()):
+        (alone,) = model.predict(one)
+        assert alone.scores == pytest.approx(known[0])
+
+
+def test_a_picture_in_memory_is_turned_as_its_file_would_be(place: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(shape_picture(0, 3, side=16)).save(tmp_path / "turned.png", exif=exif)
+    model = saccade.load(place / "model")
+    with Image.open(tmp_path / "turned.png") as image:
+        (held,) = model.predict(image)
+    (turned,) = model.predict(tmp_path / "turned.png")
+    (straight,) = model.predict(shape_picture(0, 3, side=16))
+    assert held.scores == turned.scores != straight.scores
+
+
+def test_what_is_no_picture_is_refused_with_what_is_taken(place: Path) -> None:
+    model, pixels_HWC = saccade.load(place / "model"), shape_picture(0, 0, side=16)
+    for given in (3, [None], [pixels_HWC, place / "d.png"], [{"a": 1}]):
+        with pytest.raises(UsageError, match="are named by their paths, or are given") as caught:
             model.predict(given)
         assert caught.value.code == "SACCADE-E239"
-        assert "are named by their paths" in caught.value.message
+    for wrong in (pixels_HWC / 255.0, pixels_HWC[:, :, :2], pixels_HWC[None, None], np.zeros(3)):
+        with pytest.raises(UsageError, match="An array is a picture where it is uint8") as caught:
+            model.predict([wrong])
+        assert caught.value.code == "SACCADE-E239"
+    (broken,) = model.predict([b"no picture", pixels_HWC])[:1]
+    assert (broken.label, bool(broken.error)) == ("", True)
 
 
 def test_what_was_not_asked_or_not_read_is_neither_yes_nor_no(place: Path) -> None:

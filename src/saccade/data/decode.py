@@ -224,10 +224,10 @@ def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:
     return buffer.getvalue()
 
 
-def encode_png(pixels_HWC: NDArray[np.uint8]) -> bytes:
-    """Return the picture as a PNG file, without loss."""
+def encode_png(pixels_HWC: NDArray[np.uint8], *, quickly: bool = False) -> bytes:
+    """Return the picture, (H, W) or (H, W, C), as a PNG file, without loss."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels_HWC).save(buffer, "PNG")
+    Image.fromarray(pixels_HWC).save(buffer, "PNG", compress_level=1 if quickly else 6)
     return buffer.getvalue()
 
 

@@ -15,7 +15,7 @@ from saccade.runtime.store import decode_name, encode_name
 
 
 def list_data(
-    data: str | Path | Sequence[str | Path],
+    data: str | Path | Sequence[str | Path] | Listing,
     *,
     names: ColumnNames,
     follow_links: bool,
@@ -24,7 +24,8 @@ def list_data(
     """Return what may be pictures, before any is opened.
 
     Args:
-        data: a folder, a table or, without labels, picture files and folders of them.
+        data: a folder, a table or, without labels, picture files and folders of them; what is
+            listed already is returned as it is.
         names: the table's columns, where they were named.
         follow_links: follow symbolic links that lead out of the folder.
         labelled: whether labels are wanted.
@@ -32,6 +33,8 @@ def list_data(
     Raises:
         DataError: there is nothing, or nothing with labels (E301-E319).
     """
+    if isinstance(data, Listing):
+        return data
     if not isinstance(data, str | Path):
         return list_paths([Path(path) for path in data], follow_links=follow_links)
     place = place_of(data)

@@ -74,7 +74,7 @@ class _Seen:
 
 
 def scan(  # noqa: PLR0913 - the flags of `saccade check`
-    data: str | Path | Sequence[str | Path],
+    data: str | Path | Sequence[str | Path] | Listing,
     *,
     image_column: str = "",
     label_column: str = "",
@@ -92,7 +92,7 @@ def scan(  # noqa: PLR0913 - the flags of `saccade check`
 
     Args:
         data: a folder, a table (CSV, JSON lines, Parquet) or, without labels, picture files and
-            folders of them.
+            folders of them, or what was listed already.
         image_column: table: the column of paths or bytes; empty = found by name and content.
         label_column: table: the column of labels; several, with commas, hold 0 or 1 each.
         split_column: table: the column that says train, val or test.
