@@ -65,9 +65,11 @@ __all__ = [
     "MAX_PIXELS",
     "NOTES",
     "Decoded",
+    "PillowImage",
     "Unreadable",
     "decode",
     "decoders",
+    "encode_image",
     "encode_jpeg",
     "encode_png",
     "pillow_warnings",
@@ -87,6 +89,8 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
+PillowImage = Image.Image
+_AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # modes that PNG can hold
 RULES = 4
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
@@ -228,6 +232,20 @@ def encode_png(pixels_HWC: NDArray[np.uint8], *, quickly: bool = False) -> bytes
     """Return the picture, (H, W) or (H, W, C), as a PNG file, without loss."""
     buffer = io.BytesIO()
     Image.fromarray(pixels_HWC).save(buffer, "PNG", compress_level=1 if quickly else 6)
+    return buffer.getvalue()
+
+
+def encode_image(image: PillowImage) -> bytes:
+    """Return an image of Pillow as a PNG file that is decoded to the same, EXIF turning included.
+
+    Raises:
+        ValueError: it is of mode F, whose range is not known.
+    """
+    if image.mode == "F":
+        raise ValueError("of Pillow's mode F, whose range is not known")
+    held = image if image.mode in _AS_PNG else image.convert("RGB")
+    buffer = io.BytesIO()
+    held.save(buffer, "PNG", exif=image.getexif(), compress_level=1)
     return buffer.getvalue()
 
 

@@ -4,21 +4,18 @@ They take the way of every other picture, as lossless PNG, so that the answer is
 with the same pixels.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from saccade.data.catalog import Candidate, Listing
-from saccade.data.decode import encode_png
+from saccade.data.decode import PillowImage, encode_image, encode_png
 from saccade.runtime.errors import UsageError
 
-Picture: TypeAlias = Image.Image | np.ndarray | bytes
-KINDS = (Image.Image, np.ndarray, bytes)
-AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # what PNG can hold as it is
+Picture: TypeAlias = PillowImage | np.ndarray | bytes
+KINDS = (PillowImage, np.ndarray, bytes)
 CHANNELS = (3, 4)  # RGB, RGBA
 
 
@@ -61,13 +58,10 @@ def _content(picture: Picture) -> bytes:
     if isinstance(picture, np.ndarray):
         _check(picture)
         return encode_png(picture, quickly=True)
-    if picture.mode == "F":
-        raise _refused("of Pillow's mode F, whose range is not known")
-    if picture.mode not in AS_PNG:
-        picture = picture.convert("RGB")
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", exif=picture.getexif(), compress_level=1)
-    return buffer.getvalue()
+    try:
+        return encode_image(picture)
+    except ValueError as error:
+        raise _refused(str(error)) from None
 
 
 def _check(pixels: np.ndarray) -> None:
