@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.data.decode import encode_png
+from saccade.data.encode import encode_png
 from saccade.runtime.errors import command
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import write_bytes

@@ -17,7 +17,8 @@ from PIL import Image
 
 from saccade.data import decode as door
 from saccade.data import headers
-from saccade.data.decode import Unreadable, decode, encode_jpeg, encode_png, resize
+from saccade.data.decode import Unreadable, decode, resize
+from saccade.data.encode import encode_jpeg, encode_png
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

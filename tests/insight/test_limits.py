@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from tests.evaluation.populations import TASKS, draw
 from tests.insight.clouds import evidence_of
 
@@ -94,7 +95,10 @@ def test_answers_above_a_threshold_are_counted_on_the_test_part() -> None:
     assert promised["share"]["value"] == pytest.approx(said.mean())
     assert promised["measured"]["value"] == pytest.approx(right[said].mean())
     assert promised["measured"]["n"] == said.sum()
-    assert found["curve"][-1] == [1.0, pytest.approx(right.mean())]
+    *shown, num = found["curve"][-1]
+    oracle = stats.binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
+    assert shown == pytest.approx([1.0, right.mean(), oracle.low, oracle.high], abs=0.002)
+    assert num == len(right)
     assert found["error"] == pytest.approx(1 - right.mean())
     assert found["area"] < found["error"]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from saccade.runtime.store import json_text
 TASK = Task(kind="multiclass", classes=("birch", "elm", "oak"))
 TRUTH = np.arange(600) % 3
 SOFT = np.arange(600) % 5 == 0
+ENDS = ("value", "low", "high")
 
 
 @functools.cache
@@ -205,9 +207,23 @@ def test_one_label_of_a_multilabel_task_has_shares_of_wrong_labels() -> None:
     assert (first["name"], first["num_wrong"]) == ("label oak", 40)
     assert first["inside"]["value"] == pytest.approx(40 / 200)
     assert first["outside"]["value"] == 0
-    assert (
-        "label oak, share of wrong labels 0.200 on 200 pictures against 0.000" in found["sentence"]
+    assert found["sentence"].endswith(  # Wilson's intervals, by hand
+        "label oak, share of wrong labels 0.200 [0.150, 0.261] on 200 pictures against 0.000 "
+        "[0.000, 0.010] on the 400 others."
     )
+
+
+def test_the_surest_weak_spot_is_told_with_intervals_and_n_on_both_sides() -> None:
+    found = study(answered(np.where(TRUTH == 2, random_wrong(0, 0.4), random_wrong(1, 0.05))), {})
+    told = re.search(
+        r"class oak, accuracy (\S+) \[(\S+), (\S+)\] on 200 pictures against (\S+) "
+        r"\[(\S+), (\S+)\] on the 400 others\.$",
+        found["sentence"],
+    )
+    assert told
+    first = found["slices"][0]
+    expected = [first[side][end] for side in ("inside", "outside") for end in ENDS]
+    assert [float(own) for own in told.groups()] == pytest.approx(expected, abs=5e-4)
 
 
 def test_the_sentence_lists_what_was_tested() -> None:

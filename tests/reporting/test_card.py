@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from saccade.data.task import Task
+from saccade.evaluation.calibration import Calibration
 from saccade.evaluation.scores import from_json
 from saccade.reporting.card import card_text
 from saccade.reporting.folder import read_history
@@ -186,6 +187,37 @@ def test_the_card_says_which_stages_learned_and_how_that_was_chosen(run_of: RunO
 def test_without_its_history_the_card_still_says_which_stages_learned(run_of: RunOf) -> None:
     text = card_text(*ledger(run_of(ladder="+")))
     assert "The head and the last of 9 stages learned." in text.splitlines()
+
+
+KNOWN = Calibration(kind="temperature", temperature=1.3, n=120)
+TELLS = "marks pictures unlike those learned from as `unknown`, where enough were held out to tell"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "unsaid"),
+    [
+        ({}, "`--coverage` gives sets of classes", "stretches"),
+        ({"kind": "multilabel", "classes": ("cat", "dog")}, "gives sets of labels", "always answ"),
+        ({"kind": "regression"}, "`--coverage` gives stretches of values", "--min-accuracy"),
+    ],
+)
+def test_a_card_says_that_saccade_tells_what_is_unknown_and_what_may_be_withheld(
+    run_of: RunOf, fields: dict[str, Any], said: str, unsaid: str
+) -> None:
+    """It said that a model always answers one of its classes, which may mark it as unknown."""
+    text = card_text(*ledger(run_of(**fields)), calibration=KNOWN)
+    limits = text[text.index("## What it cannot do") :].partition("## Where it comes from")[0]
+    assert TELLS in limits
+    assert said in limits
+    assert unsaid not in limits
+    assert "It always answers" not in limits
+    assert ("`--min-accuracy` withholds unsure answers" in limits) == (unsaid != "--min-accuracy")
+
+
+def test_a_model_that_knows_nothing_of_its_answers_is_not_said_to_mark_any(run_of: RunOf) -> None:
+    text = card_text(*ledger(run_of()))
+    assert "The network always answers one of its classes" in text
+    assert "unknown" not in text
 
 
 def test_whoever_hands_the_model_on_is_told_that_pictures_travel_with_it(run_of: RunOf) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.browser import needs_browser, overhang
 from tests.reporting import ladders
+from tests.reporting.shown_intervals import without_n
 
 from saccade.evaluation.intervals import wilson
 from saccade.reporting import pictures, results
@@ -21,6 +22,7 @@ MAX_BYTES = 5_000_000
 GRAY = np.full((64, 64, 3), 90, np.uint8)
 SECTIONS = ["believe", "good", "wrong", "help", "made", "use"]
 WIDTHS = (360, 768, 1400)
+RIGHT, WRONG = "--accent-rgb", "--wrong-rgb"
 
 
 def gray(path: str) -> np.ndarray:
@@ -81,6 +83,11 @@ def test_every_picture_and_drawing_is_described(kind_page: str) -> None:
     assert all('role="img"' in own and 'aria-label="' in own for own in drawings)
 
 
+def test_no_interval_stands_without_its_n(kind_page: str) -> None:
+    """Of a page with all studies: test_every_interval_has_its_n."""
+    assert without_n(kind_page)[0] == []
+
+
 def test_tables_have_headers_with_their_scope(run_of: RunOf) -> None:
     html = page_of(run_of(num_epochs=3))
     assert re.findall(r"<th(?![a-z])(?![^>]*scope=)[^>]*>", html) == []
@@ -129,6 +136,19 @@ def test_the_counts_of_the_confusion_matrix_are_those_of_the_predictions(run_of:
     assert facts.results.confusion is not None
     expected = [[*row, sum(row)] for row in facts.results.confusion.tolist()]
     assert shown == expected
+
+
+def test_right_answers_are_tinted_as_what_is_good_and_mistakes_otherwise(run_of: RunOf) -> None:
+    """Mistakes had the colour that the accuracy has at the top, and were taken for right."""
+    html = page_of(run_of())
+    tints = dict(
+        re.findall(r"\.(key\.k-\w+|k-\w+\.h\d+)[^{]*\{ background: rgb\(var\((.*?)\)", html)
+    )
+    assert len(tints) == 2 + 2 * 10 - 2  # the key's are those of the fifth level
+    assert {name: own for name, own in tints.items() if "right" in name and own != RIGHT} == {}
+    assert {name: own for name, own in tints.items() if "wrong" in name and own != WRONG} == {}
+    assert "Right answers lie on the diagonal." in plain(html)
+    assert re.search(r'class="key k-right">right</span> <span class="key k-wrong">wrong<', html)
 
 
 def test_more_than_thirty_classes_get_a_map_and_the_worst_in_numbers(run_of: RunOf) -> None:

@@ -126,7 +126,7 @@ def test_each_factor_has_its_measured_line_with_n() -> None:
         "second).",
         "Overfitting": "Accuracy is 1.000 [0.994, 1.000] on the training part and 0.867 [0.794, "
         "0.916] on the test part (n = 680 and 120), a gap of +0.133 [+0.083, +0.206]. Loss, "
-        "training to validation: last stage 0.110 to 0.320 and all 0.020 to 0.410 (undone).",
+        "training → validation: last stage 0.110 → 0.320 and all 0.020 → 0.410 (undone).",
         "Hyper-parameters": "Tried: 9 penalties of the head (0.1 was taken, cross-validated loss "
         "0.339 to 1.407), 2 rungs of the ladder (1 kept), 2 networks and 12 epochs of adamw, rates "
         "from 0.001 down to 1e-05; chosen on 680 training pictures by cross-validation and 120 "

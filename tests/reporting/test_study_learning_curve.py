@@ -80,8 +80,8 @@ def test_the_sentences_say_where_the_run_stands_and_what_more_would_bring() -> N
         "pictures rightly when it has learned from 700 pictures, as here (judged on 850 "
         "pictures that it had not seen).",
         "The curve expects a gain of +0.002 [+0.001, +0.002] for 50 more, +0.006 [+0.002, "
-        "+0.008] for 200 more and +0.017 [+0.005, +0.026] for 1,000 more, in the proportions in "
-        "which classes stand now.",
+        "+0.008] for 200 more and +0.017 [+0.005, +0.026] for 1,000 more (n = 850), in the "
+        "proportions in which classes stand now.",
         "'tulips' would gain: recall +0.011 [+0.002, +0.014] with 200 more pictures of all "
         "classes (n = 172). That it would gain most is not shown: 'roses' is not told apart from "
         "it.",
@@ -154,7 +154,7 @@ def test_an_error_is_said_to_fall() -> None:
     words = sentences(found)
     assert "is off by 3.200 [2.900, 3.500] on average when it has learned from" in words[0]
     assert words[1].startswith("The curve expects a fall of the error of +0.002")
-    assert words[1].endswith("for 1,000 more.")
+    assert words[1].endswith("for 1,000 more (n = 850).")
     assert "lower is better" in curve_chart(found)
 
 

@@ -11,11 +11,13 @@ import pytest
 from tests.reporting.conftest import Plan, make_run, noise_picture
 
 from saccade.reporting import study_calibration, study_limits
+from saccade.reporting.axes import Axis, Plot
 from saccade.reporting.collect import collect
 from saccade.reporting.page import render
 from saccade.reporting.pictures import Album
 
 ALBUM = Album(lambda _path: None)
+Y = Axis(title="", low=0.8, high=1)
 
 
 def estimate(value: float, low: float, high: float, n: int = 200) -> dict[str, Any]:
@@ -74,7 +76,11 @@ LIMITS: dict[str, Any] = {
             },
             {"accuracy": 0.99, "why": CANNOT},
         ],
-        "curve": [[0.005, 1.0], [0.5, 0.99], [1.0, 0.855]],
+        "curve": [
+            [0.005, 1.0, 0.207, 1.0, 1],
+            [0.5, 0.99, 0.946, 0.998, 100],
+            [1.0, 0.855, 0.8, 0.897, 200],
+        ],
         "area": 0.035,
         "error": 0.145,
     },
@@ -278,9 +284,50 @@ def test_the_curve_is_read_out_in_its_place() -> None:
     drawn = study_limits.share_chart(LIMITS)
     assert (
         "Accuracy among the answered pictures against the share answered, the surest first; "
-        "0.855 where all are answered"
+        "0.855 [0.800, 0.897] where all are answered (n = 200)"
     ) in drawn
     assert "0.95 promised" in drawn
+
+
+def test_the_curve_has_its_band_and_says_n_and_of_what_it_is_one() -> None:
+    """The band's corners, up and back, are the ends of the intervals by the axis 0.9 to 1."""
+    narrow = changed(LIMITS["answers"], curve=[[0.5, 0.99, 0.95, 1.0, 100], [1, 0.95, 0.9, 1, 200]])
+    drawn = study_limits.share_chart(changed(LIMITS, answers=narrow))
+    (path,) = re.findall(r'<path d="M([^"]*)z" class="band"/>', drawn)
+    corners = [tuple(map(float, own.split())) for own in path.split("L")]
+    plot = Plot(x=Axis(title="", low=0, high=1), y=Axis(title="", low=0.9, high=1))
+    expected = [(0.5, 1.0), (1, 1.0), (1, 0.9), (0.5, 0.95)]
+    assert corners == [
+        (pytest.approx(plot.across(x), abs=0.06), pytest.approx(plot.up(y), abs=0.06))
+        for x, y in expected
+    ]
+    assert study_limits.view(LIMITS, ALBUM)["chart_note"] == (
+        "n = 200 test pictures, the surest answered first. The band is 95 % (Wilson), of answers "
+        "at least as sure, for each point by itself: it does not hold for the whole curve at once."
+    )
+
+
+def test_what_few_answers_cannot_tell_does_not_flatten_the_curve() -> None:
+    """The band of one answer reaches down to 0.2; it is cut off where the axis of the others is."""
+    drawn = study_limits.share_chart(LIMITS)
+    assert re.findall(r'text-anchor="end">([0-9.]+)<', drawn)[0] == "0.8"
+    (path,) = re.findall(r'<path d="M([^"]*)z" class="band"/>', drawn)
+    lowest = max(float(own.split()[1]) for own in path.split("L"))
+    assert lowest == pytest.approx(Plot(x=Axis(title="", low=0, high=1), y=Y).bottom, abs=0.06)
+
+
+def test_the_curve_of_an_earlier_run_is_shown_and_said_to_have_no_band(
+    page: Callable[..., str],
+) -> None:
+    points = [own[:2] for own in LIMITS["answers"]["curve"]]
+    old = changed(LIMITS, answers=changed(LIMITS["answers"], curve=points))
+    drawn = study_limits.share_chart(old)
+    assert 'class="band"' not in drawn
+    assert "0.855 where all are answered (n = 200)" in drawn
+    assert (
+        "n = 200 test pictures, the surest answered first; an earlier version of saccade, which "
+        "made this run, gave the curve no interval."
+    ) in page(limits=old)
 
 
 def test_a_threshold_that_no_test_picture_passes_is_said_to_be_unmeasured() -> None:

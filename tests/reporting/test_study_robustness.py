@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.reporting import ladders
 from tests.reporting.conftest import Plan, make_run, noise_picture
 
 from saccade.insight.thumbnails import thumbnail
@@ -16,8 +17,10 @@ from saccade.reporting.collect import collect
 from saccade.reporting.page import render
 from saccade.reporting.pictures import Album
 from saccade.reporting.study_robustness import curve, sentences, view
+from saccade.training.recipe_file import AUGMENTATIONS
 
 ALBUM = Album(lambda _path: None)
+ALL_OFF = "".join(f"{name} = 0.0\n" for name in AUGMENTATIONS)
 JPEG = thumbnail(np.full((16, 16, 3), 90, np.uint8))
 
 
@@ -80,7 +83,7 @@ def test_the_sentences_say_what_hurts_most_what_does_not_and_what_a_shift_does()
         "50 of 200 test pictures were disturbed in 5 ways and shown to the network once more; as "
         "they are, their accuracy is 0.900 [0.840, 0.960]. Each way is judged at one strength, set "
         "beforehand; the table has the others, without a verdict. What makes it worse beyond "
-        "chance, the worst first: noise 10 % of the range (−0.400 [−0.450, −0.350]) and "
+        "chance (n = 50), the worst first: noise 10 % of the range (−0.400 [−0.450, −0.350]) and "
         "brightness ×0.5 (−0.080 [−0.130, −0.030]). Not shown to do harm, with p corrected for 5 "
         "disturbances: shift 12 % of the side, JPEG quality 10 and mirrored left to right; with "
         "50 pictures a change of as much as 0.070 could go unseen.",
@@ -110,8 +113,10 @@ def test_harm_is_what_remains_beyond_chance_once_all_are_counted() -> None:
     light["points"][0]["final"] |= {"p": 0.02, "p_corrected": 0.1}  # its interval is below 0
     said = sentences(found)[0]
     assert "the worst first: noise 10 % of the range (−0.400" in said
-    perhaps = "Perhaps worse, but not beyond chance once all are counted: brightness ×0.5 (−0.080"
-    assert perhaps in said
+    assert (
+        "Perhaps worse (n = 50), but not beyond chance once all are counted: brightness ×0.5 "
+        "(−0.080" in said
+    )
     assert "disturbances: shift 12 % of the side, JPEG quality 10 and mirrored left" in said
 
 
@@ -131,12 +136,6 @@ def test_an_error_that_grows_is_harm() -> None:
         "the worst first: noise 10 % of the range (+1.200 [+0.900, +1.500])" in sentences(found)[0]
     )
     assert "mean absolute error" in curve(noise, found, top=3.4)
-
-
-def test_where_there_are_no_views_it_is_said_that_nothing_is_compared() -> None:
-    said = "What augmentation brings is not measured"
-    assert said in view(changed(has_views=False), ALBUM)["note"]
-    assert said not in view(changed(has_views=True), ALBUM)["note"]
 
 
 def test_what_there_was_no_time_for_is_named() -> None:
@@ -213,3 +212,46 @@ def test_where_there_is_no_interval_nothing_is_called_harmless() -> None:
     assert "Not shown to do harm" not in said
     assert "Whether it is chance cannot be told of noise 10 % of the range (+6.000" in said
     assert 'class="range"' not in curve(blur, found, top=9.0)
+
+
+NO_OTHER = (
+    "What augmentation brings is not measured: the network learned from augmented pictures, and "
+    "there is none like it that learned without them."
+)
+NOTHING = (
+    "What augmentation brings is not measured: nothing that was kept learned from augmented "
+    "pictures."
+)
+NO_VIEWS = "What augmentation brings is not measured: no augmented views were made."
+
+
+@pytest.mark.parametrize(
+    ("events", "recipe", "said"),
+    [
+        (ladders.epochs(0, 2, rung=None), "", NO_OTHER),  # from scratch
+        (ladders.epochs(0, 2, rung=None), "augment = false", NOTHING),
+        (ladders.epochs(0, 2, rung=None), ALL_OFF, NOTHING),
+        ([ladders.head(), *ladders.epochs(0, 2, rung=None)], "", NO_OTHER),  # --unfreeze all
+        ([ladders.head(), *ladders.epochs(0, 2, rung=None, best=False)], "", NOTHING),
+        (ladders.ladder("+", views=1, cached=False), "", NO_OTHER),
+        (ladders.ladder("-", views=1, cached=False), "", NOTHING),
+        ([ladders.head()], "", NOTHING),
+        (ladders.ladder("+", views=1, crop=10), "", NO_VIEWS),
+    ],
+)
+def test_why_augmentation_is_not_compared_is_told_by_what_the_run_did(
+    events: list[dict[str, Any]], recipe: str, said: str, tmp_path: Path
+) -> None:
+    """Beside the gallery of an augmentation that it learned from stood that none was made."""
+    run = make_run(tmp_path / "run", Plan())
+    (run / "history.jsonl").write_text("".join(json.dumps(own) + "\n" for own in events))
+    (run / "recipe.toml").write_text(recipe)
+
+    def told(**changes: Any) -> list[str]:
+        trust = {"format_version": 1, "studies": {"robustness": changed(**changes)}, "left_out": {}}
+        (run / "trust.json").write_text(json.dumps(trust))
+        html = render(collect(run, picture=noise_picture))
+        return [own for own in (NO_OTHER, NOTHING, NO_VIEWS) if own in html]
+
+    assert told(has_views=False) == [said]
+    assert told(has_views=True) == told() == []  # compared, or an earlier run, which does not tell

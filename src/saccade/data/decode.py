@@ -65,13 +65,9 @@ __all__ = [
     "MAX_PIXELS",
     "NOTES",
     "Decoded",
-    "PillowImage",
     "Unreadable",
     "decode",
     "decoders",
-    "encode_image",
-    "encode_jpeg",
-    "encode_png",
     "pillow_warnings",
     "resize",
     "taken_at",
@@ -89,8 +85,6 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
-PillowImage = Image.Image
-_AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # modes that PNG can hold
 RULES = 4
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
@@ -219,34 +213,6 @@ def resize(
     image, kind = Image.fromarray(pixels_HWC[rows]), _RESAMPLE[interpolation]
     across = image.resize((width, image.height), kind, box=(left, 0, right, image.height))
     return np.asarray(across.resize((width, height), kind, box=(0, top, width, bottom)))
-
-
-def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:
-    """Return the picture as a JPEG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels_HWC).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-def encode_png(pixels_HWC: NDArray[np.uint8], *, quickly: bool = False) -> bytes:
-    """Return the picture, (H, W) or (H, W, C), as a PNG file, without loss."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels_HWC).save(buffer, "PNG", compress_level=1 if quickly else 6)
-    return buffer.getvalue()
-
-
-def encode_image(image: PillowImage) -> bytes:
-    """Return an image of Pillow as a PNG file that is decoded to the same, EXIF turning included.
-
-    Raises:
-        ValueError: it is of mode F, whose range is not known.
-    """
-    if image.mode == "F":
-        raise ValueError("of Pillow's mode F, whose range is not known")
-    held = image if image.mode in _AS_PNG else image.convert("RGB")
-    buffer = io.BytesIO()
-    held.save(buffer, "PNG", exif=image.getexif(), compress_level=1)
-    return buffer.getvalue()
 
 
 def _decode(content: bytes, kind: str) -> Decoded:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from saccade.data.catalog import Candidate, Listing
-from saccade.data.decode import PillowImage, encode_image, encode_png
+from saccade.data.encode import PillowImage, encode_image, encode_png
 from saccade.runtime.errors import UsageError
 
 Picture: TypeAlias = PillowImage | np.ndarray | bytes

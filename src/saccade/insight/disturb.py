@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from saccade.data.decode import decode, encode_jpeg
+from saccade.data.decode import decode
+from saccade.data.encode import encode_jpeg
 from saccade.data.preprocess import Preprocess
 from saccade.runtime.seeds import generator
 from saccade.training.augment import Augment, Augmenter, Draw, in_canvases, still

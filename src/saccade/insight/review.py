@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.data.correction_table import CONFIRMED, CONTENT, FILE, LABEL
-from saccade.data.decode import Unreadable, decode, encode_jpeg, resize
+from saccade.data.decode import Unreadable, decode, resize
+from saccade.data.encode import encode_jpeg
 from saccade.evaluation.suspects import FAR, normalised_margin, robust_z
 from saccade.insight.evidence import Evidence
 from saccade.runtime.errors import DataError

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from saccade.data.properties import properties_of
-from saccade.evaluation.digits import decimals
+from saccade.evaluation.digits import with_interval
+from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.predictions import Predictions
 from saccade.evaluation.slices import (
     ALPHA,
@@ -236,14 +237,19 @@ def sentence(
             f"Of {asked} none is worse than the other pictures beyond chance (p below {ALPHA:g}, "
             "corrected for all of them). Slices of few pictures can hide a weakness."
         )
-    worst = shown[0]
-    score, share = score_of(task), task != "regression"
+    worst, score = tested.weak[0], score_of(task)
+    inside, outside = (
+        _told(own, share=task != "regression") for own in (worst.inside, worst.outside)
+    )
     return (
         f"Of {asked} {tested.num_weak} {'is' if tested.num_weak == 1 else 'are'} worse than the "
-        f"other pictures beyond chance. The surest: {worst['name']}, {score} "
-        f"{decimals(worst['inside']['value'], share=share)} on {worst['n']} pictures against "
-        f"{decimals(worst['outside']['value'], share=share)} on the others."
+        f"other pictures beyond chance. The surest: {shown[0]['name']}, {score} {inside} on "
+        f"{worst.inside.n} pictures against {outside} on the {worst.outside.n} others."
     )
+
+
+def _told(estimate: Estimate, *, share: bool) -> str:
+    return with_interval(estimate.value, estimate.low, estimate.high, share=share)
 
 
 def _count(number: int, noun: str) -> str:

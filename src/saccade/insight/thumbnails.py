@@ -4,7 +4,8 @@ import base64
 
 import numpy as np
 
-from saccade.data.decode import encode_jpeg, resize
+from saccade.data.decode import resize
+from saccade.data.encode import encode_jpeg
 
 SIDE_PX = 112
 QUALITY = 80

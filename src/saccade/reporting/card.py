@@ -51,7 +51,7 @@ def card_text(
         *_data(run),
         *_answers(task, calibration),
         *_use(run, task, calibration),
-        *_limits(run, task, part, judged),
+        *_limits(run, task, part, judged, calibration),
         *_origin(run),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -221,15 +221,14 @@ def _use(run: Mapping[str, Any], task: Task, calibration: Calibration | None) ->
 
 
 def _limits(
-    run: Mapping[str, Any], task: Task, part: str, judged: Mapping[str, Estimate]
+    run: Mapping[str, Any],
+    task: Task,
+    part: str,
+    judged: Mapping[str, Estimate],
+    calibration: Calibration | None,
 ) -> Iterator[str]:
     yield "## What it cannot do"
-    lines = []
-    if task.kind in {"binary", "multiclass"}:
-        lines.append(
-            "It always answers one of its classes, also for a picture of something else, and a "
-            "high score is no proof that the picture is of a known class."
-        )
+    lines = list(_of_answers(task, calibration))
     lines.append(
         "The numbers hold for pictures like those of the data set: other cameras, places, seasons "
         "or selections can make it worse, and only a test on such pictures tells how much."
@@ -240,6 +239,25 @@ def _limits(
         shown = ", ".join(map(plain, absent[:5])) + (" and others" if len(absent) > 5 else "")
         lines.append(f"Nothing is known about {shown}: the {part} part has no such picture.")
     yield "\n".join(f"- {line}" for line in lines)
+
+
+def _of_answers(task: Task, calibration: Calibration | None) -> Iterator[str]:
+    """Yield when not to believe an answer; without calibration the model knows nothing of that."""
+    if task.kind in {"binary", "multiclass"}:
+        yield (
+            "The network always answers one of its classes, also for a picture of something else, "
+            "and a high score is no proof that the picture is of a known class."
+        )
+    if calibration is None:
+        return
+    sets = {"regression": "stretches of values", "multilabel": "sets of labels"}
+    withheld = "" if task.kind == "regression" else ", `--min-accuracy` withholds unsure answers"
+    yield (
+        "When not to believe it, `saccade predict` alone says: it marks pictures unlike those "
+        "learned from as `unknown`, where enough were held out to tell (`unknown` in config.json); "
+        f"`--coverage` gives {sets.get(task.kind, 'sets of classes')} that hold the truth as often "
+        f"as asked{withheld}. Without saccade there is none of this."
+    )
 
 
 def _origin(run: Mapping[str, Any]) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     kind: str = "a"  # "a" in the accent colour, "b" soft and dashed; "a pale", "b pale"
+    band: tuple[Sequence[float], Sequence[float]] | None = None  # lower and upper ends around it
 
 
 def line_chart(
@@ -41,7 +42,7 @@ def line_chart(
     *,
     title: str,
     mark: str = "",
-    bands: Sequence[tuple[float, str]] = (),
+    stretches: Sequence[tuple[float, str]] = (),
 ) -> Svg:
     """Return lines over two axes.
 
@@ -51,16 +52,16 @@ def line_chart(
         y: the vertical axis.
         title: read out in place of the picture.
         mark: "12:best" draws a thin vertical line at x = 12 with that word.
-        bands: (where it begins, name) of stretches of the horizontal axis; a thin line parts them.
+        stretches: (where it begins, name) of pieces of the horizontal axis, a thin line between.
     """
     starts = Plot(x=x, y=y).across
-    rows = rows_of([starts(at) for at, _ in bands], [name for _, name in bands])
+    rows = rows_of([starts(at) for at, _ in stretches], [name for _, name in stretches])
     extra = ROW * max(rows, default=0)
     plot = Plot(x=x, y=y, height=HEIGHT + extra, top=TOP + extra)
     parts = [*plot.frame(), *_legend(series)]
-    for (at, name), row in zip(bands, rows, strict=True):
+    for (at, name), row in zip(stretches, rows, strict=True):
         px, top = plot.across(at), plot.top - 5 - ROW * row
-        if at != bands[0][0]:
+        if at != stretches[0][0]:
             parts.append(line(px, top - 8, px, plot.bottom, kind="mark"))
         parts.append(words(px + 4, top, name))
     if mark:
@@ -70,8 +71,22 @@ def line_chart(
         parts.append(line(px, plot.top, px, plot.bottom, kind="mark"))
         parts.append(words(px, plot.top - 5, text, anchor=anchor))
     for one in series:
+        if one.band is not None:
+            parts.append(band(one.x, *one.band, plot))
         parts.extend(_line(one, plot))
     return drawing(WIDTH, plot.height, *parts, label=title)
+
+
+def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], plot: Plot) -> Svg:
+    """Return the area between the ends of intervals, cut off where the vertical axis ends."""
+    upper, lower = (
+        [
+            f"{plot.across(at):.1f} {plot.up(min(max(end, plot.y.low), plot.y.high)):.1f}"
+            for at, end in zip(x, ends, strict=True)
+        ]
+        for ends in (high, low)
+    )
+    return element("path", {"d": f"M{'L'.join([*upper, *reversed(lower)])}z", "class": "band"})
 
 
 def one_in(num: int) -> int:

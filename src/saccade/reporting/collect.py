@@ -39,7 +39,7 @@ from saccade.reporting.sections import (
     task_of,
     texts,
 )
-from saccade.reporting.settings import settings
+from saccade.reporting.settings import augments, settings
 from saccade.reporting.studies import left_out, studies_of
 from saccade.reporting.wording import plural
 
@@ -98,6 +98,7 @@ def collect(
         examples=examples,
         preview=shown,
         recipe=settings(recipe),
+        augments=augments(recipe),
         seed=recipe.get("seed", split.seed),
         gaps=_gaps(run, album, broken=broken, predictions=predictions),
         calibration=read_calibration(run_folder),

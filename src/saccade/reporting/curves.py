@@ -89,8 +89,8 @@ def _drawn(
     shown = (0, -1) if len(own) <= ROOM else (-1,)
     ends = {one.places[k]: str(one.epochs[k].number) for one in own for k in shown}
     x = Axis(title="epoch of the rung", low=0.5, high=len(places) + 0.5, named=tuple(ends.items()))
-    bands = [(one.places[0] - 0.5, cut(one.name.removesuffix(" stages"), 12)) for one in own]
-    return line_chart(series, x, y, title=f"{title}, rung by rung", bands=bands)
+    named = [(one.places[0] - 0.5, cut(one.name.removesuffix(" stages"), 12)) for one in own]
+    return line_chart(series, x, y, title=f"{title}, rung by rung", stretches=named)
 
 
 def _losses(learning: LearningFacts, sizes: Mapping[str, int]) -> Figure | None:

@@ -21,6 +21,7 @@ from saccade.reporting.pictures import Album
 from saccade.reporting.plain_timm import literal, outputs_meaning, snippet
 from saccade.reporting.race import race_words
 from saccade.reporting.sparks import heat_levels, heat_map, interval_bar, share_bar
+from saccade.reporting.study_robustness import not_compared
 from saccade.reporting.svg import Svg
 from saccade.runtime.store import write_text
 
@@ -111,6 +112,7 @@ def _environment() -> Environment:
         w=wording,
         snippet=snippet,
         outputs_meaning=outputs_meaning,
+        not_compared=not_compared,
         interval_bar=interval_bar,
         share_bar=share_bar,
         data_uri=_data_uri,

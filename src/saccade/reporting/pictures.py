@@ -6,7 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.decode import encode_jpeg, resize
+from saccade.data.decode import resize
+from saccade.data.encode import encode_jpeg
 from saccade.reporting.facts import Picture
 from saccade.runtime.store import encode_name
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from saccade.reporting.facts import Setting
 from saccade.training.recipe import Recipe
-from saccade.training.recipe_file import descriptions
+from saccade.training.recipe_file import AUGMENTATIONS, descriptions
 
 
 def settings(chosen: Mapping[str, object]) -> tuple[Setting, ...]:
@@ -23,6 +23,16 @@ def settings(chosen: Mapping[str, object]) -> tuple[Setting, ...]:
         )
         for name in [*known, *unknown]
     )
+
+
+def augments(chosen: Mapping[str, object]) -> bool:
+    """Return whether a recipe changes the pictures that steps learn from.
+
+    >>> augments({}), augments({"augment": False}), augments(dict.fromkeys(AUGMENTATIONS, 0.0))
+    (True, False, False)
+    """
+    choices = {**dataclasses.asdict(Recipe()), **chosen}
+    return bool(choices["augment"]) and any(choices[name] for name in AUGMENTATIONS)
 
 
 def _written(value: object) -> str:

@@ -131,13 +131,13 @@ def _overfitting(own: Found) -> str:
         text += "." if ends[0] > 0 else "; that it is more than chance is not shown."
     stages = [one for one in own["stages"] if one["train_loss"] is not None]
     if stages:
-        text += f" Loss, training to validation: {joined_words([_stage(s) for s in stages])}."
+        text += f" Loss, training → validation: {joined_words([_stage(s) for s in stages])}."
     return text
 
 
 def _stage(one: Found) -> str:
     name = encode_name(one["name"]) or "last epoch"
-    losses = " to ".join(_loss(one[name]) for name in ("train_loss", "validation_loss"))
+    losses = " → ".join(_loss(one[name]) for name in ("train_loss", "validation_loss"))
     return f"{name} {losses}{'' if one['kept'] else ' (undone)'}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from saccade.evaluation.intervals import apart
 from saccade.reporting.axes import Axis, Plot, around
+from saccade.reporting.charts import band
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.glossary import is_share
 from saccade.reporting.pictures import Album
@@ -92,8 +93,9 @@ def _promise(study: Study) -> str:
         ]
     )
     nouns = "labels" if noun_of(study) == "label" else "classes"
-    text = f"The curve expects {what} of {each}, in the proportions in which {nouns} stand now"
-    text = text if study["score_name"] != "mae" else text.partition(", in the pro")[0]
+    text = f"The curve expects {what} of {each} (n = {known[0]['gain']['n']:,})"
+    if study["score_name"] != "mae":
+        text += f", in the proportions in which {nouns} stand now"
     last, clear = known[-1]["gain"], clear_from(study)
     if last["high"] < clear * 2:
         return f"{text}: it has levelled off, and more of the same pictures would hardly help."
@@ -244,7 +246,9 @@ def curve_chart(study: Study) -> Svg:
         ),
         y=Axis(title=f"{name}{' (lower is better)' if lower else ''}", low=low, high=high),
     )
-    parts = [*plot.frame(), _band(curve, plot), _line(curve, plot), *_now(study, plot)]
+    sizes, scores = zip(*curve, strict=True)
+    area = band(sizes, [own.low for own in scores], [own.high for own in scores], plot)
+    parts = [*plot.frame(), area, _line(curve, plot), *_now(study, plot)]
     for size, score in points:
         parts.append(_point(size, score, plot, study["score_name"]))
     label = (
@@ -252,12 +256,6 @@ def curve_chart(study: Study) -> Svg:
         f"{points[-1][0]:,}, continued to {curve[-1][0]:,.0f}"
     )
     return drawing(plot.width, plot.height, *parts, label=label)
-
-
-def _band(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:
-    upper = [f"{plot.across(size):.1f} {plot.up(score.high):.1f}" for size, score in curve]
-    lower = [f"{plot.across(size):.1f} {plot.up(score.low):.1f}" for size, score in curve]
-    return element("path", {"d": f"M{'L'.join([*upper, *reversed(lower)])}z", "class": "band"})
 
 
 def _line(curve: Sequence[tuple[float, Any]], plot: Plot) -> Svg:

@@ -1,10 +1,11 @@
 """What the model promises and what came of it, as the page says and draws it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.evaluation.conformal import chance_of_so_few
+from saccade.evaluation.digits import with_interval
 from saccade.evaluation.significance import SURE
 from saccade.reporting.axes import Axis
 from saccade.reporting.charts import Series, line_chart
@@ -16,6 +17,7 @@ from saccade.runtime.store import decode_name
 
 Study = Mapping[str, Any]
 SPOKEN = 0.95  # of the coverages and accuracies in the tables, the one that a sentence is about
+MANY = 10  # answers from which on the band says where the axis of the curve begins
 
 BROKEN = " That is not what was promised, beyond chance: the two parts may differ."
 
@@ -31,6 +33,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
         "answers": _answered(study) if answers else "",
         "promises": [_promise(own) for own in answers["promises"]] if answers else [],
         "chart": share_chart(study) if answers else None,
+        "chart_note": _chart_note(study) if answers else "",
         "unknown": _unknown(study),
         "pictures": [
             (album.picture(decode_name(own["path"])), f"{own['times']:.2f} times the limit")
@@ -128,21 +131,41 @@ def _promise(own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def share_chart(study: Study) -> Svg:
-    """Return accuracy among the answered against the share that is answered."""
+    """Return accuracy among the answered against the share that is answered, with its band."""
     points = study["answers"]["curve"]
-    lowest = min(accuracy for _, accuracy in points)
-    low = max(0.0, min(int(lowest * 10) / 10, 0.9))
     marked = [own for own in study["answers"]["promises"] if "why" not in own]
     mark = f"{marked[-1]['share']['value']}:{marked[-1]['accuracy']:g} promised" if marked else ""
+    shares, rights, *band = zip(*points, strict=True)
+    *_, last = points
+    ends = with_interval(*last[1:4]) if band else f"{last[1]:.3f}"
     return line_chart(
-        [Series(name="", x=[share for share, _ in points], y=[right for _, right in points])],
+        [Series(name="", x=shares, y=rights, band=(band[0], band[1]) if band else None)],
         Axis(title="share of the test part that is answered", low=0, high=1),
-        Axis(title="share of the answers that is right", low=low, high=1),
+        Axis(title="share of the answers that is right", low=_axis_from(points), high=1),
         title=(
             "Accuracy among the answered pictures against the share answered, the surest first; "
-            f"{points[-1][1]:.3f} where all are answered"
+            f"{ends} where all are answered (n = {study['n']:,})"
         ),
         mark=mark,
+    )
+
+
+def _axis_from(points: Sequence[Sequence[float]]) -> float:
+    """Return a tenth at or below the curve, and below its band where that says something."""
+    lows = [own[2] for own in points if len(own) > 2 and own[4] >= MANY]
+    return max(0.0, min(int(min(*(own[1] for own in points), 1.0, *lows) * 10) / 10, 0.9))
+
+
+def _chart_note(study: Study) -> str:
+    """Return of how many pictures the curve is, and what its band says; none in earlier runs."""
+    of = f"n = {plural(study['n'], 'test picture')}, the surest answered first"
+    if len(study["answers"]["curve"][0]) < 3:
+        return (
+            f"{of}; an earlier version of saccade, which made this run, gave the curve no interval."
+        )
+    return (
+        f"{of}. The band is 95 % (Wilson), of answers at least as sure, for each point by itself: "
+        "it does not hold for the whole curve at once."
     )
 
 

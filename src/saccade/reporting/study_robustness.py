@@ -12,6 +12,7 @@ from saccade.evaluation.significance import SURE
 from saccade.reporting.estimates import estimate_of, score_words, told, told_change
 from saccade.reporting.facts import Picture
 from saccade.reporting.glossary import is_share
+from saccade.reporting.learned import LearningFacts
 from saccade.reporting.pictures import Album
 from saccade.reporting.svg import Svg, drawing, element, line, words
 from saccade.reporting.wording import decimals, joined_words, percent, plural, short
@@ -61,6 +62,7 @@ def view(study: Study, album: Album) -> dict[str, Any]:
             ),
         ],
         "note": _note(study),
+        "has_views": study.get("has_views", True),  # not known of earlier runs
     }
 
 
@@ -101,11 +103,11 @@ def _harm(study: Study) -> str:
             hidden = max(hidden, change.high if worse > 0 else -change.low)
     if harms:
         listed = joined_words([words for _, words in sorted(harms)])
-        text += f" What makes it worse beyond chance, the worst first: {listed}."
+        text += f" What makes it worse beyond chance (n = {n:,}), the worst first: {listed}."
     asked = plural(len(study["disturbances"]), "disturbance")
     if perhaps:
         listed = joined_words([words for _, words in sorted(perhaps)])
-        text += f" Perhaps worse, but not beyond chance once all are counted: {listed}."
+        text += f" Perhaps worse (n = {n:,}), but not beyond chance once all are counted: {listed}."
     if unharmed:
         text += f" Not shown to do harm, with p corrected for {asked}: {joined_words(unharmed)}"
         most = decimals(hidden, share=is_share(study["score_name"]))
@@ -163,14 +165,31 @@ def _note(study: Study) -> str:
         f"{sum(len(own['points']) for own in study['disturbances'])} of them about one in twenty "
         "misses the truth by chance."
     )
-    if not study.get("has_views", True):  # not known of earlier runs
-        text += " What augmentation brings is not measured: no augmented views were made."
     if study["left_out"]:
         text += (
             f" At {short(study['images_per_second'])} pictures a second there was no time for "
             f"{joined_words([_lower(name) for name in study['left_out']])}."
         )
     return text
+
+
+def not_compared(learning: LearningFacts, *, augments: bool) -> str:
+    """Return why the study has no heads that learned with augmentation and without.
+
+    Args:
+        learning: how the network that was kept came by its weights.
+        augments: whether the recipe changes the pictures that steps learn from.
+    """
+    if augments and learning.learned_from_views:
+        why = (
+            "the network learned from augmented pictures, and there is none like it that learned "
+            "without them"
+        )
+    elif augments and learning.learned_from_crops:
+        why = "no augmented views were made"
+    else:
+        why = "nothing that was kept learned from augmented pictures"
+    return f"What augmentation brings is not measured: {why}."
 
 
 def _rows(own: Mapping[str, Any], study: Study) -> list[dict[str, Any]]:
