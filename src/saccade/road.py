@@ -323,7 +323,8 @@ class Road:
         for own in found:
             if own.severity == "severe":
                 self.progress.say(f"severe: {own.sentence}")
-        self.ledger.facts["beside_summary"] = leaks.summary(trust.studies.get("leaks"))
+        copies = trust.studies.get("leaks") or leaks.by_looks(evidence)  # the study may be left out
+        self.ledger.facts["beside_summary"] = leaks.summary(copies)
         if "suspects" in trust.studies:
             write_suspects(self.folder, evidence, trust.studies["suspects"])
 

@@ -25,6 +25,7 @@ from saccade.reporting.folder import (
     read_split,
     read_trust,
 )
+from saccade.reporting.sections import summary_of
 from saccade.reporting.study_suspects import doubted
 from saccade.reporting.wording import beginning
 from saccade.runtime import machine
@@ -59,10 +60,8 @@ class Run:
 
     @property
     def summary(self) -> str:
-        """The result in a sentence, or two where test pictures leak; empty while there is none."""
-        facts = self.facts
-        texts = (str(facts.get(key) or "") for key in ("summary", "beside_summary"))
-        return " ".join(filter(None, texts))
+        """The result in a sentence, with what belongs beside it; empty while there is none."""
+        return summary_of(self.facts)
 
     @property
     def num_severe(self) -> int:

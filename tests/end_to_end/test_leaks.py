@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits
 from tests.planted import KINDS, jpeg, plant, texture
 from typer.testing import CliRunner
 
+import saccade
 from saccade import road
 from saccade.cli import app
 from saccade.data import duplicates
@@ -136,6 +138,26 @@ def test_strict_refuses_before_anything_is_learned(leaking: Path) -> None:
         "val/class1/copy.png = train/class1/000.png (exact).\n"
     )
     assert not (leaking.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("trust", ["--trust", "--no-trust"])
+def test_the_score_of_new_pictures_stands_beside_the_other_everywhere(
+    planted: tuple[Path, Pairs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trust: str
+) -> None:
+    """Without the studies the flattered score stood alone, in the terminal and on the card."""
+    monkeypatch.setattr(road, "STUDIES", [own for own in STUDIES if own.name == "leaks"])
+    words = ["--model", "cnn", "--img-size", "56", "--widths", "8", "--epochs", "1"]
+    code, out, _ = run("train", planted[0], *words, trust, "--output", "run", cwd=tmp_path)
+    assert code == 0
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    beside = facts["beside_summary"]
+    assert re.match(r"6\d test pictures are copies of known ones; on the other ", beside)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    for shown in (out.splitlines()[0], page, card.replace("\\", "")):
+        assert beside in shown
+    assert "model-index" not in card  # what programs read would be the flattered score
+    assert saccade.open_run(tmp_path / "run").summary.endswith(beside)
 
 
 def test_strict_check_prints_everything_first(leaking: Path) -> None:

@@ -122,7 +122,10 @@ def test_a_judged_picture_in_another_part_too_is_found_by_its_content(run_of: Ru
     run = run_of(num_pictures=1200, error_rate=0.1)
     share(run, "train", "validation", "test")
     n = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]["n"]
-    assert doubts(run) == [
+    *said, width = doubts(run)
+    assert width.startswith("The accuracy is known to within ")
+    assert width.endswith(f"(95 % interval, n = {n}, 1 known one among them).")
+    assert said == [
         f"1 of {n} test pictures has the same content as one of train or validation, so it is not "
         "new to the network.",
         f"{n} test pictures judged the network; {n - 1} of them neither taught it nor chose "

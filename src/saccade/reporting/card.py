@@ -13,6 +13,7 @@ from saccade.reporting.ladder import stages_sentence
 from saccade.reporting.learning import Event, learning_of
 from saccade.reporting.markdown import code, dataset_name, entry, model_name, plain
 from saccade.reporting.plain_timm import outputs_meaning, snippet
+from saccade.reporting.sections import summary_of
 from saccade.reporting.wording import interval, plural, value
 
 Metrics = Mapping[str, Mapping[str, Estimate]]
@@ -60,8 +61,7 @@ def card_text(
 def _opening(
     run: Mapping[str, Any], task: Task, part: str, judged: Mapping[str, Estimate]
 ) -> Iterator[str]:
-    summary = str(run.get("summary") or "")
-    if summary:
+    if summary := summary_of(run):
         yield plain(summary)
     if not judged:
         yield (

@@ -34,7 +34,7 @@ def front_matter(
         for name in shown
         if judged[name].value == judged[name].value  # a YAML number cannot be undefined
     ]
-    if results:
+    if results and not run.get("beside_summary"):  # else the numbers are of copies, too
         lines += ["metrics:", *(f"- {name}" for name in shown)]
         lines += [
             "model-index:",

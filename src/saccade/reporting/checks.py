@@ -58,7 +58,7 @@ def checks(
         *_separate_files(results, predictions, any_leak=known > 0),
         *_separate_groups(rows),
         *_judge(results, split, known),
-        *_width(results),
+        *_width(results, known),
         *_small_classes(task, results, split),
         *_corrected(data, studies),
         *_baseline(results, rows, predictions),
@@ -240,16 +240,18 @@ def _judge(results: ResultFacts, split: SplitFacts, num_known: int) -> Iterator[
         )
 
 
-def _width(results: ResultFacts) -> Iterator[Check]:
+def _width(results: ResultFacts, num_known: int) -> Iterator[Check]:
+    """Yield how well the accuracy is known; `num_known` of its pictures are not new."""
     own = results.judged.get("accuracy")
     if own is None or not math.isfinite(own.high - own.low):
         return
     narrow = own.high - own.low <= WIDE_INTERVAL
+    among = f", {plural(num_known, 'known one')} among them" if num_known else ""
     whom = "groups" if "groups" in own.method else "pictures"
     yield Check(
-        holds=narrow,
+        holds=narrow and not num_known,
         sentence=f"The accuracy is known to within {percent(own.low)} to {percent(own.high)} "
-        f"(95 % interval, n = {own.n:,})"
+        f"(95 % interval, n = {own.n:,}{among})"
         + ("." if narrow else f", which is wide: a few {whom} more or less would change it."),
     )
 

@@ -36,6 +36,7 @@ from saccade.reporting.sections import (
     number,
     section,
     split_of,
+    summary_of,
     task_of,
     texts,
 )
@@ -133,7 +134,7 @@ def _of_run(run: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
         "state": str(run.get("state", "unknown")),
         "error": str(run.get("error") or ""),
         "has_model": (run_folder / "model" / "config.json").is_file(),
-        "summary": str(run.get("summary") or ""),
+        "summary": summary_of(run),
         "version": str(run.get("saccade", "")),
         "versions": texts(run.get("versions")),
         "machine": texts(run.get("machine")),

@@ -12,6 +12,20 @@ from saccade.reporting.facts import DataFacts, Layer, ModelFacts, SplitFacts
 from saccade.reporting.folder import SplitRow
 
 
+def summary_of(run: Mapping[str, Any]) -> str:
+    """Return the result of run.json in a sentence, with what belongs beside it.
+
+    What the test says of pictures that are new to the model, where others are among them; and
+    that only some of the pictures were used.
+    """
+    if not run.get("summary"):
+        return ""
+    found = section(run, "data").get("findings", ())
+    some = (str(own.get("sentence", "")) for own in found if own.get("kind") == "limit")
+    said = (str(run["summary"]), str(run.get("beside_summary") or ""), *some)
+    return " ".join(filter(None, said))
+
+
 def section(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """Return a section of run.json; empty where it is missing or is none."""
     section = run.get(key)
