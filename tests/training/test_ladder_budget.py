@@ -10,7 +10,7 @@ from tests.training.climbs import CLIMB, TAKEN, Climbed, Lessons, different
 
 from saccade.models.network import Network
 from saccade.runtime.budget import Budget
-from saccade.training import ladder
+from saccade.training import ladder, plan
 from saccade.training.inputs import Inputs
 from saccade.training.plan import Costs, PlannedRung
 from saccade.training.recipe import Recipe
@@ -77,6 +77,34 @@ def test_a_rung_that_does_not_fit_is_left_out_by_name_and_the_head_stays(
     assert again.rungs == []
     assert different(again.weights, head_only.weights) == []
     assert plans[1] == ("none",)
+
+
+def test_where_the_last_stage_alone_is_tried_for_want_of_time_that_is_said(
+    lessons: Lessons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it reads as if fine-tuning did not help here."""
+    monkeypatch.setattr(plan, "LONG", 3)  # two stages come first
+
+    def seconds(network: Network, *_: object, **__: object) -> float:
+        return 50.0 if network.num_trainable_stages > 1 else 0.01
+
+    monkeypatch.setattr(ladder, "seconds_a_step", seconds)
+    found = lessons.climb(CLIMB.replace(epochs=1), budget=scripted(lambda: 100.0))
+    assert [rung["stages"] for rung in found.rungs] == [1]
+    said = (
+        "The rung (last 2 stages) would not fit into the budget; the last stage alone is tried "
+        "instead, and what more stages would bring is not known."
+    )
+    assert {"event": "note", "sentence": said} in found.timeless
+
+
+@pytest.mark.parametrize(("rung", "noise", "told"), [("1:1:1", 0.5, 1), ("1:1:2", 0.5, 0)])
+def test_augmentation_that_no_rung_learns_from_is_told(
+    lessons: Lessons, rung: str, noise: float, told: int
+) -> None:
+    found = lessons.climb(CLIMB.replace(rungs=(rung,), noise=noise))
+    said = [own["sentence"] for own in found.timeless if own["event"] == "note"]
+    assert sum("the augmentation has no effect on it" in own for own in said) == told
 
 
 def test_a_rung_whose_time_runs_out_is_undone_and_not_planned(

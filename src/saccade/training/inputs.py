@@ -83,6 +83,11 @@ class FrozenAnswers:
         """The side of the crops that steps learn from; None = whole maps."""
         return None if self.crops is None else self.crops.side
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether steps learn from whole pictures as they are, and from nothing else."""
+        return self.crops is None and len(self.pictures.views) == 1
+
     def opened(self) -> AbstractContextManager[None]:
         """Return a context in which the network takes activations of this cut."""
         return passing_over(self.pictures.cut)

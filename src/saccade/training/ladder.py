@@ -9,6 +9,7 @@ import numpy as np
 from saccade.evaluation.comparison import FEWEST_UNITS, PairedGain, paired_gain
 from saccade.evaluation.intervals import grouping
 from saccade.models.network import Network
+from saccade.training.augment import augment_of
 from saccade.training.checkpoint import Checkpoint, State
 from saccade.training.fit import OUT_OF_TIME, Fitted, Rung, fit
 from saccade.training.frozen import FrozenStages
@@ -191,6 +192,7 @@ class _Climber:
         if inputs is None:
             standing.interrupted = True
             return False
+        self._tell_plain(inputs)
         before = self._losses(self._logits(inputs))
         fitted = self._fit(planned, inputs, start, standing, resume, before)
         if fitted.interrupted:
@@ -227,6 +229,10 @@ class _Climber:
             found = self._fitted(planned)
             if found is None and not standing.number and planned.num_last > 1:
                 crops = self.frozen.crop(1) is not None
+                self.around.note(
+                    f"The rung ({self._name}) would not fit into the budget; the last stage alone "
+                    "is tried instead, and what more stages would bring is not known."
+                )
                 found = self._fitted(usual_rung(self.recipe, 1, crops=crops))
             if found is None:
                 self._tell_left_out()
@@ -239,6 +245,13 @@ class _Climber:
     def _can_be_looked_at(self) -> bool:
         seconds = self.frozen.seconds_to_look(self.planned.num_last)
         return not seconds or seconds < self.around.budget.left - self.reserve
+
+    def _tell_plain(self, inputs: Inputs) -> None:
+        if isinstance(inputs, FrozenAnswers) and inputs.is_plain and augment_of(self.recipe).active:
+            self.around.note(
+                "A rung learns from pictures as they are: with one view of each, and no crops, the "
+                "augmentation has no effect on it (--views 2, or --rungs stages:epochs:2, has)."
+            )
 
     def _tell_left_out(self) -> None:
         self.around.note(f"The rung ({self._name}) would not fit into the budget; it is left out.")
