@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,7 +116,19 @@ def examine(
     table = read_csv(source, kind=kind)
     named = _groups_named(source, group, table.paths) if group else None
     groups = named or groups_beside(Path(source), table.paths)
-    return _examined(table, groups)
+    return _examined(table, groups, whole=_holds_all_that_taught(source, table))
+
+
+def _holds_all_that_taught(source: str, table: Predictions) -> bool:
+    """Return whether the training part of a table may be taken for all that taught the model.
+
+    That of a run's own table is; so is another's that is no smaller than what is judged. A few
+    pictures, as `eval --output` marks those that taught a model, say nothing of what is frequent.
+    """
+    sizes = Counter(table.parts)
+    others = [size for part, size in sizes.items() if part != "train"]
+    in_run = (Path(source).parent / "run.json").is_file()
+    return in_run or sizes["train"] >= max(others, default=0)
 
 
 def _groups_named(source: str, group: str, paths: Sequence[str]) -> Sequence[str]:

@@ -159,7 +159,7 @@ def _go(
 
         net = None if prepared.field.is_race else build(lesson, prepared, ledger)
         if before is not None:
-            ledger.folder = before.folder
+            ledger.folder, ledger.facts["resumed"] = before.folder, True
         else:
             ledger.folder = half_folder(output, data=recipe.data)
             stack.callback(shutil.rmtree, ledger.folder, ignore_errors=True)  # if it stays half

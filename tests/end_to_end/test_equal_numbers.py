@@ -12,6 +12,8 @@ from PIL import Image
 from tests.conftest import shape_picture
 
 import saccade
+from saccade.examination import examine
+from saccade.runtime.progress import Progress
 
 QUICK = saccade.Recipe(
     model="cnn", img_size=16, widths=(4, 8), epochs=3, hflip=0.0, test_fraction=0.3
@@ -85,3 +87,18 @@ def test_what_studies_say_of_the_test_part_is_what_its_metrics_say(
     for what, metric, own in found:
         ends = [[one[key] for key in ("value", "low", "high")] for one in (metric, own)]
         assert np.allclose(*np.array(ends, float), rtol=1e-6, atol=1e-9), (what, metric, own)
+
+
+@pytest.mark.parametrize(("num_taught", "usual"), [(3, "ant"), (30, "bee")])
+def test_a_few_pictures_that_taught_a_model_do_not_make_the_baseline_of_its_answers(
+    tmp_path: Path, num_taught: int, usual: str
+) -> None:
+    """As `eval --output` marks them; of a whole training part the most frequent class is taken."""
+    rows = [["train", "bee", "bee"]] * num_taught
+    rows += [["test", "ant", "ant"]] * 7 + [["test", "bee", "ant"]] * 3
+    with (tmp_path / "answers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["part", "truth", "prediction"], *rows])
+    asked: dict[str, Any] = {"progress": Progress(), "tell": lambda _line: None}
+    found = examine(str(tmp_path / "answers.csv"), **asked)
+    assert f"always answering '{usual}'" in found.metrics["test"]["majority_accuracy"].method
+    assert f"always answering '{usual}'" in found.sentence

@@ -170,6 +170,7 @@ def test_a_run_with_a_budget_goes_on_with_its_pictures_however_slow_the_machine_
     run = saccade.resume(folder)
     assert run.state == "finished"
     assert run.facts["data"]["num_used"] == 48
+    assert "s since it went on)" in run.report.read_text(encoding="utf-8")
     assert read_recipe(folder / "recipe.toml").limit == 0
 
 

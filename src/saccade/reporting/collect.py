@@ -138,6 +138,7 @@ def _of_run(run: Mapping[str, Any], run_folder: Path) -> dict[str, Any]:
         "version": str(run.get("saccade", "")),
         "versions": texts(run.get("versions")),
         "machine": texts(run.get("machine")),
+        "resumed": bool(run.get("resumed")),
         "seconds": tuple((str(k), number(v)) for k, v in section(run, "seconds").items()),
     }
 

@@ -222,6 +222,7 @@ class Facts:
     versions: tuple[tuple[str, str], ...] = ()
     machine: tuple[tuple[str, str], ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
+    resumed: bool = False  # it was stopped once and went on: `seconds` are those since then
     augments: bool = False  # its recipe changes the pictures that steps learn from
     seed: int | None = None
     gaps: tuple[str, ...] = ()  # what could not be shown, and why
