@@ -12,9 +12,10 @@ from tests.reporting.conftest import Plan, make_run, noise_picture
 
 from saccade.insight.thumbnails import thumbnail
 from saccade.reporting.collect import collect
+from saccade.reporting.learned import LearningFacts
 from saccade.reporting.page import render
 from saccade.reporting.pictures import Album
-from saccade.reporting.study_augmentation_safety import sentences, view
+from saccade.reporting.study_augmentation_safety import NAMES, sentences, view
 
 WEAK = (
     "Weak is the frozen network with a head of plain pictures where pictures differ by rotation "
@@ -138,10 +139,10 @@ def test_each_fate_has_its_words(changes: dict[str, Any], said: str, verdict: st
 def test_safe_rows_say_what_else_is_known() -> None:
     rows = view(FOUND, ALBUM)["rows"]
     assert [row["verdict"] for row in rows] == [
-        "safe; the network is weak here",
-        "safe, and it helps even small pictures",
-        "safe",
-        "safe",
+        "no harm seen; the network is weak here",
+        "no harm seen, and it helps even small pictures",
+        "no harm seen",
+        "no harm seen",
     ]
     assert [row["strength"] for row in rows] == [
         "±15°",
@@ -149,6 +150,31 @@ def test_safe_rows_say_what_else_is_known() -> None:
         "brightness ±15 % and contrast ±20 %",
         "every picture",
     ]
+
+
+def test_harm_that_is_likely_and_not_shown_is_called_neither_safe_nor_spoiling() -> None:
+    """A flip that lost 0.16 [0.02, 0.30], p = 0.012, was called safe."""
+    found = copy.deepcopy(FOUND)
+    found["families"][-1]["verdict"] |= {"lost": estimate(0.16, 0.14, 500), "p": 0.012}
+    assert view(found, ALBUM)["rows"][-1]["verdict"] == "perhaps harmful (p = 0.012)"
+    said = (
+        f"Perhaps harmful, but not surely so: {NAMES[found['families'][-1]['name']]} (p = 0.012)."
+    )
+    assert said in sentences(found)
+    assert not any("Perhaps" in own for own in sentences(FOUND))
+
+
+def test_what_crops_stand_for_is_told_apart_from_what_the_network_never_saw(
+    page: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never, as_crops = "not learned from: it saw crops", "learned from, as crops"
+    assert never not in page(FOUND)
+    monkeypatch.setattr(LearningFacts, "learned_from_crops", True)
+    monkeypatch.setattr(LearningFacts, "learned_from_views", False)
+    html = page(FOUND)
+    names = [own["name"] for own in FOUND["families"] if own["used"]]
+    assert html.count(as_crops) == sum(own in {"zoom", "shift", "hflip"} for own in names) > 0
+    assert html.count(never) == len(names) - html.count(as_crops) > 0
 
 
 def test_where_nothing_could_be_told_it_says_that() -> None:

@@ -31,6 +31,7 @@ FORMS = {
     "contrast": "contrast ±{:g} %",
     "noise": "up to {:g} % of the range",
 }
+BY_CROPS = {"zoom", "shift", "hflip"}  # what crops of activations stand for (training.crops)
 TOO_FEW = "too few groups of pictures"
 WEAK = 0.05
 """Share of right answers that views turn from which a network is called weak, if surely so many."""
@@ -70,6 +71,9 @@ def sentences(study: Study) -> tuple[str, ...]:
             f"here: what small pictures tell about the answer is not lost where their views are "
             f"learned from as well (n = {study['n']:,})."
         )
+    if doubtful := [own for own in families if _perhaps(own)]:
+        each = [f"{NAMES[own['name']]} ({p_words(own['verdict']['p'])})" for own in doubtful]
+        found.append(f"Perhaps harmful, but not surely so: {joined_words(each)}.")
     weak = [own for own in families if not _unsafe(own) and own["used"] and _weak(own)]
     if weak:
         each = [f"{NAMES[own['name']]} ({_turned(own)})" for own in weak]
@@ -113,6 +117,7 @@ def _row(own: Family, study: Study) -> dict[str, Any]:
         "name": NAMES[own["name"]],
         "strength": _strength(own["strength"]),
         "used": own["used"],
+        "by_crops": own["name"] in BY_CROPS,
         "lost": estimate_of(verdict["lost"]) if verdict else None,
         "turned": estimate_of(network["turned"]) if network and network.get("turned") else None,
         "verdict": _verdict(own, study),
@@ -131,8 +136,11 @@ def _verdict(own: Family, study: Study) -> str:
         )
     if own["verdict"]["lost"]["low"] is None:
         return f"cannot be told: {TOO_FEW}"
-    helps = estimate_of(own["verdict"]["lost"]).high < 0
-    said = "safe, and it helps even small pictures" if helps else "safe"
+    said = "no harm seen"
+    if estimate_of(own["verdict"]["lost"]).high < 0:
+        said += ", and it helps even small pictures"
+    if _perhaps(own):
+        said = f"perhaps harmful ({p_words(own['verdict']['p'])})"
     if _weak(own):
         said += "; the network is weak here"
     return said if own["used"] else f"{said}; off"
@@ -144,6 +152,12 @@ def _is_known(own: Family) -> bool:
 
 def _unsafe(own: Family) -> bool:
     return bool(own["verdict"] and own["verdict"]["unsafe"])
+
+
+def _perhaps(own: Family) -> bool:
+    """Return whether harm is likely, and not shown: the whole interval says so, and p does not."""
+    lost = own["verdict"]["lost"] if own["verdict"] and not _unsafe(own) else None
+    return bool(lost and lost["low"] is not None and lost["low"] > 0)
 
 
 def _weak(own: Family) -> bool:
@@ -202,8 +216,9 @@ def _note(study: Study) -> str:
         f"Lost: a probe, a linear model that sees {seen}, learned once without the views and "
         "once with them, and was judged on pictures it had not learned from, as they are; the "
         "share of what it explains that is lost, below 0 where the views help. Spoils: p < 0.001 "
-        "and more than 1 %. It speaks of pictures like these, and a view that never occurs can do "
-        "harm without changing any label."
+        "and more than 1 %; perhaps harmful: the interval lies above 0, as that of one in forty "
+        "harmless ones would. It speaks of pictures like these, and a view that never occurs can "
+        "do harm without changing any label."
     )
     if study["skill"] is not None and math.isfinite(study["skill"]):
         text += f" The probe explains {percent(study['skill'])} of the variance of the answers."
