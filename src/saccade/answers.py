@@ -142,6 +142,13 @@ def _check(wanted: Wanted) -> None:
         ("--min-accuracy", wanted.min_accuracy, 0.0, 1.0),
         ("--mistake-cost", wanted.mistake_cost, 1.0, math.inf),
     ):
+        if value is not None and not isinstance(value, int | float):
+            raise UsageError(
+                f"{flag} is {value!r}, but must be a number.",
+                code="270",
+                where=flag,
+                fix="give a number, as in coverage=0.95",
+            )
         if value is not None and not low < value < high:
             between = f"between {low:g} and {high:g}" if high < math.inf else f"above {low:g}"
             raise UsageError(

@@ -374,7 +374,7 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     Raises:
         ArtefactError: there is no such folder (E510), or it is no sound model (E505-E549).
     """
-    path = Path(folder)
+    path = place_of(folder)
     check_there(path, code="510")
     machine.keep_pages()
     inner, real = path / "model", path.resolve()

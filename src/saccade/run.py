@@ -13,6 +13,7 @@ from typing import Any
 
 from saccade.data import leases
 from saccade.data.corrections import CORRECTED
+from saccade.data.folders import place_of
 from saccade.data.task import Task
 from saccade.evaluation.intervals import INTERVALS_VERSION, Estimate
 from saccade.evaluation.prediction_files import read_csv
@@ -130,7 +131,7 @@ def open_run(folder: str | Path) -> Run:
     Raises:
         ArtefactError: there is no run (E560), it is damaged (E561) or of a newer saccade (E562).
     """
-    run = Run(folder=Path(folder))
+    run = Run(folder=place_of(folder))
     read_run(run.folder)
     return run
 

@@ -14,7 +14,7 @@ from saccade.choosing import as_scanned, chosen
 from saccade.data import audit
 from saccade.data.catalog import Catalog, Finding
 from saccade.data.corrections import read_corrections
-from saccade.data.folders import check_place
+from saccade.data.folders import check_place, place_of
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.insight.studies import BEFORE_LEARNING
@@ -88,7 +88,7 @@ def train(
     """
     place = data.place if isinstance(data, Catalog) else str(data)
     if not isinstance(data, Catalog):
-        check_place(Path(data))  # before weights are looked for, which can take a while
+        check_place(place_of(data))  # before weights are looked for, which can take a while
     recipe = chosen(recipe or Recipe(), choices).replace(data=place)
     if recipe.corrections:
         read_corrections(recipe.corrections)  # an error now and not after decoding

@@ -120,7 +120,8 @@ def test_a_recipe_says_how_many_pictures_there_was_time_to_look_at(
         ({"batch_size": 0}, "232"),
         ({"lr": float("nan")}, "232"),
         ({"unfreeze": "many"}, "232"),
-        ({"unfreeze": 2}, "231"),
+        ({"unfreeze": 2.5}, "231"),
+        ({"widths": "8,many"}, "231"),
         ({"epochs": True}, "231"),
         ({"model": ["cnn"]}, "231"),
         ({"limit": -1}, "232"),
@@ -147,6 +148,18 @@ def test_paths_and_numbers_of_numpy_can_stand_in_a_recipe(
     assert (again.epochs, again.lr, again.cache) == (1, 0.01, str(tmp_path / "cache"))
     assert [event["event"] for event in run.history].count("epoch") == 1
     assert run.trust["studies"] == {}
+
+
+def test_choices_may_be_of_the_kind_that_python_has_for_them(
+    image_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = Recipe(model="cnn", img_size=16, epochs=1, trust=False)
+    folder = image_folder(3, 12)
+    choices: dict[str, Any] = {"widths": "4", "exclude": "class2,", "budget": 600, "unfreeze": 0}
+    run = saccade.train(folder, recipe, output=tmp_path / "run", **choices)
+    again = read_recipe(run.folder / "recipe.toml")
+    assert (again.widths, again.exclude, again.budget) == ((4,), ("class2",), "600s")
+    assert again.unfreeze == "0"
 
 
 def test_what_only_a_scan_can_do_is_refused_beside_a_catalogue(

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,6 +190,22 @@ def test_a_picture_in_memory_is_turned_as_its_file_would_be(place: Path, tmp_pat
     (turned,) = model.predict(tmp_path / "turned.png")
     (straight,) = model.predict(shape_picture(0, 3, side=16))
     assert held.scores == turned.scores != straight.scores
+
+
+def test_what_python_would_stumble_over_is_refused_with_a_code(place: Path) -> None:
+    model = saccade.load(place / "model")
+    asked: list[tuple[str, Callable[[Any], object]]] = [
+        ("239", saccade.load),
+        ("239", saccade.scan),
+        ("239", lambda wrong: saccade.scan([wrong])),
+        ("239", saccade.train),
+        ("239", saccade.open_run),
+        ("270", lambda wrong: model.predict(place / "d.png", coverage=str(wrong))),
+    ]
+    for code, ask in asked:
+        with pytest.raises(UsageError) as caught:
+            ask(3)
+        assert caught.value.code == f"SACCADE-E{code}"
 
 
 def test_what_is_no_picture_is_refused_with_what_is_taken(place: Path) -> None:

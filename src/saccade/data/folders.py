@@ -18,7 +18,7 @@ from saccade.data.part_folders import (
     refuse_parts_as_classes,
 )
 from saccade.data.walk import Walk
-from saccade.runtime.errors import DataError, listed, nearest
+from saccade.runtime.errors import DataError, UsageError, listed, nearest
 from saccade.runtime.store import encode_name, quoted
 
 MAX_FILE_BYTES = 512_000_000  # 64 megapixels of 16-bit RGB, unpacked, are 384 MB
@@ -74,8 +74,16 @@ def place_of(text: str | os.PathLike[str]) -> Path:
     """Return the path that a text names; an empty one is not the current folder.
 
     Raises:
+        UsageError: it is no text and no path (E239).
         DataError: it is empty (E301).
     """
+    if not isinstance(text, str | os.PathLike):
+        raise UsageError(
+            f"A place is named by a path, and this is of the kind {type(text).__name__}.",
+            code="239",
+            where="the path",
+            fix="give a text or a pathlib.Path",
+        )
     if not os.fspath(text).strip():
         raise DataError(
             "The place of the pictures is an empty text.",

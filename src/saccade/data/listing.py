@@ -1,7 +1,7 @@
 """What there is to scan: the candidates of a folder, a table or a list of files."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from saccade.data.catalog import Candidate, Listing, Skipped
@@ -35,8 +35,8 @@ def list_data(
     """
     if isinstance(data, Listing):
         return data
-    if not isinstance(data, str | Path):
-        return list_paths([Path(path) for path in data], follow_links=follow_links)
+    if isinstance(data, Iterable) and not isinstance(data, str | Path):
+        return list_paths([place_of(path) for path in data], follow_links=follow_links)
     place = place_of(data)
     check_place(place)
     if is_table(place) and not place.is_dir():

@@ -1,6 +1,7 @@
 """Recipes as TOML files, and the ranges that every choice must keep."""
 
 import ast
+import contextlib
 import functools
 import inspect
 import json
@@ -120,7 +121,7 @@ def make_recipe(values: Mapping[str, Any], *, where: str) -> Recipe:
 
 
 def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOML holds
-    wanted, value = field_types()[name], _plain(value)
+    wanted, value = field_types()[name], _as_flag(name, _plain(value))
     if get_origin(wanted) is tuple:
         inner = get_args(wanted)[0]
         if isinstance(value, list | tuple) and all(type(item) is inner for item in value):
@@ -136,6 +137,24 @@ def _typed(name: str, value: Any, where: str) -> Any:  # noqa: ANN401 - what TOM
         where=where,
         fix=descriptions()[name],
     )
+
+
+def _as_flag(name: str, value: Any) -> Any:  # noqa: ANN401 - what Python programs hold
+    """Return a value as its flag would have it: 2 as "2", 90 seconds as "90s".
+
+    >>> _as_flag("unfreeze", 2), _as_flag("budget", 90), _as_flag("widths", "32, 64")
+    ('2', '90s', [32, 64])
+    """
+    if name == "unfreeze" and type(value) is int:
+        return str(value)
+    if name == "budget" and type(value) in {int, float}:
+        return f"{value:g}s"
+    wanted = field_types()[name]
+    if get_origin(wanted) is tuple and isinstance(value, str):
+        inner, words = get_args(wanted)[0], [own.strip() for own in value.split(",")]
+        with contextlib.suppress(ValueError):
+            return [inner(word) for word in words if word]
+    return value
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what Python programs hold
