@@ -258,9 +258,9 @@ def eval_told(labelled: "Labelled", taught: Mapping[str, str], *, tested: bool) 
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
-    """Return every number with its interval and n, a line each, part by part."""
+    """Return every number with its interval and n, a line each, part by part, the test first."""
     lines = []
-    for part, estimates in metrics.items():
+    for part, estimates in sorted(metrics.items(), key=lambda own: own[0] != "test"):
         known = {name: own for name, own in estimates.items() if math.isfinite(own.value)}
         width = max((len(encode_name(name)) for name in known), default=0)
         lines.append(f"{part}:")
@@ -268,5 +268,5 @@ def metrics_table(metrics: Mapping[str, Mapping[str, Estimate]]) -> str:
             lines.append(f"  {encode_name(name):<{width}}  {own.told(share=is_share(name))}")
         undefined = [encode_name(name) for name in estimates if name not in known]
         if undefined:
-            lines.append(f"  not defined: {', '.join(undefined)}")
+            lines.append(f"  not defined: {listed(undefined, limit=4)}")
     return "\n".join(lines)

@@ -60,6 +60,7 @@ class Comparison:
             "compared_to": self.standings[0].name,
             "labels": self.labels or None,
             "runs": [_row(own) for own in self.standings],
+            "sentences": list(self.sentences),
         }
 
     def as_text(self) -> str:

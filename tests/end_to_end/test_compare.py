@@ -174,6 +174,10 @@ def test_a_run_and_its_table_are_the_same(runs: Path) -> None:
     one = found.standings[1].difference
     assert one is not None
     assert (one.value, one.p) == (0, 1)
+    said = "They are equal: both give the same answers, picture by picture."
+    assert found.sentences[0].endswith(said)
+    assert found.as_json()["sentences"] == list(found.sentences)
+    assert said not in saccade.compare([runs / "little", runs / "much"]).as_text()
 
 
 def test_the_order_of_rows_and_where_the_pictures_lie_do_not_matter(

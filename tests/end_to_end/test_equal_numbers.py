@@ -13,6 +13,7 @@ from tests.conftest import shape_picture
 
 import saccade
 from saccade.examination import examine
+from saccade.printing import metrics_table
 from saccade.runtime.progress import Progress
 
 QUICK = saccade.Recipe(
@@ -102,3 +103,5 @@ def test_a_few_pictures_that_taught_a_model_do_not_make_the_baseline_of_its_answ
     found = examine(str(tmp_path / "answers.csv"), **asked)
     assert f"always answering '{usual}'" in found.metrics["test"]["majority_accuracy"].method
     assert f"always answering '{usual}'" in found.sentence
+    parts = [line for line in metrics_table(found.metrics).splitlines() if line[0] != " "]
+    assert parts == ["test:", "train:"]  # what judges is read first, whatever comes first

@@ -57,6 +57,7 @@ class Difference:
     mid_p: float  # of McNemar's test, which the interval agrees with; else p
     method: str  # "McNemar exact", "paired bootstrap of 40 groups", …
     more: int | None = None  # pictures that the second has right beyond those of the first
+    same_answers: bool = False  # to every picture, with the same scores
     p_corrected: float = math.nan
     num_compared: int = 1
 
@@ -112,6 +113,8 @@ class Difference:
     @property
     def reach(self) -> str:
         """What no verdict leaves open, in plain words; "" where there is one."""
+        if self.same_answers:
+            return "They are equal: both give the same answers, picture by picture."
         if self.beyond_chance or math.isnan(self.low):
             return ""
         if not self.detectable > 0:

@@ -97,7 +97,8 @@ def compare_tables(
     bounded = not lower_is_better(metric) and metric != "r2"
     if bounded or metric == "hamming_loss":
         found = dataclasses.replace(found, low=max(found.low, -1.0), high=min(found.high, 1.0))
-    return dataclasses.replace(found, metric=metric, names=names)
+    same = np.array_equal(first.scores, second.scores)
+    return dataclasses.replace(found, metric=metric, names=names, same_answers=same)
 
 
 def _of_shares(first: Share, second: Share, kept: Grouping) -> Difference:
