@@ -583,7 +583,7 @@ def test_an_empty_label_is_named_with_its_picture(photos: Photos) -> None:
     with pytest.raises(DataError) as caught:
         choose_task(scan(path))
     assert str(caught.value) == (
-        "1 of 3 pictures have an empty label: 1.png.\n"
+        "1 of 3 pictures has an empty label: 1.png.\n"
         f"  where: {path}, column 'label'\n"
         "  fix:   fill the cells in, or remove these rows"
     )

@@ -299,7 +299,7 @@ def test_an_excluded_column_of_marks_goes_with_the_pictures_that_it_marks(photos
     single = scan(path, exclude=["dog", "fox"])
     assert (single.labels, single.label_name, single.label_columns) == (("1", "0"), "cat", ())
     nothing = scan(path, exclude=["dog", "fox", "cat"])
-    with pytest.raises(DataError, match="1 of 1 pictures have an empty label"):
+    with pytest.raises(DataError, match="1 of 1 pictures has an empty label"):
         choose_task(nothing)
 
 

@@ -115,7 +115,7 @@ def test_every_file_broken(image_folder: ImageFolder) -> None:
         ("file,label", ["0.png,a", "gone.png,b"], [],
          "E310: 1 of 2 rows name a file that is not there: gone.png"),
         ("file,label", ["0.png,a", "1.png,", "2.png,b"], [],
-         "E352: 1 of 3 pictures have an empty label: 1.png."),
+         "E352: 1 of 3 pictures has an empty label: 1.png."),
         ("file,label", ["0.png,1.5", "1.png,much", "2.png,3"], ["--task", "regression"],
          "E353: 1 of 3 labels are not numbers: 'much' (1.png)"),
     ],

@@ -123,7 +123,7 @@ def no_such_place(path: Path) -> DataError:
             fix="name the table itself",
         )
     beside, where = neighbours(path)
-    near = nearest(path.name, beside)
+    near = nearest(path.name, beside, cutoff=0.7)
     perhaps = f"perhaps {listed(map(encode_name, near))}; " if near else ""
     return DataError(
         f"There is no folder or file {quoted(str(path))}.",

@@ -362,7 +362,8 @@ def _check_no_empty(catalog: Catalog) -> None:
     ]
     if empty and catalog.label_name:
         raise DataError(
-            f"{len(empty)} of {len(catalog)} pictures have an empty label: "
+            f"{len(empty)} of {len(catalog)} pictures {'has' if len(empty) == 1 else 'have'} an "
+            "empty label: "
             f"{listed(map(encode_name, empty))}.",
             code="352",
             where=f"{encode_name(catalog.place)}, column {quoted(catalog.label_name)}",
