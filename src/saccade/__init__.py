@@ -10,6 +10,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from saccade.data.scan import scan
+    from saccade.examination import evaluate
     from saccade.model import load
     from saccade.run import open_run
     from saccade.run_comparison import compare
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
     from saccade.workflow import resume, train
 
 __all__ = [
-    "Recipe", "SaccadeError", "compare", "load", "open_run", "resume", "scan", "train", "verify",
+    "Recipe", "SaccadeError", "compare", "evaluate", "load", "open_run", "resume", "scan", "train",
+    "verify",
 ]  # fmt: skip
 
 _HOMES = {
     "Recipe": "saccade.training.recipe",
     "SaccadeError": "saccade.runtime.errors",
     "compare": "saccade.run_comparison",
+    "evaluate": "saccade.examination",
     "load": "saccade.model",
     "open_run": "saccade.run",
     "resume": "saccade.workflow",

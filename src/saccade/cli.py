@@ -198,12 +198,11 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures, or a table of predictions; every number with n."""
     with told_plainly(debug=debug, as_json=as_json):
-        from saccade import printing
-        from saccade.examination import examine
+        from saccade import examination, printing
 
         new = None if output is None else printing.new_file(output)
         with choose_progress(quiet=quiet or as_json) as progress:
-            found = examine(
+            found = examination.evaluate(
                 model,
                 data,
                 scanned_by={

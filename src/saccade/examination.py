@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,8 @@ from saccade.evaluation.difference import Difference
 from saccade.evaluation.intervals import Estimate
 from saccade.evaluation.prediction_files import kind_named, read_csv
 from saccade.evaluation.predictions import Predictions
-from saccade.evaluation.scores import Metrics, as_json, evaluate, headline, score_told
+from saccade.evaluation.scores import Metrics, as_json, headline, score_told
+from saccade.evaluation.scores import evaluate as scored
 from saccade.evaluation.usual import beside_usual, usual_metric
 from saccade.run import groups_beside
 from saccade.runtime.errors import DataError, UsageError
@@ -40,9 +42,8 @@ class Examined:
     apart: Mapping[str, Difference]  # of each part, from the most frequent answer
     of_run: bool  # whether the parts are those of the model's run
     num_copies: int = 0  # of the test pictures: seem to show what a picture that taught it shows
-    without_copies: Mapping[str, Estimate] = field(
-        default_factory=dict
-    )  # every metric of the others
+    without_copies: Mapping[str, Estimate] = field(default_factory=dict)  # metrics of the others
+    notes: tuple[str, ...] = ()  # what was left out, or was known to the model
 
     @property
     def sentence(self) -> str:
@@ -67,16 +68,16 @@ class Examined:
         )
 
 
-def examine(
-    source: str,
-    data: str | None = None,
+def evaluate(
+    source: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
     *,
     scanned_by: Mapping[str, Any] | None = None,
     group: str = "",
     corrections: str = "",
     task: str = "",
-    progress: Progress,
-    tell: Callable[[str], None],
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Examined:
     """Return a table of predictions, every metric of it, and how far it is from one answer.
 
@@ -91,7 +92,7 @@ def examine(
         corrections: tables of labels that a person has put right, `a,b`; "" = none.
         task: the kind of answer of a table; "" = as its cells say.
         progress: is told how far it is.
-        tell: is told what was left out, or was known to the model.
+        tell: is told what was left out, or was known to the model, which `notes` then hold.
 
     Raises:
         UsageError: a group that is none (E262), a task that nobody knows or needs (E260), or a
@@ -109,9 +110,25 @@ def examine(
                 where=f"--task {task}",
                 fix="leave it out",
             )
-        known = {"group": group, "corrections": corrections}
-        return _of_model(source, data, scanned_by or {}, **known, progress=progress, tell=tell)
+        notes: list[str] = []
+
+        def note(line: str) -> None:
+            notes.append(line)
+            if tell is not None:
+                tell(line)
+
+        found = _of_model(
+            os.fspath(source),
+            os.fspath(data),
+            scanned_by or {},
+            group=group,
+            corrections=corrections,
+            progress=progress or Progress(),
+            tell=note,
+        )
+        return replace(found, notes=tuple(notes))
     for_pictures = {**(scanned_by or {}), "corrections": corrections}
+    source = os.fspath(source)
     _check_table(source, {name: value for name, value in for_pictures.items() if value})
     table = read_csv(source, kind=kind)
     named = _groups_named(source, group, table.paths) if group else None
@@ -228,7 +245,7 @@ def _beside_copies(found: Examined, labelled: "Labelled", groups: Sequence[str] 
     if len(kept) == len(judged):
         return found
     own = None if groups is None else [groups[row] for row in kept]
-    rest = evaluate(table.take(kept), groups=own)["test"] if kept else {}
+    rest = scored(table.take(kept), groups=own)["test"] if kept else {}
     return replace(found, num_copies=len(judged) - len(kept), without_copies=rest)
 
 
@@ -242,7 +259,7 @@ def _examined(
 ) -> Examined:
     return Examined(
         table=table,
-        metrics=evaluate(table, groups=groups, training_truth=training_truth, whole=whole),
+        metrics=scored(table, groups=groups, training_truth=training_truth, whole=whole),
         apart=beside_usual(table, groups=groups, training_truth=training_truth, whole=whole),
         of_run=of_run,
     )

@@ -29,7 +29,8 @@ from saccade.models.engine import Engine
 from saccade.models.inference import FeaturesAndLogits, answers, open_engine, predict_logits
 from saccade.models.manifest import WEIGHTS
 from saccade.reporting.folder import check_there, read_recipe
-from saccade.runtime import device, machine
+from saccade.runtime import machine
+from saccade.runtime.device import choose_device
 from saccade.runtime.errors import UsageError
 from saccade.runtime.progress import Progress
 
@@ -368,7 +369,7 @@ def _named(pictures: object) -> Path | list[Path] | Listing:
     )
 
 
-def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
+def load(folder: str | Path, *, device: str = "cpu") -> Model:
     """Return the model in a model folder, or in a run folder.
 
     Raises:
@@ -381,7 +382,7 @@ def load(folder: str | Path, *, device_name: str = "cpu") -> Model:
     table = _run_table(real) or _run_table(real.parent)
     return Model(
         load_bundle(inner if (inner / "config.json").is_file() else path),
-        device_name=device.choose_device(device_name),
+        device_name=choose_device(device),
         run_table=table,
     )
 

@@ -12,9 +12,7 @@ from PIL import Image
 from tests.conftest import shape_picture
 
 import saccade
-from saccade.examination import examine
 from saccade.printing import metrics_table
-from saccade.runtime.progress import Progress
 
 QUICK = saccade.Recipe(
     model="cnn", img_size=16, widths=(4, 8), epochs=3, hflip=0.0, test_fraction=0.3
@@ -99,8 +97,7 @@ def test_a_few_pictures_that_taught_a_model_do_not_make_the_baseline_of_its_answ
     rows += [["test", "ant", "ant"]] * 7 + [["test", "bee", "ant"]] * 3
     with (tmp_path / "answers.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["part", "truth", "prediction"], *rows])
-    asked: dict[str, Any] = {"progress": Progress(), "tell": lambda _line: None}
-    found = examine(str(tmp_path / "answers.csv"), **asked)
+    found = saccade.evaluate(tmp_path / "answers.csv")
     assert f"always answering '{usual}'" in found.metrics["test"]["majority_accuracy"].method
     assert f"always answering '{usual}'" in found.sentence
     parts = [line for line in metrics_table(found.metrics).splitlines() if line[0] != " "]

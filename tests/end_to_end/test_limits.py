@@ -147,6 +147,9 @@ def test_eval_names_copies_in_other_bytes_of_what_taught_the_model(made: Path) -
     assert f" Without the {found} that seem to show what a picture that taught " in done.stdout
     assert f"(n = {20 - int(found)})." in done.stdout.splitlines()[0]
     rest = json.loads(cli("eval", "wide", "again", "--json", cwd=made).stdout)
+    held = saccade.evaluate(made / "wide", made / "again")
+    assert held.as_json() == rest
+    assert any("seem to show what a picture that" in note for note in held.notes)
     assert rest["test"]["accuracy"]["n"] == 20
     accuracy = rest["test_without_copies"]["accuracy"]
     assert accuracy["n"] == 20 - int(found)
