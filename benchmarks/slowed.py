@@ -1,7 +1,8 @@
 """saccade with a part of it slowed down, to see whether a budget holds all the same.
 
-`python slowed.py decode=0.01 train photos/ --budget 60s` sleeps 10 ms in each decoded picture;
-`evaluate=0.05` sleeps 50 ms in each batch that a network is asked about.
+`python slowed.py decode=0.01 train photos/ --budget 60s` sleeps 10 ms in each decoded picture, also
+in the process that decodes beside; `evaluate=0.05` sleeps 50 ms in each batch that a network is
+asked about.
 """
 
 import functools
@@ -15,6 +16,9 @@ PARTS = {
     "decode": ("saccade.data.decode", "decode"),
     "evaluate": ("saccade.models.engine", "Engine.__call__"),
 }
+
+
+BESIDE = "prefetch"  # in the place of a command: do what `saccade.prefetch` does
 
 
 def slow_down(part: str, seconds: float) -> None:
@@ -37,6 +41,8 @@ def slow_down(part: str, seconds: float) -> None:
         for known, value in list(vars(own).items()):
             if value is original:
                 setattr(own, known, slowed)
+    beside = importlib.import_module("saccade.prefetch")
+    beside.PROGRAM = (__file__, f"{part}={seconds}", BESIDE)
 
 
 def _paused(original: Callable[..., Any], seconds: float) -> Callable[..., Any]:
@@ -49,9 +55,15 @@ def _paused(original: Callable[..., Any], seconds: float) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
+    part, pause = sys.argv[1].split("=")
+    if sys.argv[2:] == [BESIDE]:
+        from saccade import prefetch
+
+        slow_down(part, float(pause))
+        prefetch.main()
+        sys.exit()
     from saccade.cli import main  # begins to count the budget, as Enter does
 
-    part, pause = sys.argv[1].split("=")
     slow_down(part, float(pause))
     # Ends as saccade's own program does, which does not wait for torch (`saccade.endings`).
     sys.modules["__main__"].__file__ = "saccade"

@@ -27,6 +27,9 @@ MOST = 20_000
 this many the seconds of an import do not matter."""
 
 
+PROGRAM = ("-m", "saccade.prefetch")
+
+
 @contextmanager
 def decoding_beside(
     recipe: Recipe, preprocess: Preprocess | None, *, deadline: float, progress: Progress
@@ -45,7 +48,7 @@ def decoding_beside(
         "deadline": None if deadline == float("inf") else deadline,
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "saccade.prefetch"],
+        [sys.executable, *PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

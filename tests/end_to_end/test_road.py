@@ -3,45 +3,28 @@
 import contextlib
 import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.conftest import write_shapes
-from tests.signals import arrive
-from typer.testing import CliRunner
+from tests.end_to_end.programs import cli
 
 import saccade
-from saccade import road
-from saccade.cli import app
 from saccade.evaluation.prediction_files import read_csv
 from saccade.evaluation.scores import as_json, evaluate
 from saccade.insight.trust import FAULT
-from saccade.runtime.errors import InterruptedRun, UsageError
-from saccade.runtime.interrupts import Interrupts
-from saccade.training.history import History
-from saccade.training.learn import Learned
+from saccade.runtime.errors import UsageError
 
 QUICK = ["--model", "cnn", "--img-size", "16", "--widths", "8,16", "--epochs", "2", "--hflip", "0"]
 FILES = {
     "run.json", "recipe.toml", "split.csv", "predictions.csv", "metrics.json", "history.jsonl",
     "trust.json", "report.html", "model",
 }  # fmt: skip
-
-
-def cli(*words: object, cwd: Path) -> SimpleNamespace:
-    """Run the command line in this process, in another folder; importing torch anew takes long."""
-    with contextlib.chdir(cwd):
-        done = CliRunner().invoke(app, list(map(str, words)))
-    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +221,7 @@ def test_a_table_of_the_run_that_a_spreadsheet_has_saved_is_read(
 def test_where_a_table_should_go_is_checked_before_anything_is_asked(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("saccade.examination.examine", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr("saccade.examination.evaluate", lambda *_, **__: pytest.fail("too late"))
     (tmp_path / "there.csv").write_text("kept")
     words = ("eval", "runs/pictures", "pictures", "--output", tmp_path / "there.csv")
     refused = cli(*words, cwd=trained)
@@ -428,63 +411,6 @@ def test_the_json_of_train_is_one_document(image_folder: Callable[..., Path]) ->
     assert done.stderr == ""
 
 
-# --- row C4: a request to stop ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
-    ],
-)
-def test_a_signal_keeps_the_best_model_and_resume_ends_as_if_nothing_had_happened(
-    image_folder: Callable[..., Path], number: signal.Signals
-) -> None:
-    folder = image_folder(3, 14)
-    long = [*QUICK[:-3], "40", "--patience", "40", "--hflip", "0", "--no-trust"]
-    whole = cli("train", folder, *long, "--output", "whole", cwd=folder.parent)
-    assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen(
-        [sys.executable, "-m", "saccade", "train", folder, *long, "--output", "stopped"],
-        cwd=folder.parent, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )  # fmt: skip
-    history = folder.parent / "stopped" / "history.jsonl"
-    wait_for(lambda: history.exists() and history.read_text().count('"epoch"') > 4)
-    process.send_signal(number)
-    begun = time.monotonic()
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 6, told
-    assert time.monotonic() - begun < 20  # one step, a checkpoint, a model; shared machines
-    assert f"Stopped by {number.name}; the best model so far is kept, untested." in told
-    assert "go on with: saccade resume stopped" in told
-    stopped = saccade.open_run(folder.parent / "stopped")
-    assert stopped.state == "interrupted"
-    assert saccade.load(stopped.folder).classes == ("class0", "class1", "class2")
-    resumed = cli("resume", "stopped", cwd=folder.parent)
-    assert resumed.returncode == 0, resumed.stderr
-    first, second = (
-        (folder.parent / name / "predictions.csv").read_bytes() for name in ("whole", "stopped")
-    )
-    assert first == second
-
-
-def test_a_stop_before_anything_was_learned_keeps_no_model(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The network's last layer is random then; it was once kept as the best model so far."""
-    nothing = Learned(num_stages=0, interrupted=True, knows_something=False)
-    monkeypatch.setattr(road, "learn", lambda *_, **__: nothing)
-    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(4,))
-    with pytest.raises(InterruptedRun, match="nothing was learned yet") as stopped:
-        saccade.train(image_folder(3, 14), recipe, output=tmp_path / "run")
-    assert "saccade resume" in stopped.value.fix
-    assert not (tmp_path / "run" / "model").exists()
-    assert saccade.open_run(tmp_path / "run").state == "interrupted"
-
-
 def test_what_random_stages_say_is_not_called_features_of_a_pretrained_network(
     image_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -496,49 +422,3 @@ def test_what_random_stages_say_is_not_called_features_of_a_pretrained_network(
     ladder = trust["studies"]["baselines"]
     assert "frozen" not in [own["name"] for own in ladder["rungs"]]
     assert "frozen" in ladder["left_out"]
-
-
-def test_a_signal_that_comes_when_learning_is_over_is_heard_too(
-    image_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest = road.learn
-
-    def late(*args: object, **kwargs: object) -> Learned:
-        learned = honest(*args, **kwargs)
-        arrive(signal.SIGINT)
-        return learned
-
-    monkeypatch.setattr(road, "learn", late)
-    recipe = saccade.Recipe(model="cnn", img_size=16, widths=(4,), epochs=1)
-    with pytest.raises(InterruptedRun, match="Stopped by SIGINT; the best model so far is kept"):
-        saccade.train(image_folder(3, 14), recipe, output=tmp_path / "run")
-    assert (tmp_path / "run" / "model").exists()
-
-
-def wait_for(what: Callable[[], bool], *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("guarded", [True, False], ids=["guard", "negative control"])
-def test_a_signal_between_epochs_leaves_a_model_only_where_it_is_heard(
-    image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, guarded: bool
-) -> None:
-    folder, epochs = image_folder(3, 14), []
-    honest = History.add
-
-    def add(self: History, event: str, **facts: object) -> None:
-        honest(self, event, **facts)
-        if event == "epoch":
-            epochs.append(event)
-            arrive(signal.SIGINT)
-
-    monkeypatch.setattr(History, "add", add)
-    if not guarded:
-        monkeypatch.setattr(Interrupts, "__enter__", lambda self: self)
-    done = cli("train", folder, *QUICK, "--output", "stopped", cwd=folder.parent)
-    assert (done.returncode, len(epochs)) == (6, 1)
-    assert ("the best model so far is kept" in done.stderr) is guarded
-    assert (folder.parent / "stopped" / "model").exists() is guarded

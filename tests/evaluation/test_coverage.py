@@ -1,217 +1,206 @@
 """How often the intervals of samples cover the known values of the populations they are from.
 
 The true values are closed forms in the quick tests; in the slow ones scikit-learn computes them
-on 400,000 drawn pictures. `pytest -m slow -s tests/evaluation/test_coverage.py` prints the table
-of docs/intervals.md.
+on 400,000 drawn pictures. `pytest -m slow -s tests/evaluation/test_coverage.py` prints the tables
+of docs/intervals.md, and compares with them what is measured of all populations together: there
+one standard error is 0.2 to 0.6 points, and the samples are the same each time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn.metrics as sk
 from scipy.stats import norm
+from tests.evaluation.populations import (
+    GROUPED,
+    LABELS,
+    LINES,
+    POPULATIONS,
+    Labels,
+    Line,
+    Population,
+)
+from tests.evaluation.populations import table as table  # test_paired has it from here
 
-from saccade.data.task import Kind, Task
-from saccade.evaluation.intervals import grouping
-from saccade.evaluation.predictions import Predictions
+from saccade.evaluation.intervals import Estimate, grouping
 from saccade.evaluation.ranking import mean_estimate, roc_auc
+from saccade.evaluation.resampling import mean_interval
 from saccade.evaluation.scores import evaluate
 
-LARGE = 400_000
+PAGE = Path(__file__).parents[2] / "docs" / "intervals.md"
+SAMPLES = {30: 1000, 100: 1000, 300: 500, 1000: 200}
+QUICK, IN_GROUPS = 30, 300  # samples of each population, in the quick test and with groups
+PROMISED = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "recall": "recall[c0]",
+    "specificity": "specificity[c0]",
+    "precision": "precision[c0]",
+    "F1": "f1[c0]",
+    "F1 macro": "f1_macro",
+    "ROC AUC": "roc_auc",
+    "MAE": "mae",
+}
+"""What the page promises 93 to 97 % of, and the metric's name."""
+TOO_OFTEN: Mapping[int, set[str]] = {
+    30: {*PROMISED.values()} - {"mae"},
+    100: {*PROMISED.values()} - {"accuracy", "mae"},
+    300: {"specificity[c0]", "roc_auc"},
+    1000: set(),
+}
+"""By pictures, what is covered too often in all populations together; 30 may be."""
+SLACK = 0.5
+"""Points by which a percentage may differ from the page's. The samples are the same each time;
+another stream of the bootstrap moved those of 700 by 0.3 at most, and intervals 5 % shorter move
+nearly all by more than this."""
+# What falls short, and why, is in docs/intervals.md; these floors only stop it from getting worse.
+FLOORS = {
+    ("heavy-tailed errors", "rmse"): 82,
+    ("heavy-tailed errors", "r2"): 86,
+    ("skewed errors", "rmse"): 87,
+}
+Reaches = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Population:
-    """Classes with how frequent they are and how far their own score stands out."""
-
-    name: str
-    priors: Sequence[float]
-    signals: Sequence[float]
-
-    @property
-    def task(self) -> Task:
-        kind: Kind = "binary" if len(self.priors) == 2 else "multiclass"
-        return Task(kind=kind, classes=tuple(f"c{k}" for k in range(len(self.priors))))
-
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        truth = rng.choice(len(self.priors), size=n, p=self.priors)
-        logits = rng.normal(size=(n, len(self.priors)))
-        logits[np.arange(n), truth] += np.asarray(self.signals)[truth]
-        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return truth, scores / scores.sum(axis=1, keepdims=True)
-
-    def true_values(self) -> dict[str, float]:
-        truth, scores = self.draw(LARGE, np.random.default_rng(2026))
-        said = scores.argmax(axis=1)
-        recalls = sk.recall_score(truth, said, average=None)
-        precisions = sk.precision_score(truth, said, average=None)
-        members = truth[:, None] == np.arange(len(self.priors))
-        areas = [sk.roc_auc_score(m, s) for m, s in zip(members.T, scores.T, strict=True)]
-        values = {
-            "accuracy": sk.accuracy_score(truth, said),
-            "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
-            "precision_macro": precisions.mean(),
-            "f1_macro": sk.f1_score(truth, said, average="macro"),
-            "f1_weighted": sk.f1_score(truth, said, average="weighted"),
-            "specificity[c0]": sk.recall_score(truth == 0, said == 0, pos_label=False),
-            "recall[c0]": recalls[0],
-            "precision[c0]": precisions[0],
-            "f1[c0]": sk.f1_score(truth == 0, said == 0),
-            "roc_auc" if len(areas) == 2 else "roc_auc_ovr_macro": np.mean(areas),
-            "average_precision_macro": np.mean(
-                [sk.average_precision_score(m, s) for m, s in zip(members.T, scores.T, strict=True)]
-            ),
-            "log_loss": sk.log_loss(truth, scores),
-        }
-        return {name: float(value) for name, value in values.items()}
-
-    def table(self, n: int, rng: np.random.Generator) -> Predictions:
-        truth, scores = self.draw(n, rng)
-        return table(self.task, truth, scores)
+def reach(own: Estimate, true: float) -> float:
+    """Return how far off the truth is; 1 = at the end of the interval on that side."""
+    end = own.high if true > own.value else own.low
+    return (true - own.value) / (end - own.value) if true != own.value else 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A regression: target standard normal, errors from one of three distributions."""
-
-    name: str
-    errors: str  # "normal", "student" (3 degrees of freedom) or "skewed" (centred exponential)
-    size: float
-
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        truth = rng.normal(size=n)
-        error = {
-            "normal": lambda: rng.normal(size=n),
-            "student": lambda: rng.standard_t(3, size=n) / np.sqrt(3),
-            "skewed": lambda: rng.exponential(size=n) - 1,
-        }[self.errors]()
-        return truth, (truth + self.size * error)[:, None]
-
-    def true_values(self) -> dict[str, float]:
-        rng = np.random.default_rng(2026)
-        truth, scores = self.draw(10 * LARGE, rng)
-        return {
-            "mae": float(np.abs(scores[:, 0] - truth).mean()),
-            "rmse": self.size,  # every error distribution has variance 1
-            "r2": 1 - self.size**2,
-        }
-
-    def table(self, n: int, rng: np.random.Generator) -> Predictions:
-        truth, scores = self.draw(n, rng)
-        return table(Task(kind="regression", classes=()), truth, scores)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """Multi-label: independent labels with their frequencies, scores that stand out by signals."""
-
-    name: str
-    priors: Sequence[float]
-    signal: float
-
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        prior = np.asarray(self.priors)
-        truth = (rng.random((n, len(prior))) < prior).astype(np.uint8)
-        z = rng.normal(size=truth.shape) + self.signal * truth
-        odds = np.log(prior / (1 - prior)) + self.signal * z - self.signal**2 / 2
-        return truth, 1 / (1 + np.exp(-odds))
-
-    def true_values(self) -> dict[str, float]:
-        truth, scores = self.draw(LARGE, np.random.default_rng(2026))
-        said = scores > 0.5
-        return {
-            "accuracy_subset": float(sk.accuracy_score(truth, said)),
-            "hamming_loss": float(sk.hamming_loss(truth, said)),
-            "f1_macro": float(sk.f1_score(truth, said, average="macro")),
-            "f1_micro": float(sk.f1_score(truth, said, average="micro")),
-            "f1_samples": float(sk.f1_score(truth, said, average="samples", zero_division=np.nan)),
-            "roc_auc_macro": float(sk.roc_auc_score(truth, scores, average="macro")),
-            "average_precision_macro": float(sk.average_precision_score(truth, scores)),
-        }
-
-    def table(self, n: int, rng: np.random.Generator) -> Predictions:
-        classes = tuple(f"c{k}" for k in range(len(self.priors)))
-        truth, scores = self.draw(n, rng)
-        return table(Task(kind="multilabel", classes=classes), truth, scores)
-
-
-POPULATIONS = (
-    Population(name="2 equal classes, good", priors=(0.5, 0.5), signals=(2, 2)),
-    Population(name="2 equal classes, very good", priors=(0.5, 0.5), signals=(3, 3)),
-    Population(name="2 classes, 15 % rare", priors=(0.85, 0.15), signals=(3, 2)),
-    Population(name="3 equal classes, fair", priors=(1 / 3,) * 3, signals=(1.5,) * 3),
-    Population(name="5 equal classes, very good", priors=(0.2,) * 5, signals=(3.5,) * 5),
-    Population(name="5 classes, 40 to 5 %", priors=(0.4, 0.3, 0.15, 0.1, 0.05), signals=(3,) * 5),
-    Population(name="10 equal classes, good", priors=(0.1,) * 10, signals=(3,) * 10),
-)
-LINES = (
-    Line(name="normal errors", errors="normal", size=0.5),
-    Line(name="heavy-tailed errors", errors="student", size=0.5),
-    Line(name="skewed errors", errors="skewed", size=0.5),
-)
-LABELS = (Labels(name="4 labels, 50 to 10 %", priors=(0.5, 0.4, 0.2, 0.1), signal=2.0),)
-
-
-def table(task: Task, truth: np.ndarray, scores: np.ndarray) -> Predictions:
-    """Return a prediction table of one test part with numbers for names."""
-    n = len(truth)
-    return Predictions(
-        task=task,
-        paths=tuple(map(str, range(n))),
-        hashes=("",) * n,
-        parts=("test",) * n,
-        truth=truth,
-        scores=scores,
-    )
-
-
-def coverage(
+def reaches(
     population: Population | Line | Labels,
     true: Mapping[str, float],
     *,
     n: int,
     samples: int,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """Return for each metric how often its interval covers the true value, and its mean width.
+    told: bool = True,
+) -> Reaches:
+    """Return for each metric how far off the truth is in each sample: up to 1 it is covered.
 
-    A sample in which the metric is not defined counts neither way.
+    A sample in which the metric is not defined counts neither way. Which pictures are a group is
+    not said unless `told`.
     """
-    covered: dict[str, list[bool]] = {name: [] for name in true}
-    widths: dict[str, list[float]] = {name: [] for name in true}
-    for found in _estimates(population, n, samples, seed):
-        for name, value in true.items():
-            one = found[name]
-            if np.isfinite(one.value):
-                covered[name].append(one.low <= value <= one.high)
-                widths[name].append(one.high - one.low)
-    return {name: (float(np.mean(covered[name])), float(np.mean(widths[name]))) for name in true}
-
-
-def _estimates(
-    population: Population | Line | Labels, n: int, samples: int, seed: int
-) -> Iterator[dict]:
-    rng = np.random.default_rng([seed, n])
+    rng, each = np.random.default_rng([0, n]), population.each
+    groups = [str(row // each) for row in range(n)] if each > 1 and told else None
+    found: dict[str, list[float]] = {name: [] for name in true}
     for sample in range(samples):
-        yield evaluate(population.table(n, rng), seed=sample)["test"]
+        metrics = evaluate(population.table(n, rng), seed=sample, groups=groups)["test"]
+        for name, value in true.items():
+            if np.isfinite(metrics[name].value):
+                found[name].append(reach(metrics[name], value))
+    return {name: np.array(own) for name, own in found.items()}
+
+
+def held(found: Reaches, longer: float = 1.0) -> dict[str, float]:
+    """Return the percentage covered, by intervals so many times as long."""
+    return {name: round(100 * float((own <= longer).mean()), 1) for name, own in found.items()}
+
+
+def together(each: Iterable[Reaches]) -> Reaches:
+    """Return what is promised, of all populations."""
+    found: dict[str, list[np.ndarray]] = defaultdict(list)
+    for one in each:
+        for name, own in one.items():
+            found[name.replace("_ovr_macro", "")].append(own)
+    return {name: np.concatenate(found[name]) for name in PROMISED.values() if name in found}
+
+
+@cache
+def measured(population: Population | Line | Labels, n: int, samples: int) -> Reaches:
+    found = reaches(population, population.true_values(), n=n, samples=samples)
+    cells = (f"{name}={share}" for name, share in held(found).items())
+    print(f"\n{population.name}\t{n}\t" + "\t".join(cells))
+    return found
+
+
+@cache
+def of_all(n: int) -> Reaches:
+    return together(measured(own, n, SAMPLES[n]) for own in (*POPULATIONS, *LINES))
+
+
+def on_the_page(table: str, row: str) -> dict[str, float]:
+    """Return one row of a table of the page, by the metric's name."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in lines]
+    start = next(place for place, own in enumerate(cells) if own[:1] == [table])
+    values = next(own for own in cells[start:] if own[:1] == [row])
+    pairs = zip(cells[start][1:], values[1:], strict=True)
+    return {PROMISED[name]: float(value) for name, value in pairs}
+
+
+def chances(own: Population) -> np.ndarray:
+    """Return how often a class is there and how often which is said, (K, K), added up, not drawn.
+
+    What is said is the class with the largest of K normal draws, of which one is moved.
+    """
+    step, k = 0.01, len(own.priors)
+    x = np.arange(-9, 14, step)
+    found = np.empty((k, k))
+    for true in range(k):
+        moved = x - own.signals[true] * (np.arange(k) == true)[:, None]
+        for said in range(k):
+            others = np.delete(norm.cdf(moved), said, axis=0).prod(axis=0)
+            found[true, said] = own.priors[true] * (norm.pdf(moved[said]) * others).sum() * step
+    return found
+
+
+def exactly(own: Population) -> dict[str, float]:
+    """Return true values in closed form; two scores that are compared differ by a normal draw."""
+    cells = chances(own)
+    hit, true, said = cells.diagonal(), cells.sum(axis=1), cells.sum(axis=0)
+    recall, precision, f1 = hit / true, hit / said, 2 * hit / (true + said)
+    values = {
+        "accuracy": hit.sum(),
+        "balanced_accuracy": recall.mean(),
+        "recall[c0]": recall[0],
+        "specificity[c0]": 1 - (said - hit)[0] / (1 - true[0]),
+        "precision[c0]": precision[0],
+        "f1[c0]": f1[0],
+        "f1_macro": f1.mean(),
+    }
+    if len(own.priors) == 2:
+        values["roc_auc"] = norm.cdf(sum(own.signals) / 2)
+    return {name: float(value) for name, value in values.items()}
+
+
+@pytest.fixture(scope="module")
+def quick() -> Reaches:
+    """Thirty samples of 100 pictures of each population: the first of those that the page tells."""
+    return together(reaches(own, exactly(own), n=100, samples=QUICK) for own in POPULATIONS)
+
+
+def missed(found: Reaches, longer: float = 1.0) -> int:
+    return sum(int((own > longer).sum()) for own in found.values())
+
+
+def test_intervals_of_all_populations_together_cover_the_truth(quick: Reaches) -> None:
+    assert {name: share for name, share in held(quick).items() if not 94 <= share <= 99.5} == {}
+    assert 36 <= missed(quick) <= 44  # of 1,560, of the same samples each time
+
+
+@pytest.mark.parametrize("longer", [0.95, 1.05])
+def test_intervals_5_percent_off_would_be_seen_negative_control(
+    quick: Reaches, longer: float
+) -> None:
+    assert not 36 <= missed(quick, longer) <= 44
 
 
 # With two equal classes and signal s a picture is named rightly with chance Φ(s / √2), which is
 # then every class's recall, precision and F1 too; the ROC AUC is Φ(s).
-@pytest.mark.parametrize(
-    ("signal", "n"), [(1.5, 30), pytest.param(1.5, 100, marks=pytest.mark.slow), (2.2, 30)]
-)
-def test_intervals_of_small_parts_cover_the_truth(signal: float, n: int) -> None:
-    right = float(norm.cdf(signal / np.sqrt(2)))
+@pytest.mark.parametrize("n", [30, pytest.param(100, marks=pytest.mark.slow)])
+def test_intervals_of_small_parts_cover_the_truth(n: int) -> None:
+    right = float(norm.cdf(1.5 / np.sqrt(2)))
     shares = ("accuracy", "balanced_accuracy", "f1_macro", "precision_macro", "f1_weighted")
     of_class = ("recall[c0]", "precision[c0]", "f1[c0]", "specificity[c0]")
-    true = dict.fromkeys([*shares, *of_class], right) | {"roc_auc": float(norm.cdf(signal))}
-    population = Population(name="", priors=(0.5, 0.5), signals=(signal, signal))
-    found = coverage(population, true, n=n, samples=150)
-    # 150 samples at a true coverage of 0.95 fall below 0.89 once in 1,000
-    assert {name: share for name, (share, _) in found.items() if share < 0.89} == {}
+    true = dict.fromkeys([*shares, *of_class], right) | {"roc_auc": float(norm.cdf(1.5))}
+    population = Population(name="", priors=(0.5, 0.5), signals=(1.5, 1.5))
+    found = held(reaches(population, true, n=n, samples=100))
+    assert {name: share for name, share in found.items() if share < 93} == {}
 
 
 def test_percentiles_of_the_same_bootstrap_cover_too_rarely_negative_control() -> None:
@@ -226,12 +215,23 @@ def test_percentiles_of_the_same_bootstrap_cover_too_rarely_negative_control() -
     assert np.mean(covered) < 0.89
 
 
-def test_intervals_of_errors_cover_the_truth() -> None:
-    line = Line(name="", errors="normal", size=0.5)
+def test_intervals_of_normal_errors_cover_the_truth() -> None:
     # the mean of |normal| is √(2/π) standard deviations
     true = {"mae": 0.5 * np.sqrt(2 / np.pi), "rmse": 0.5, "r2": 0.75}
-    found = coverage(line, true, n=30, samples=150)
-    assert {name: share for name, (share, _) in found.items() if share < 0.89} == {}
+    found = held(reaches(LINES[0], true, n=30, samples=100))
+    assert {name: share for name, share in found.items() if share < 93} == {}
+
+
+def test_intervals_of_errors_of_every_shape_cover_the_truth() -> None:
+    """The mean of |error|: normal, Student's with 3 degrees of freedom, centred exponential."""
+    alone, off, rng = grouping(None, num_rows=30), [], np.random.default_rng(0)
+    for line, mean in zip(LINES, (np.sqrt(2 / np.pi), 2 / np.pi, 2 / np.e), strict=True):
+        for sample in range(150):
+            truth, said = line.draw(30, rng)
+            errors = np.abs(said[:, 0] - truth)
+            found = mean_interval(errors, grouping=alone, seed=sample)
+            off.append(reach(found, mean * line.size))
+    assert 0.93 <= np.mean(np.array(off) <= 1) <= 0.97
 
 
 # Every other group is of the class. A picture's score is its group's draw (spread `tau`), its own
@@ -253,29 +253,71 @@ def test_intervals_of_an_area_near_1_cover_the_truth_where_pictures_come_in_grou
         ranked = roc_auc(positive, scores + rng.normal(size=len(index)))
         found = mean_estimate([ranked], grouping=kept, method="", why="")
         covered.append(found.low <= area <= found.high)
-    assert np.mean(covered) >= 0.89
-
-
-SAMPLES = {30: 1000, 100: 1000, 300: 500, 1000: 200}
-# What falls short, and why, is in docs/intervals.md; these floors only stop it from getting worse.
-FLOORS = {
-    ("heavy-tailed errors", "rmse"): 0.82,
-    ("heavy-tailed errors", "r2"): 0.86,
-    ("skewed errors", "rmse"): 0.87,
-}
+    assert np.mean(covered) >= 0.93
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", SAMPLES)
 @pytest.mark.parametrize("population", [*POPULATIONS, *LINES, *LABELS], ids=lambda p: p.name)
 def test_intervals_cover_what_they_promise(population: Population | Line | Labels, n: int) -> None:
-    found = coverage(population, population.true_values(), n=n, samples=SAMPLES[n])
-    cells = (f"{name}={share:.3f}({width:.3f})" for name, (share, width) in found.items())
-    print(f"\n{population.name}\t{n}\t" + "\t".join(cells))
-    noise = 3 * np.sqrt(0.95 * 0.05 / SAMPLES[n])
+    found = held(measured(population, n, SAMPLES[n]))
+    noise = 300 * np.sqrt(0.95 * 0.05 / SAMPLES[n])
     short = {
         name: share
-        for name, (share, _) in found.items()
-        if share < FLOORS.get((population.name, name), 0.93) - noise
+        for name, share in found.items()
+        if share < FLOORS.get((population.name, name), 93) - noise
     }
     assert short == {}
+
+
+def off_the_page(found: Reaches, page: Mapping[str, float], longer: float = 1.0) -> set[str]:
+    """Return which metrics are not covered as often as the page says."""
+    return {name for name, own in held(found, longer).items() if abs(own - page[name]) > SLACK}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", SAMPLES)
+def test_all_populations_together_are_covered_as_often_as_the_page_says(n: int) -> None:
+    found = of_all(n)
+    print(f"\ntogether {n}: {held(found)}")
+    page = on_the_page("together, n", str(n))
+    assert off_the_page(found, page) == set()
+    assert min(page.values()) >= 93
+    assert {name for name, share in page.items() if share > 97} == TOO_OFTEN[n]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", SAMPLES)
+def test_of_all_populations_intervals_5_percent_shorter_are_seen_negative_control(n: int) -> None:
+    off = off_the_page(of_all(n), on_the_page("together, n", str(n)), 0.95)
+    print(f"\n5 % shorter, {n}: {held(of_all(n), 0.95)}")
+    assert len(off) >= (6 if n == 30 else 8)  # of nine
+
+
+@cache
+def of_groups(row: str) -> Reaches:
+    groups, each = map(int, row.split(" of "))
+    grouped = (replace(own, each=each) for own in GROUPED)
+    return together(measured(own, groups * each, IN_GROUPS) for own in grouped)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["20 of 10", "40 of 10", "100 of 5"])
+def test_in_groups_all_populations_are_covered_as_often_as_the_page_says(row: str) -> None:
+    found = of_groups(row)
+    print(f"\n{row}: {held(found)}")
+    page = on_the_page("together, groups", row)
+    assert off_the_page(found, page) == set()
+    assert min(page.values()) >= 93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [GROUPED[0], LINES[0]], ids=lambda own: own.name)
+def test_where_groups_are_not_told_the_truth_is_missed_negative_control(
+    own: Population | Line,
+) -> None:
+    grouped = replace(own, each=10)
+    found = reaches(grouped, grouped.true_values(), n=200, samples=60, told=False)
+    shares = held(together([found]))
+    print(f"\n{own.name}, groups not told: {shares}")
+    assert max(shares.values()) < 93

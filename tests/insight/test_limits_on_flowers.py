@@ -25,6 +25,16 @@ from saccade.training.recipe import Recipe
 SHARED = Path(__file__).parents[3] / "shared"
 WEIGHTS = SHARED / "weights" / "mobilenetv2_100.safetensors"
 SEEDS = range(8)
+MEASURED = {
+    0.0: {"insects": 0.563, "insects without a flower": 0.809, "digits": 0.993},
+    0.8: {"insects": 0.595, "insects without a flower": 0.828, "digits": 0.999},
+    0.9: {"insects": 0.858, "insects without a flower": 0.941, "digits": 1.0},
+}
+"""By the accuracy asked for, what is withheld on average (docs/limits.md)."""
+MOST_FLOWERS = {0.0: 0.05, 0.8: 0.075, 0.9: 0.293}  # measured 0.0494, 0.065 and 0.283
+LESS = 0.01
+"""Another processor rounds otherwise: two differed by 0.001, and features changed at random by one
+part in 100, which is far more than rounding, moved these means by 0.006 at most."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -132,9 +142,9 @@ def judged(shown: Shown) -> list[Judged]:
     return [Judged(shown, seed) for seed in SEEDS]
 
 
-@pytest.mark.parametrize("min_accuracy", [0.0, 0.8, 0.9])
+@pytest.mark.parametrize("min_accuracy", MEASURED)
 def test_what_is_withheld(shown: Shown, judged: list[Judged], min_accuracy: float) -> None:
-    """On average over splits: one flower in twenty, nine digits in ten, and most insects."""
+    """On average over splits: one flower in twenty, nearly all digits, and most insects."""
     shares: dict[str, list[float]] = defaultdict(list)
     for own in judged:
         of = {
@@ -149,11 +159,9 @@ def test_what_is_withheld(shown: Shown, judged: list[Judged], min_accuracy: floa
     for name, own_shares in shares.items():
         spread = f"{min(own_shares):.3f} to {max(own_shares):.3f}"
         print(f"| {name} | {np.mean(own_shares):.3f} | {spread} |")
-    if not min_accuracy:
-        assert np.mean(shares["flowers"]) <= 0.055
-        assert np.mean(shares["insects"]) >= 0.5
-        assert np.mean(shares["insects without a flower"]) >= 0.8
-    assert np.mean(shares["digits"]) >= 0.9
+    assert np.mean(shares["flowers"]) <= MOST_FLOWERS[min_accuracy]
+    for name, measured in MEASURED[min_accuracy].items():
+        assert np.mean(shares[name]) >= measured - LESS, name
 
 
 def test_scores_hold_and_sets_cover_on_the_test_part(shown: Shown, judged: list[Judged]) -> None:

@@ -3,13 +3,15 @@
 Its head is so-so; the last stage alone does not help, two stages do, and the third adds nothing.
 """
 
+import contextlib
 import dataclasses
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from PIL import Image
 from tests.conftest import shape_picture
@@ -17,10 +19,11 @@ from tests.conftest import shape_picture
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import Lesson, look
 from saccade.models import network
+from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
 from saccade.training.checkpoint import Checkpoint
-from saccade.training.head import Head
+from saccade.training.head import Head, fit_head
 from saccade.training.history import Event, History
 from saccade.training.learn import Learned, learn
 from saccade.training.material import Material
@@ -37,7 +40,6 @@ QUICK = CLIMB.replace(epochs=1, views=1, batch_size=54, lr=1e-3, body_lr=1e-3)
 
 PER_CLASS = 30
 TAKEN = [False, True, False]  # of the rungs 1, 2, all
-CLOCK = {"seconds", "at_seconds", "images_per_second"}
 
 
 class Told(Progress):
@@ -70,7 +72,7 @@ class Climbed:
     @property
     def timeless(self) -> list[dict[str, Any]]:
         """The history but for its clock fields."""
-        return [{k: v for k, v in event.items() if k not in CLOCK} for event in self.events]
+        return timeless(self.events)
 
 
 class Lessons:
@@ -128,17 +130,22 @@ class Lessons:
         return Climbed(network=net, learned=learned, events=history.events, told=told.sentences)
 
 
+def timeless(events: list[Event]) -> list[Event]:
+    """Return a history without the fields that a clock tells, which are named for its seconds."""
+    return [{k: v for k, v in event.items() if "second" not in k} for event in events]
+
+
 def remembering(solve: Callable[..., Head]) -> Callable[..., Head]:
     """Return what solves each head once: equal questions have one answer, as test_head.py shows."""
     heads: dict[bytes, Head] = {}
 
-    def fit_head(*args: Any, **kwargs: Any) -> Head:
+    def solved(*args: Any, **kwargs: Any) -> Head:
         asked = pickle.dumps((args, sorted(kwargs.items())))
         if asked not in heads:
             heads[asked] = solve(*args, **kwargs)
         return heads[asked]
 
-    return fit_head
+    return solved
 
 
 def write_pictures(root: Path) -> Path:
@@ -152,6 +159,16 @@ def write_pictures(root: Path) -> Path:
 
 def pixel_store() -> PixelStore:
     return PixelStore(preprocess_for("cnn", img_size=16, fit="crop"))
+
+
+@contextlib.contextmanager
+def lessons_in(root: Path) -> Iterator[Lessons]:
+    """Give the ladder that is climbed in a second, on one thread, with a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch, one_thread():
+        patch.setenv("SACCADE_CACHE", str(root / "cache"))
+        patch.setattr("saccade.training.learn.fit_head", remembering(fit_head))
+        with pixel_store() as pixels:
+            yield Lessons(write_pictures(root / "pictures"), pixels)
 
 
 def different(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> list[str]:

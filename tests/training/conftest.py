@@ -4,22 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.training.climbs import (
-    CLIMB,
-    Climbed,
-    Lessons,
-    pixel_store,
-    remembering,
-    write_pictures,
-)
+from tests.training.climbs import CLIMB, Climbed, Lessons, lessons_in
 
 from saccade.data.pixel_store import PixelStore
 from saccade.lesson import look
 from saccade.models import crops, network
-from saccade.models.engine import one_thread
 from saccade.models.network import Network, preprocess_for
 from saccade.runtime.progress import Progress
-from saccade.training import learn
 from saccade.training.history import History
 from saccade.training.material import Material
 from saccade.training.recipe import Recipe
@@ -40,13 +31,8 @@ SMALL = Recipe(
 
 @pytest.fixture(scope="module")
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
-    """Give the ladder that is climbed in a second, on one thread, with a cache of its own."""
-    root = tmp_path_factory.mktemp("climb")
-    with pytest.MonkeyPatch.context() as patch, one_thread():
-        patch.setenv("SACCADE_CACHE", str(root / "cache"))
-        patch.setattr(learn, "fit_head", remembering(learn.fit_head))
-        with pixel_store() as pixels:
-            yield Lessons(write_pictures(root / "pictures"), pixels)
+    with lessons_in(tmp_path_factory.mktemp("climb")) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_digits
 from sklearn.kernel_ridge import KernelRidge
-from tests.training.pointers import PREPROCESS, SIDES, Canvases, blobs, pointers, sample_of
+from tests.training.pointers import PREPROCESS, SIDE, SIDES, Canvases, blobs, pointers, sample_of
 
 from saccade.data.decode import resize
 from saccade.data.preprocess import Preprocess
@@ -20,7 +22,8 @@ from saccade.training.safety import FAMILIES, Safety, held_out, judge_augmentati
 USUAL = augment_of(Recipe(vflip=0.5))
 FLIPS = ("hflip", "vflip")
 TEN = Task(kind="multiclass", classes=tuple("0123456789"))
-FLOWERS = Path(__file__).parents[3] / "shared" / "data" / "flowers"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+WHOLE = Preprocess(size_px=32, fit="squash")
 
 
 def judged(
@@ -36,6 +39,36 @@ def judged(
     cache: Any = Canvases(pictures, preprocess)
     sample = sample_of(targets, task, seed=seed)
     return judge_augmentation(cache, sample, task=task, augment=augment, names=names, seed=seed)
+
+
+def letters(names: str, num: int = 240, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Task]:
+    """Return letters in the font that comes with Pillow, dark on light ground, as a page has them.
+
+    Their sizes and places differ a little.
+    """
+    rng = np.random.default_rng(seed)
+    classes = np.arange(num) % len(names)
+    pictures = np.empty((num, SIDE, SIDE, 3))
+    for number, own in enumerate(classes):
+        page = Image.new("L", (SIDE, SIDE))
+        font = ImageFont.load_default(size=int(rng.integers(22, 29)))
+        middle = SIDE / 2 + rng.uniform(-2, 2, 2)
+        ImageDraw.Draw(page).text(tuple(middle), names[own], fill=255, font=font, anchor="mm")
+        ink = np.asarray(page)[:, :, None] / 255
+        pictures[number] = rng.integers(150, 256, 3) * (1 - ink) + rng.integers(0, 80, 3) * ink
+    pictures += rng.normal(0, 8, pictures.shape)
+    task = Task(kind="multiclass", classes=tuple(names))
+    return pictures.clip(0, 255).astype(np.uint8), classes, task
+
+
+def digits(seed: int) -> tuple[np.ndarray, np.ndarray, Task]:
+    """Return 500 of scikit-learn's digits on canvases of 32 pixels."""
+    given = load_digits()
+    rows = np.random.default_rng(seed).permutation(len(given.target))[:500]
+    gray = np.round(given.images[rows] * (255 / 16)).astype(np.uint8)
+    pictures = np.repeat(gray[..., None], 3, axis=3)
+    larger = [resize(one, size_hw=(32, 32), interpolation="bicubic") for one in pictures]
+    return np.stack(larger), given.target[rows], TEN
 
 
 def test_errors_of_left_out_folds_are_those_of_scikit_learn() -> None:
@@ -87,6 +120,31 @@ def test_a_small_turn_is_safe_and_half_a_turn_is_not() -> None:
     for degrees, unsafe in ((15.0, ()), (180.0, ("rotate",))):
         found = judged(*pointers(), names=("rotate",), augment=Augment(rotate=degrees))
         assert found.unsafe == unsafe
+
+
+def test_mirrored_letters_are_unsafe_and_all_else_is_not() -> None:
+    """Each of them is another one in the mirror and upside down."""
+    found = judged(*letters("bdpqnu"), names=tuple(FAMILIES))
+    assert found.unsafe == FLIPS
+    mirrored = found.verdicts[tuple(FAMILIES).index("hflip")]
+    assert mirrored.lost.value > 0.3
+
+
+def test_letters_that_a_mirror_leaves_as_they_are_may_be_mirrored() -> None:
+    """The negative control; upside down M and W are each other."""
+    found = judged(*letters("AHMOTW"))
+    assert found.knows
+    assert found.unsafe == ("vflip",)
+
+
+@pytest.mark.parametrize(("degrees", "unsafe"), [(15.0, ()), (180.0, ("rotate",))])
+def test_digits_may_be_turned_a_little_and_not_upside_down(
+    degrees: float, unsafe: tuple[str, ...]
+) -> None:
+    """15 degrees is what a recipe has by itself; up to 180 can be asked for."""
+    asked = augment_of(Recipe(rotate=degrees))
+    found = judged(*digits(0), names=("rotate",), augment=asked, preprocess=WHOLE)
+    assert found.unsafe == unsafe
 
 
 def test_of_classes_that_cannot_be_seen_nothing_is_said() -> None:
@@ -145,33 +203,21 @@ def test_large_canvases_are_judged_as_small_ones_are() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_mirrored_digit_is_unsafe_and_a_turned_or_moved_one_is_not(seed: int) -> None:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    rows = np.random.default_rng(seed).permutation(len(digits.target))[:500]
-    gray = np.round(digits.images[rows] * (255 / 16)).astype(np.uint8)
-    pictures = np.stack(
-        [
-            resize(np.repeat(one[:, :, None], 3, axis=2), size_hw=(32, 32), interpolation="bicubic")
-            for one in gray
-        ]
-    )
-    plain = Preprocess(size_px=32, fit="squash")
-    found = judged(
-        pictures, digits.target[rows], TEN, names=tuple(FAMILIES), preprocess=plain, seed=seed
-    )
+    found = judged(*digits(seed), names=tuple(FAMILIES), preprocess=WHOLE, seed=seed)
     assert found.unsafe == FLIPS
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FLOWERS.is_dir(), reason="the flowers are not here")
-def test_no_augmentation_of_flowers_is_unsafe() -> None:
+@pytest.mark.parametrize("name", ["flowers", "antsbees", "cifar10.parquet"])
+def test_no_augmentation_of_photographs_is_unsafe(name: str) -> None:
     from saccade.data.pixel_store import PixelStore
     from saccade.data.scan import scan
     from saccade.data.task import choose_task, targets
 
+    if not (SHARED / name).exists():
+        pytest.skip(f"{name} is not here")
     with PixelStore(Preprocess(size_px=64, crop_fraction=0.875)) as pixels:
-        catalog = scan(str(FLOWERS), pixels=pixels)
+        catalog = scan(str(SHARED / name), pixels=pixels)
         task = choose_task(catalog)
         rows = np.sort(np.random.default_rng(0).permutation(len(catalog))[:500])
         canvases = pixels.finish(catalog).canvases(rows)
@@ -182,6 +228,8 @@ def test_no_augmentation_of_flowers_is_unsafe() -> None:
             names=tuple(FAMILIES),
             preprocess=pixels.preprocess,
         )
+    told = {own.name: (round(own.lost.value, 3), float(f"{own.p:.1g}")) for own in found.verdicts}
+    print(f"\n{name}, {found.num} pictures: {told}")
     assert found.knows
     assert found.unsafe == ()
 

@@ -77,8 +77,12 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError(CPU_MESSAGE)],
-    ids=["accelerator", "numpy", "torch on the processor"],
+    [
+        pytest.param(torch.OutOfMemoryError("CUDA out of memory."), id="accelerator"),
+        pytest.param(MemoryError(), id="numpy"),
+        pytest.param(RuntimeError(CPU_MESSAGE), id="torch on the processor"),
+        pytest.param(RuntimeError("could not create a primitive"), id="oneDNN"),
+    ],
 )
 @pytest.mark.parametrize(
     "choices",

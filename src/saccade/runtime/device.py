@@ -63,8 +63,15 @@ def has_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "could not create a primitive",  # of oneDNN, which gives no reason; here it had no other
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, here or on an accelerator."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error).lower() for text in ("can't allocate memory", "out of memory")
+        text in str(error).lower() for text in OUT_OF_MEMORY
     )

@@ -11,6 +11,7 @@ from saccade.models import late_dynamo
 from saccade.models.network import Network
 from saccade.runtime.device import is_out_of_memory
 from saccade.runtime.errors import ResourceError, UsageError
+from saccade.runtime.machine import give_back_pages
 from saccade.runtime.seeds import generator
 from saccade.training.backward import Gradients, statistics_move
 from saccade.training.gradients import NotFinite, blame, stage_norms
@@ -72,12 +73,9 @@ class Updater:
         value = None
         statistics = {} if self._fits else _statistics(self.network)
         while value is None:
-            try:
-                value = self._gradients(rows, epoch=epoch, step=step)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(len(rows), error)
+            value = self._tried(rows, epoch=epoch, step=step)
+            if value is None:
+                give_back_pages()  # what it held is let go by now, and malloc keeps pages
                 self.network.load_state_dict(statistics, strict=False)  # some layers had run
         self._fits = True
         self.norms = stage_norms(self.network)
@@ -86,6 +84,16 @@ class Updater:
             raise NotFinite(blame(self.network, images), epoch=epoch, step=step)
         self.optimizer.step()
         return value
+
+    def _tried(self, rows: np.ndarray, *, epoch: int, step: int) -> float | None:
+        """Return the loss; None where memory did not hold the step, which is then halved."""
+        try:
+            return self._gradients(rows, epoch=epoch, step=step)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._halve(len(rows), error)
+            return None
 
     def _gradients(self, rows: np.ndarray, *, epoch: int, step: int) -> float:
         """Compute the gradients of the mean loss of these rows; return that loss."""
