@@ -181,17 +181,13 @@ def _targets(own: Measured, base: Measured | None) -> list[str]:
         Target("saccade_60s", best, ladder, "the ladder within its budget, not less accurate"),
         Target("saccade_auto", "expert", 4, "expert, not less accurate"),
     ]
-    return (
-        [
-            _target(own, judge, replace(target, ours=target.ours + studies))
-            for target in targets
-            for studies in ("", "_bare")
-            if {target.ours + studies, target.peer} <= set(own.methods)
-        ]
-        + []
-        if many
-        else [*_never_below(own)]
-    )
+    told = [
+        _target(own, judge, replace(target, ours=target.ours + studies))
+        for target in targets
+        for studies in ("", "_bare")
+        if {target.ours + studies, target.peer} <= set(own.methods)
+    ]
+    return told if many else [*told, *_never_below(own)]
 
 
 def _never_below(own: Measured) -> Iterator[str]:

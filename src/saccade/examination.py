@@ -13,6 +13,7 @@ import numpy as np
 
 from saccade.data import grouping
 from saccade.data.corrections import correction_tables
+from saccade.data.folders import place_of
 from saccade.data.tables import read_table
 from saccade.evaluation.difference import Difference
 from saccade.evaluation.intervals import Estimate
@@ -118,8 +119,8 @@ def evaluate(
                 tell(line)
 
         found = _of_model(
-            os.fspath(source),
-            os.fspath(data),
+            os.fspath(place_of(source)),
+            os.fspath(place_of(data)),
             scanned_by or {},
             group=group,
             corrections=corrections,
@@ -128,7 +129,7 @@ def evaluate(
         )
         return replace(found, notes=tuple(notes))
     for_pictures = {**(scanned_by or {}), "corrections": corrections}
-    source = os.fspath(source)
+    source = os.fspath(place_of(source))
     _check_table(source, {name: value for name, value in for_pictures.items() if value})
     table = read_csv(source, kind=kind)
     named = _groups_named(source, group, table.paths) if group else None
@@ -234,10 +235,16 @@ def _of_model(
         )
     truth = asked.training_truth()
     found = _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
-    return _beside_copies(found, labelled, groups)
+    return _beside_copies(found, labelled, groups, training_truth=truth)
 
 
-def _beside_copies(found: Examined, labelled: "Labelled", groups: Sequence[str] | None) -> Examined:
+def _beside_copies(
+    found: Examined,
+    labelled: "Labelled",
+    groups: Sequence[str] | None,
+    *,
+    training_truth: np.ndarray | None,
+) -> Examined:
     """Add what the pictures alone say that do not seem to have taught the model."""
     table, seem = labelled.table, labelled.seem_copies
     judged = [row for row, part in enumerate(table.parts) if part == "test"]
@@ -245,8 +252,10 @@ def _beside_copies(found: Examined, labelled: "Labelled", groups: Sequence[str] 
     if len(kept) == len(judged):
         return found
     own = None if groups is None else [groups[row] for row in kept]
-    rest = scored(table.take(kept), groups=own)["test"] if kept else {}
-    return replace(found, num_copies=len(judged) - len(kept), without_copies=rest)
+    new = table.take(kept)
+    rest = scored(new, groups=own, training_truth=training_truth, whole=False) if kept else {}
+    num_copies = len(judged) - len(kept)
+    return replace(found, num_copies=num_copies, without_copies=rest.get("test", {}))
 
 
 def _examined(

@@ -351,18 +351,19 @@ def _named(pictures: object) -> Path | list[Path] | Listing:
     """
     if isinstance(pictures, str | os.PathLike):
         return place_of(pictures)
-    one = isinstance(pictures, KINDS) and getattr(pictures, "ndim", 3) < 4  # four axes are many
-    given = [pictures] if one or not isinstance(pictures, Iterable) else list(pictures)
+    is_one = isinstance(pictures, KINDS) and getattr(pictures, "ndim", 2) in {2, 3}
+    given = [pictures] if is_one or not isinstance(pictures, Iterable) else list(pictures)
     paths = [place_of(own) for own in given if isinstance(own, str | os.PathLike)]
     if len(paths) == len(given):
         return paths
     held = [own for own in given if isinstance(own, KINDS)]
     if len(held) == len(given):
         return list_pictures(held)
-    other = next(own for own in given if not isinstance(own, str | os.PathLike))
+    others = [own for own in given if not isinstance(own, (str, os.PathLike, *KINDS))]
+    met = f"of the kind {type(others[0]).__name__}" if others else "a list of both"
     raise UsageError(
         "Pictures are named by their paths, or are given themselves, all of them, as images of "
-        f"Pillow, arrays of NumPy or bytes; this is of the kind {type(other).__name__}.",
+        f"Pillow, arrays of NumPy or bytes; this is {met}.",
         code="239",
         where="predict",
         fix="give paths, a folder, or pictures of these kinds",
@@ -373,6 +374,7 @@ def load(folder: str | Path, *, device: str = "cpu") -> Model:
     """Return the model in a model folder, or in a run folder.
 
     Raises:
+        UsageError, DataError: no path was given (E239, E301).
         ArtefactError: there is no such folder (E510), or it is no sound model (E505-E549).
     """
     path = place_of(folder)

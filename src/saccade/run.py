@@ -129,6 +129,7 @@ def open_run(folder: str | Path) -> Run:
     """Return the run in a folder.
 
     Raises:
+        UsageError, DataError: no path was given (E239, E301).
         ArtefactError: there is no run (E560), it is damaged (E561) or of a newer saccade (E562).
     """
     run = Run(folder=place_of(folder))

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -86,9 +87,9 @@ def train(
     Raises:
         SaccadeError: whatever stopped it, by kind: usage, data, resource, artefact, interrupted.
     """
-    place = data.place if isinstance(data, Catalog) else str(data)
+    place = data.place if isinstance(data, Catalog) else os.fspath(place_of(data))
     if not isinstance(data, Catalog):
-        check_place(place_of(data))  # before weights are looked for, which can take a while
+        check_place(Path(place))  # before weights are looked for, which can take a while
     recipe = chosen(recipe or Recipe(), choices).replace(data=place)
     if recipe.corrections:
         read_corrections(recipe.corrections)  # an error now and not after decoding
@@ -265,8 +266,8 @@ def _shortened(
     if lesson.recipe.is_planned and not isinstance(data, Catalog):
         progress.say(
             f"The budget leaves time to ask the network about {num} of {len(lesson.catalog)} "
-            "pictures. The recipe says which (limit or rungs), so all of these are used, and the "
-            "budget may not be held."
+            "pictures. With limit or rungs named nothing is cut by the clock: all of these are "
+            "used, and the budget may not be held."
         )
         return lesson
     if isinstance(data, Catalog):

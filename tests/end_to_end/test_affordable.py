@@ -95,7 +95,7 @@ def test_the_recipe_of_a_run_with_a_budget_means_the_same_pictures_on_a_slower_m
     assert "they are drawn evenly" in said
     monkeypatch.setattr(workflow, "SHARE_TO_LOOK", 0.0)  # neither is there time to look at more
     again, said = run_again(folder, planned, monkeypatch, affordable=50)
-    assert "time to ask the network about 50 of 80 pictures. The recipe says which" in said
+    assert "time to ask the network about 50 of 80 pictures. With limit or rungs named" in said
     assert again.predictions.paths == first.predictions.paths
     for name in ("model/model.safetensors", "recipe.toml"):
         assert (again.folder / name).read_bytes() == (first.folder / name).read_bytes()
@@ -155,10 +155,15 @@ def test_choices_may_be_of_the_kind_that_python_has_for_them(
 ) -> None:
     recipe = Recipe(model="cnn", img_size=16, epochs=1, trust=False)
     folder = image_folder(3, 12)
-    choices: dict[str, Any] = {"widths": "4", "exclude": "class2,", "budget": 600, "unfreeze": 0}
+    choices: dict[str, Any] = {
+        "widths": "4",
+        "exclude": "class2,",
+        "budget": 1_000_600.5,
+        "unfreeze": 0,
+    }
     run = saccade.train(folder, recipe, output=tmp_path / "run", **choices)
     again = read_recipe(run.folder / "recipe.toml")
-    assert (again.widths, again.exclude, again.budget) == ((4,), ("class2",), "600s")
+    assert (again.widths, again.exclude, again.budget) == ((4,), ("class2",), "1000600.5s")
     assert again.unfreeze == "0"
 
 

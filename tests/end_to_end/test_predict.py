@@ -200,6 +200,8 @@ def test_what_python_would_stumble_over_is_refused_with_a_code(place: Path) -> N
         ("239", lambda wrong: saccade.scan([wrong])),
         ("239", saccade.train),
         ("239", saccade.open_run),
+        ("239", saccade.evaluate),
+        ("239", lambda wrong: saccade.evaluate(place / "model", wrong)),
         ("270", lambda wrong: model.predict(place / "d.png", coverage=str(wrong))),
     ]
     for code, ask in asked:
@@ -208,15 +210,58 @@ def test_what_python_would_stumble_over_is_refused_with_a_code(place: Path) -> N
         assert caught.value.code == f"SACCADE-E{code}"
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I", "CMYK", "RGBA", "P", "LA", "1"])
+def test_an_image_of_any_mode_is_answered_as_its_file_would_be(
+    place: Path, tmp_path: Path, mode: str
+) -> None:
+    """A 16-bit one is scaled and never clipped, and transparency lies on white."""
+    pixels = shape_picture(0, 5, side=16)
+    image = Image.fromarray(pixels).convert("I" if mode == "I;16" else mode)
+    if mode.startswith("I"):
+        deep = pixels[:, :, 0].astype(np.uint16) * 257
+        image = Image.fromarray(deep if mode == "I;16" else deep.astype(np.int32))
+    if mode in {"RGBA", "LA"}:
+        image.putalpha(Image.fromarray(pixels[:, :, 0].T.copy()))
+    image.save(tmp_path / "own.tif")
+    model = saccade.load(place / "model")
+    (held,), (read,) = model.predict(image), model.predict(tmp_path / "own.tif")
+    assert not read.error
+    assert held.scores == read.scores
+
+
+def test_an_image_that_cannot_be_loaded_has_a_row_that_says_so(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.png").write_bytes((place / "d.png").read_bytes()[:200])
+    closed = Image.open(place / "d.png")
+    closed.close()
+    with Image.open(tmp_path / "cut.png") as cut, Image.open(place / "d.png") as sound:
+        found = saccade.load(place / "model").predict([cut, sound, closed])
+    assert [bool(own.error) for own in found] == [True, False, True]
+    assert [own.path for own in found] == ["0", "1", "2"]
+
+
+def test_an_array_of_paths_is_a_list_of_them(place: Path) -> None:
+    paths = np.array([str(place / "d.png"), str(place / "new photos" / "a.png")])
+    model = saccade.load(place / "model")
+    assert [own.path for own in model.predict(paths)] == paths.tolist()
+
+
 def test_what_is_no_picture_is_refused_with_what_is_taken(place: Path) -> None:
     model, pixels_HWC = saccade.load(place / "model"), shape_picture(0, 0, side=16)
-    for given in (3, [None], [pixels_HWC, place / "d.png"], [{"a": 1}]):
-        with pytest.raises(UsageError, match="are named by their paths, or are given") as caught:
+    both = [pixels_HWC, place / "d.png"]
+    for given, kind in (
+        (3, "int"),
+        ([None], "None"),
+        (both, "a list of both"),
+        ([*both, {}], "dict"),
+    ):
+        with pytest.raises(
+            UsageError, match=f"or are given themselves.* this is .*{kind}"
+        ) as caught:
             model.predict(given)
         assert caught.value.code == "SACCADE-E239"
-    for wrong in (pixels_HWC / 255.0, pixels_HWC[:, :, :2], pixels_HWC[None, None], np.zeros(3)):
+    for bad in (pixels_HWC / 255.0, pixels_HWC[:, :, :2], pixels_HWC[None, None], np.zeros(3)):
         with pytest.raises(UsageError, match="An array is a picture where it is uint8") as caught:
-            model.predict([wrong])
+            model.predict([bad])
         assert caught.value.code == "SACCADE-E239"
     (broken,) = model.predict([b"no picture", pixels_HWC])[:1]
     assert (broken.label, bool(broken.error)) == ("", True)

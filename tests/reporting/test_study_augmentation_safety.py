@@ -162,6 +162,10 @@ def test_harm_that_is_likely_and_not_shown_is_called_neither_safe_nor_spoiling()
     )
     assert said in sentences(found)
     assert not any("Perhaps" in own for own in sentences(FOUND))
+    assert sentences(found)[0].startswith("None of 3 augmentations is seen to spoil")
+    found["families"][-1]["verdict"] |= {"lost": estimate(0.006, 0.002, 500), "p": 0.0001}
+    assert view(found, ALBUM)["rows"][-1]["verdict"] == "harmful, but hardly"
+    assert not any("Perhaps" in own for own in sentences(found))
 
 
 def test_what_crops_stand_for_is_told_apart_from_what_the_network_never_saw(

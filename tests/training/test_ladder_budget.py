@@ -93,7 +93,7 @@ def test_where_the_last_stage_alone_is_tried_for_want_of_time_that_is_said(
     assert [rung["stages"] for rung in found.rungs] == [1]
     said = (
         "The rung (last 2 stages) would not fit into the budget; the last stage alone is tried "
-        "instead, and what more stages would bring is not known."
+        "instead, and what more would bring is not known."
     )
     assert {"event": "note", "sentence": said} in found.timeless
 

@@ -1,4 +1,4 @@
-"""Bytes to RGB pixels, or a reason why not; the only place where Pillow is used.
+"""Bytes to RGB pixels, or a reason why not.
 
 What a picture looks like is defined by Pillow; plain JPEGs come to the same pixels through
 `jpeg`, other sizes to nearly the same through `resample`, in less time.
@@ -67,6 +67,7 @@ __all__ = [
     "Decoded",
     "Unreadable",
     "decode",
+    "decode_image",
     "decoders",
     "pillow_warnings",
     "resize",
@@ -155,6 +156,24 @@ def decode(content: bytes) -> Decoded:
         raise Unreadable("memory", "there is not enough memory to unpack it") from error
     except _DAMAGE as error:
         raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
+
+
+def decode_image(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels of an image of Pillow as those of its file would be, RGB (H, W, 3).
+
+    Raises:
+        Unreadable: it cannot be loaded any more, is too large, or of numbers without a range.
+    """
+    try:
+        with pillow_warnings():
+            check_size(*image.size)
+            turned = _is_turned(image, [])
+            image.load()
+            return np.asarray(_as_rgb(ImageOps.exif_transpose(image) if turned else image, []))
+    except Unreadable:
+        raise
+    except _DAMAGE as error:
+        raise Unreadable("unreadable", f"Pillow cannot load it ({error})") from error
 
 
 def taken_at(content: bytes) -> tuple[str, float] | None:

@@ -86,10 +86,10 @@ def place_of(text: str | os.PathLike[str]) -> Path:
         )
     if not os.fspath(text).strip():
         raise DataError(
-            "The place of the pictures is an empty text.",
+            "A place is an empty text.",
             code="301",
             where="the path",
-            fix="give a folder or a table; a single dot is the current folder",
+            fix="give a folder or a file; a single dot is the current folder",
         )
     return Path(text)
 

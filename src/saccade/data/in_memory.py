@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from saccade.data.catalog import Candidate, Listing
-from saccade.data.encode import PillowImage, encode_image, encode_png
+from saccade.data.catalog import Candidate, Listing, Skipped
+from saccade.data.decode import Unreadable, decode_image
+from saccade.data.encode import PillowImage, encode_png
 from saccade.runtime.errors import UsageError
 
 Picture: TypeAlias = PillowImage | np.ndarray | bytes
@@ -34,20 +35,28 @@ class MemorySource:
 def list_pictures(pictures: Sequence[Picture]) -> Listing:
     """Return pictures that a program holds as what may be scanned, called 0, 1, … in their order.
 
+    What cannot be loaded is among the skipped, as a file would be.
+
     Args:
         pictures: of Pillow, turned by their EXIF data as a file would be; of NumPy uint8 (H, W),
             (H, W, 3) in RGB or (H, W, 4) in RGBA, 0 to 255; or the bytes of a file.
 
     Raises:
-        UsageError: an array, or an image, of another kind (E239).
+        UsageError: an array of another kind (E239).
     """
     names = tuple(map(str, range(len(pictures))))
-    contents = dict(zip(names, map(_content, pictures), strict=True))
+    contents, skipped = {}, []
+    for name, picture in zip(names, pictures, strict=True):
+        try:
+            contents[name] = _content(picture)
+        except Unreadable as no:
+            skipped.append(Skipped(path=name, reason=no.reason, sentence=no.sentence))
     return Listing(
         place="memory",
         layout="pictures in memory",
         source=MemorySource(content_of=contents),
-        candidates=tuple(Candidate(path=name) for name in names),
+        candidates=tuple(Candidate(path=name) for name in contents),
+        skipped=tuple(skipped),
         asked=names,
     )
 
@@ -58,10 +67,7 @@ def _content(picture: Picture) -> bytes:
     if isinstance(picture, np.ndarray):
         _check(picture)
         return encode_png(picture, quickly=True)
-    try:
-        return encode_image(picture)
-    except ValueError as error:
-        raise _refused(str(error)) from None
+    return encode_png(decode_image(picture), quickly=True)
 
 
 def _check(pixels: np.ndarray) -> None:

@@ -33,6 +33,7 @@ FORMS = {
 }
 BY_CROPS = {"zoom", "shift", "hflip"}  # what crops of activations stand for (training.crops)
 TOO_FEW = "too few groups of pictures"
+SURELY = 0.001  # p below which harm is shown (training.safety)
 WEAK = 0.05
 """Share of right answers that views turn from which a network is called weak, if surely so many."""
 
@@ -59,19 +60,20 @@ def sentences(study: Study) -> tuple[str, ...]:
     families = study["families"]
     unsafe = [own for own in families if _unsafe(own)]
     found = [_said(own) for own in unsafe]
-    judged = [own for own in families if own["verdict"] and _is_known(own)]
-    if not judged and not unsafe:
+    doubtful = [own for own in families if _perhaps(own)]
+    judged = [own for own in families if own["verdict"] and _is_known(own) and own not in doubtful]
+    if not judged and not unsafe and not doubtful:
         found.append(
             "Whether an augmentation spoils what is to be learned could not be told: "
             f"{study['why'] or TOO_FEW} (n = {study['n']:,}). All stay as the recipe says."
         )
-    elif not unsafe:
+    elif judged and not unsafe:
         found.append(
             f"None of {plural(len(judged), 'augmentation')} is seen to spoil what is to be learned "
             f"here: what small pictures tell about the answer is not lost where their views are "
             f"learned from as well (n = {study['n']:,})."
         )
-    if doubtful := [own for own in families if _perhaps(own)]:
+    if doubtful:
         each = [f"{NAMES[own['name']]} ({p_words(own['verdict']['p'])})" for own in doubtful]
         found.append(f"Perhaps harmful, but not surely so: {joined_words(each)}.")
     weak = [own for own in families if not _unsafe(own) and own["used"] and _weak(own)]
@@ -141,6 +143,8 @@ def _verdict(own: Family, study: Study) -> str:
         said += ", and it helps even small pictures"
     if _perhaps(own):
         said = f"perhaps harmful ({p_words(own['verdict']['p'])})"
+    elif estimate_of(own["verdict"]["lost"]).low > 0:  # surely, and too little to be left out
+        said = "harmful, but hardly"
     if _weak(own):
         said += "; the network is weak here"
     return said if own["used"] else f"{said}; off"
@@ -156,8 +160,10 @@ def _unsafe(own: Family) -> bool:
 
 def _perhaps(own: Family) -> bool:
     """Return whether harm is likely, and not shown: the whole interval says so, and p does not."""
-    lost = own["verdict"]["lost"] if own["verdict"] and not _unsafe(own) else None
-    return bool(lost and lost["low"] is not None and lost["low"] > 0)
+    if not own["verdict"] or _unsafe(own) or not _is_known(own):
+        return False
+    lost = estimate_of(own["verdict"]["lost"])
+    return lost.low > 0 and float(own["verdict"]["p"]) >= SURELY
 
 
 def _weak(own: Family) -> bool:

@@ -1,5 +1,6 @@
 """Where torch computes: which device, how many threads."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,15 +64,14 @@ def has_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
-OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "out of memory",
-    "could not create a primitive",  # of oneDNN, which gives no reason; here it had no other
+OUT_OF_MEMORY = re.compile(
+    "can't allocate memory|out of memory|could not create a primitive(?! descriptor)"
 )
+"""The last is oneDNN's, which gives no reason, and here it had no other; of a descriptor it says so
+where it cannot do what is asked."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, here or on an accelerator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error).lower() for text in OUT_OF_MEMORY
-    )
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or OUT_OF_MEMORY.search(str(error).lower()) is not None

@@ -229,11 +229,12 @@ class _Climber:
             found = self._fitted(planned)
             if found is None and not standing.number and planned.num_last > 1:
                 crops = self.frozen.crop(1) is not None
-                self.around.note(
-                    f"The rung ({self._name}) would not fit into the budget; the last stage alone "
-                    "is tried instead, and what more stages would bring is not known."
-                )
                 found = self._fitted(usual_rung(self.recipe, 1, crops=crops))
+                if found is not None:
+                    self.around.note(
+                        f"The rung ({self._name}) would not fit into the budget; the last stage "
+                        "alone is tried instead, and what more would bring is not known."
+                    )
             if found is None:
                 self._tell_left_out()
                 return None
@@ -249,8 +250,8 @@ class _Climber:
     def _tell_plain(self, inputs: Inputs) -> None:
         if isinstance(inputs, FrozenAnswers) and inputs.is_plain and augment_of(self.recipe).active:
             self.around.note(
-                "A rung learns from pictures as they are: with one view of each, and no crops, the "
-                "augmentation has no effect on it (--views 2, or --rungs stages:epochs:2, has)."
+                "A rung learns from pictures as they are: with one view of each (--rungs, --views, "
+                "or what the budget left), and no crops, the augmentation has no effect on it."
             )
 
     def _tell_left_out(self) -> None:

@@ -148,7 +148,7 @@ def _as_flag(name: str, value: Any) -> Any:  # noqa: ANN401 - what Python progra
     if name == "unfreeze" and type(value) is int:
         return str(value)
     if name == "budget" and type(value) in {int, float}:
-        return f"{value:g}s"
+        return f"{value:f}".rstrip("0").rstrip(".") + "s"
     wanted = field_types()[name]
     if get_origin(wanted) is tuple and isinstance(value, str):
         inner, words = get_args(wanted)[0], [own.strip() for own in value.split(",")]
