@@ -13,6 +13,7 @@ from saccade.data.folders import FolderSource
 from saccade.data.pixel_store import PixelStore
 from saccade.data.preprocess import Preprocess
 from saccade.data.split import PARTS
+from saccade.data.split_checks import TooSmall
 from saccade.insight.evidence import NO_FEATURES
 from saccade.insight.studies import BEFORE_LEARNING, OF_PARTS
 from saccade.insight.trust import Study, Trust, examine
@@ -25,7 +26,7 @@ from saccade.reporting.looked import facts_of_look
 from saccade.reporting.page import write_page, write_preview_page
 from saccade.reporting.studies import sentences
 from saccade.reporting.wording import plural
-from saccade.runtime.errors import command, listed
+from saccade.runtime.errors import DataError, command, listed
 from saccade.runtime.progress import Progress
 from saccade.runtime.store import encode_name
 from saccade.training.recipe import Recipe
@@ -50,6 +51,9 @@ def check(
     pretrained weights are named (`--weights`, SACCADE_WEIGHTS or `--model`): a look downloads
     nothing unasked, and without a network it takes seconds and no torch.
 
+    Classes that are too small for a split are left out, so that the others are looked at; the facts
+    then hold the error as `refused`.
+
     Args:
         recipe: names the data, how it would be split and augmented, and whose features to use.
         page_path: where to write the page; None = nowhere.
@@ -60,14 +64,14 @@ def check(
         progress: is told how far it is.
 
     Raises:
-        DataError: the data cannot be learned from (E301-E379).
+        DataError: the data cannot be looked at (E301-E379).
         ResourceError, ArtefactError: weights that were named cannot be had.
     """
     progress = progress or Progress()
     with PixelStore(
         _preprocess(recipe), folder=recipe.cache, limit_gb=recipe.cache_gb, progress=progress
     ) as pixels:
-        lesson = look(recipe, recipe.data, pixels, progress=progress)
+        lesson, refused = _looked(recipe, pixels, progress, whole=split_path is not None)
         studies = BEFORE_LEARNING if split_path is None or recipe.strict else OF_PARTS
         lesson, trust = _examined(lesson, studies, progress)
         if preview_path is not None:
@@ -77,17 +81,33 @@ def check(
         )
         findings = audit.ranked((*found, *trust.findings))
         facts = data_facts(lesson.catalog, lesson.task, findings)
+        facts["refused"] = refused
         facts["split"] = split_facts(lesson)
         facts["trust"] = trust.as_dict()
         if page_path is not None:
             write_page(_page(lesson, facts), page_path)
         if split_path is not None and not isinstance(lesson.catalog.source, FolderSource):
             facts["within"] = encode_name(lesson.catalog.place)
-        refused = recipe.strict and any(own.severity == "severe" for own in findings)
-        if split_path is not None and not refused:
+        is_severe = recipe.strict and any(own.severity == "severe" for own in findings)
+        if split_path is not None and not is_severe:
             write_split(split_path, lesson.catalog, lesson.split, files=_files(lesson, split_path))
     seen = (*told(lesson, findings, notes=True), *_table(lesson), *_left_out(lesson))
     return facts, [*seen, *_said(trust)]
+
+
+def _looked(
+    recipe: Recipe, pixels: PixelStore, progress: Progress, *, whole: bool
+) -> tuple[Lesson, dict[str, str] | None]:
+    """Return the lesson, without classes that are too small unless `whole`, and why they are."""
+    try:
+        return look(recipe, recipe.data, pixels, progress=progress), None
+    except TooSmall as no:
+        if whole or not no.classes:
+            raise
+        others = recipe.replace(exclude=(*recipe.exclude, *no.classes))
+        lesson = look(others, recipe.data, pixels, progress=progress)
+        told = {"message": no.message, "where": no.where or "", "fix": no.fix or ""}
+        return lesson, {"code": no.code.removeprefix("SACCADE-E"), **told}
 
 
 def next_step(table: Path, facts: Mapping[str, Any]) -> str:
@@ -114,8 +134,13 @@ def _files(lesson: Lesson, table: Path) -> list[str]:
     return [os.path.relpath(base / path, here) for path in lesson.catalog.paths]
 
 
-def refuse_severe(facts: Mapping[str, Any], recipe: Recipe) -> None:
-    """Raise a DataError (E360) with --strict, where `check` found something severe."""
+def refuse(facts: Mapping[str, Any], recipe: Recipe) -> None:
+    """Raise a DataError where `check` found that nothing can be learned from all of the data.
+
+    Classes are too small for a split (E351), or, with --strict, something is severe (E360).
+    """
+    if refused := facts.get("refused"):
+        raise DataError(**refused)
     if recipe.strict:
         severe = [own["sentence"] for own in facts["findings"] if own["severity"] == "severe"]
         audit.refuse_severe(severe, place=recipe.data)

@@ -313,7 +313,7 @@ def check(
             if path is not None and not as_json:
                 typer.echo(f"{what}: {path}")
     with told_plainly(debug=debug):  # what was found is printed by now, as one document
-        looking.refuse_severe(facts, recipe)
+        looking.refuse(facts, recipe)
 
 
 @app.command(cls=OnceEach)
@@ -337,7 +337,7 @@ def split(
         facts |= {"table": str(table)} if table.exists() else {}
         typer.echo(json_text(facts) if as_json else "\n".join(lines))
     with told_plainly(debug=debug):
-        looking.refuse_severe(facts, recipe)
+        looking.refuse(facts, recipe)
         if not as_json:
             typer.echo(f"split: {table}  ({looking.next_step(table, facts)})")
 

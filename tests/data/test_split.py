@@ -279,8 +279,7 @@ def test_a_class_of_marks_that_cannot_be_read_is_named_by_its_column() -> None:
         ["1|0|0", "0|1|0"] * 9, label_columns=("dog", "emu", "cat"), lost_labels=("0|0|1",)
     )
     assert error(own).message == (
-        "1 of 3 classes have fewer than 3 readable images: 'cat' (0); a split needs at least 3 "
-        "each."
+        "1 of 3 classes has fewer than 3 readable images: 'cat' (0); a split needs at least 3 each."
     )
 
 
@@ -297,7 +296,7 @@ def test_without_the_guard_a_class_goes_untested_negative_control(
 def test_copies_count_as_one_picture_of_their_class() -> None:
     own = catalog(["a"] * 5 + ["b"] * 3, hashes=[*"12345", "6", "6", "7"])
     assert error(own).message == (
-        "1 of 2 classes have fewer than 3 readable images (copies and groups count as one): "
+        "1 of 2 classes has fewer than 3 readable images (copies and groups count as one): "
         "'b' (2); a split needs at least 3 each."
     )
 

@@ -94,7 +94,7 @@ def test_a_class_with_one_picture(image_folder: ImageFolder) -> None:
         path.unlink()
     code, told = refused("train", folder, *QUICK, cwd=folder.parent)
     assert code == 3
-    assert "1 of 3 classes have fewer than 3 readable images: 'class1' (1)" in told
+    assert "1 of 3 classes has fewer than 3 readable images: 'class1' (1)" in told
     assert not (folder.parent / "runs").exists()
 
 

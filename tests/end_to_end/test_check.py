@@ -295,3 +295,25 @@ def test_labels_of_several_columns_are_the_same_ones_in_the_table_of_a_split(
     assert tasks[0].classes == tasks[1].classes == ("cat", "dog", "fox")
     order = [first.paths.index(path) for path in again.paths]
     np.testing.assert_array_equal(targets(first, tasks[0])[order], targets(again, tasks[1]))
+
+
+def test_classes_that_are_too_small_do_not_hide_what_is_to_be_said_of_the_others(
+    image_folder: ImageFolder,
+) -> None:
+    """Only the error was said, and nothing of an empty folder or of copies."""
+    root = image_folder(3, 30)
+    for path in sorted((root / "class2").iterdir())[1:]:
+        path.unlink()
+    (root / "nothing").mkdir()
+    done = CliRunner().invoke(app, ["check", str(root), "--quiet"])
+    assert done.exit_code == 3
+    assert "class0" in done.stdout
+    assert "1 class folder holds no file: nothing" in done.stdout
+    assert done.stderr.startswith("error SACCADE-E351: 1 of 3 classes has fewer than 3")
+    told = json.loads(CliRunner().invoke(app, ["check", str(root), "--quiet", "--json"]).stdout)
+    assert told["refused"]["code"] == "351"
+    assert told["task"]["classes"] == ["class0", "class1"]
+    for folder in ("class1", "nothing"):  # one class is left: there is nothing to look at
+        shutil.rmtree(root / folder)
+    done = CliRunner().invoke(app, ["check", str(root), "--quiet"])
+    assert (done.exit_code, done.stdout) == (3, "")

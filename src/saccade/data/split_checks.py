@@ -55,6 +55,12 @@ def check_drawn(catalog: Catalog, fractions: Mapping[str, float], drawn: Mapping
         )
 
 
+class TooSmall(DataError):
+    """Some classes have too few pictures for a split; without `classes` there are two or more."""
+
+    classes: tuple[str, ...] = ()
+
+
 def check_enough(
     catalog: Catalog,
     task: Task,
@@ -101,7 +107,7 @@ def _absent(catalog: Catalog, task: Task) -> Sequence[str]:
 
 def _too_small(
     catalog: Catalog, small: dict[str, int], *, num_classes: int, needed: int
-) -> DataError:
+) -> TooSmall:
     named = listed(f"{quoted(name)} ({count})" for name, count in small.items())
     passed = [own for own in catalog.skipped if own.reason not in {"hidden", "outside"}]
     reasons = Counter(own.reason for own in passed)
@@ -119,14 +125,18 @@ def _too_small(
     if meant:
         leave_out += f"; write {listed(map(encode_name, meant))} if that is meant"
     kind = "training images" if "train" in catalog.parts else "images"
-    return DataError(
-        f"{len(small)} of {num_classes} classes have fewer than {needed} readable {kind}{counted}: "
-        f"{named}; a split needs at least {needed} each.",
+    have = "has" if len(small) == 1 else "have"
+    error = TooSmall(
+        f"{len(small)} of {num_classes} classes {have} fewer than {needed} readable {kind}"
+        f"{counted}: {named}; a split needs at least {needed} each.",
         code="351",
         where=f"{encode_name(catalog.place)} ({catalog.num_files} files seen"
         f"{bad if passed else ''})",
         fix=f"add images to these classes{leave_out}",
     )
+    if num_classes - len(small) >= 2:
+        error.classes = tuple(small)
+    return error
 
 
 def check_training(
