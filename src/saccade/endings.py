@@ -69,12 +69,19 @@ def run_told(app: typer.Typer) -> int:
             said if said.endswith("?") else f"{said}.",
             code="200",
             where="the command line",
-            fix=f"see {context.command_path if context else 'saccade'} --help",
+            fix=_fix(said, context.command_path if context else "saccade"),
         )
     try:
         _refuse(wrong, as_json="--json" in sys.argv)
     except typer.Exit as end:
         return end.exit_code
+
+
+def _fix(said: str, command_path: str) -> str:
+    """Return what to do about words that the command does not know."""
+    if command_path.endswith(" predict") and said.startswith("No such option: --json"):
+        return "ask for JSON, one object a line, with --format jsonl"
+    return f"see {command_path} --help"
 
 
 def _misread(error: Exception) -> str:
