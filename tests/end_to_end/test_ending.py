@@ -125,7 +125,7 @@ def test_memory_that_runs_out_anywhere_is_no_fault_of_ours(
 def test_predict_says_how_it_is_asked_for_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for flag, hint in (("--json", "--format jsonl"), ("--xml", "see saccade predict --help")):
+    for flag, hint in (("--json", "--format jsonl"), ("--xml", "saccade predict --help")):
         monkeypatch.setattr("sys.argv", ["saccade", "predict", "model", "d.png", flag])
         assert endings.run_told(cli.app) == 2
         assert hint in capsys.readouterr().err
