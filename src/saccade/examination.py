@@ -104,30 +104,13 @@ def evaluate(
     grouping.check_named(group, has_columns=True)
     kind = kind_named(task)
     if data is not None:
-        if kind is not None:
-            raise UsageError(
-                "A model has its own task; --task is for a table of predictions.",
-                code="260",
-                where=f"--task {task}",
-                fix="leave it out",
-            )
-        notes: list[str] = []
-
-        def note(line: str) -> None:
-            notes.append(line)
-            if tell is not None:
-                tell(line)
-
-        found = _of_model(
-            os.fspath(place_of(source)),
-            os.fspath(place_of(data)),
-            scanned_by or {},
-            group=group,
-            corrections=corrections,
-            progress=progress or Progress(),
-            tell=note,
-        )
-        return replace(found, notes=tuple(notes))
+        _refuse_task(task)
+        known: dict[str, Any] = {
+            "group": group,
+            "corrections": corrections,
+            "progress": progress or Progress(),
+        }
+        return _of_model(source, data, scanned_by or {}, **known, tell=tell)
     for_pictures = {**(scanned_by or {}), "corrections": corrections}
     source = os.fspath(place_of(source))
     _check_table(source, {name: value for name, value in for_pictures.items() if value})
@@ -135,6 +118,16 @@ def evaluate(
     named = _groups_named(source, group, table.paths) if group else None
     groups = named or groups_beside(Path(source), table.paths)
     return _examined(table, groups, whole=_holds_all_that_taught(source, table))
+
+
+def _refuse_task(task: str) -> None:
+    if kind_named(task) is not None:
+        raise UsageError(
+            "A model has its own task; --task is for a table of predictions.",
+            code="260",
+            where=f"--task {task}",
+            fix="leave it out",
+        )
 
 
 def _holds_all_that_taught(source: str, table: Predictions) -> bool:
@@ -186,24 +179,30 @@ def _check_table(source: str, for_pictures: Mapping[str, Any]) -> None:
 
 
 def _of_model(
-    source: str,
-    data: str,
+    source: str | os.PathLike[str],
+    data: str | os.PathLike[str],
     columns: Mapping[str, Any],  # arguments of `scan`
     *,
     group: str,
     corrections: str,
     progress: Progress,
-    tell: Callable[[str], None],
+    tell: Callable[[str], None] | None,
 ) -> Examined:
     from saccade.model import load  # noqa: PLC0415 - torch, which a table does not need
     from saccade.printing import eval_told  # noqa: PLC0415
 
-    asked = load(source)
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        notes.append(line)
+        if tell is not None:
+            tell(line)
+
+    asked = load(place_of(source))
     by = asked.grouped_by()  # "" without a run, or without groups
     column = grouping.column_of(group or by, column="")
-    ask = functools.partial(
-        asked.predict_table, data, labelled=True, corrections=corrections, progress=progress
-    )
+    known: dict[str, Any] = {"corrections": corrections, "progress": progress}
+    ask = functools.partial(asked.predict_table, place_of(data), labelled=True, **known)
     try:
         labelled = ask(columns={**columns, "group_column": column})
     except DataError as error:
@@ -215,27 +214,28 @@ def _of_model(
         labelled = ask(columns=columns)  # it has no such column as the run had
     table, catalog = labelled.table, labelled.catalog
     if corrections:
-        tell(f"note: {catalog.findings[-1].sentence}")
+        note(f"note: {catalog.findings[-1].sentence}")
     elif before := asked.corrected_by():
-        tell(
+        note(
             f"note: the run learned from corrected labels ({encode_name(before)}), and here labels "
             "count as they are given; give --corrections here too where the data are the same"
         )
     for line in eval_told(labelled, asked.taught, tested=asked.tested):
-        tell(line)
+        note(line)
     groups = grouping.groups_of(catalog, group)
     if not group and any(catalog.groups):
         groups = catalog.groups
         same = f"pictures with the same {quoted(by)} count as belonging together"
-        tell(f"note: as in the run, {same}")
+        note(f"note: as in the run, {same}")
     elif groups is None and by:
-        tell(
+        note(
             f"note: the run kept together what belongs together (--group '{by}'), and here every "
             "picture counts for itself, so that intervals may be too narrow; give --group here too"
         )
     truth = asked.training_truth()
     found = _examined(table, groups, training_truth=truth, whole=False, of_run=bool(asked.taught))
-    return _beside_copies(found, labelled, groups, training_truth=truth)
+    found = _beside_copies(found, labelled, groups, training_truth=truth)
+    return replace(found, notes=tuple(notes))
 
 
 def _beside_copies(

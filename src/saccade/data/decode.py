@@ -65,6 +65,7 @@ __all__ = [
     "MAX_PIXELS",
     "NOTES",
     "Decoded",
+    "PillowImage",
     "Unreadable",
     "decode",
     "decode_image",
@@ -86,6 +87,7 @@ NOTES = (
     "exif-turned", "exif-broken", "cmyk", "sixteen-bit", "alpha", "animated", "colour-profile",
     "extra-bytes", "decoders-differ",
 )  # fmt: skip
+PillowImage = Image.Image
 RULES = 4
 """Raised whenever a change of ours gives a picture other pixels, notes or another verdict."""
 
@@ -158,7 +160,7 @@ def decode(content: bytes) -> Decoded:
         raise Unreadable("unreadable", _damage_sentence(error, content, kind)) from error
 
 
-def decode_image(image: Image.Image) -> NDArray[np.uint8]:
+def decode_image(image: PillowImage) -> NDArray[np.uint8]:
     """Return the pixels of an image of Pillow as those of its file would be, RGB (H, W, 3).
 
     Raises:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 REGISTERED = (JpegImagePlugin, PngImagePlugin)  # so that Pillow never loads all the others
-PillowImage = Image.Image
 
 
 def encode_jpeg(pixels_HWC: NDArray[np.uint8], quality: int = 85) -> bytes:

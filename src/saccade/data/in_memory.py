@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from saccade.data.catalog import Candidate, Listing, Skipped
-from saccade.data.decode import Unreadable, decode_image
-from saccade.data.encode import PillowImage, encode_png
+from saccade.data.decode import PillowImage, Unreadable, decode_image
+from saccade.data.encode import encode_png
 from saccade.runtime.errors import UsageError
 
 Picture: TypeAlias = PillowImage | np.ndarray | bytes

@@ -56,9 +56,9 @@ def check_drawn(catalog: Catalog, fractions: Mapping[str, float], drawn: Mapping
 
 
 class TooSmall(DataError):
-    """Some classes have too few pictures for a split; without `classes` there are two or more."""
+    """Some classes have too few pictures for a split."""
 
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # these, where two or more are left without them
 
 
 def check_enough(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -221,10 +221,7 @@ def check_fit(network: "nn.Module", weights: Weights, *, name: str, classifier: 
     Raises:
         ArtefactError: the file is wrong (E501 to E503), or is of another network (E505).
     """
-    wanted = {key: _size(tensor) for key, tensor in network.state_dict().items()}
-    found = {key: info.size() for key, info in tensors.check(weights.path).items()}
-    own = {key for key in wanted if key.rpartition(".")[0] == classifier}
-    if _compare(*({k: sizes[k] for k in sizes if k not in own} for sizes in (wanted, found))):
+    if header_difference(network, tensors.check(weights.path), classifier=classifier):
         load_into(network, weights, name=name, classifier=classifier)
 
 
@@ -242,7 +239,7 @@ def load_into(
     """
     found = tensors.read(weights.path)
     wanted = network.state_dict()
-    own = {key for key in wanted if key.rpartition(".")[0] == classifier}
+    own = _keys_of(classifier, wanted)
     if _difference(wanted, found, own):
         changed = backbones.converted(network, found)
         if not _difference(wanted, changed, own):
@@ -280,19 +277,29 @@ def _dropped(
 def _difference(
     wanted: "Mapping[str, torch.Tensor]", found: "Mapping[str, torch.Tensor]", free: set[str]
 ) -> str:
-    return _compare(
-        {key: _size(tensor) for key, tensor in wanted.items() if key not in free},
-        {key: _size(tensor) for key, tensor in found.items() if key not in free},
-    )
+    each = ({key: _size(own) for key, own in held.items()} for held in (wanted, found))
+    return _compare(*(_without(free, sizes) for sizes in each))
 
 
-def header_difference(network: "nn.Module", found: Mapping[str, TensorInfo]) -> str:
+def header_difference(
+    network: "nn.Module", found: Mapping[str, TensorInfo], *, classifier: str = ""
+) -> str:
     """Return how a file's header differs from what a network needs, or nothing.
 
-    The network may be on the meta device.
+    The network may be on the meta device. What a `classifier` that is named holds may differ.
     """
     wanted = {key: _size(tensor) for key, tensor in network.state_dict().items()}
-    return _compare(wanted, {key: info.size() for key, info in found.items()})
+    own = {key: info.size() for key, info in found.items()}
+    return _compare(*(_without(_keys_of(classifier, wanted), sizes) for sizes in (wanted, own)))
+
+
+def _keys_of(layer: str, keys: Iterable[str]) -> set[str]:
+    """Return the tensors of one layer; of no layer none."""
+    return {key for key in keys if layer and key.rpartition(".")[0] == layer}
+
+
+def _without(free: set[str], sizes: Mapping[str, str]) -> dict[str, str]:
+    return {key: size for key, size in sizes.items() if key not in free}
 
 
 def _compare(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:

@@ -2,11 +2,10 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.training.climbs import QUICK, Climbed, Lessons, Told, lessons_in
+from tests.training.climbs import Climbed, Lessons, Told
 
 from saccade import answerer
 from saccade.answerer import Answerer
@@ -14,31 +13,19 @@ from saccade.models.inference import predict_logits
 from saccade.training.frozen import Asked
 
 
-@pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lessons]:
-    with lessons_in(tmp_path_factory.mktemp("answers")) as own:
-        yield own
-
-
-@pytest.fixture(scope="module")
-def climbed(lessons: Lessons) -> Climbed:
-    """Give a network whose head was solved on what its frozen stages said of every picture."""
-    return lessons.climb(QUICK.replace(unfreeze="0"))
-
-
-def asked(lessons: Lessons, climbed: Climbed, known: Asked) -> tuple[Asked, list[str]]:
+def asked(lessons: Lessons, head_only: Climbed, known: Asked) -> tuple[Asked, list[str]]:
     """Return what is taken for the network's answers where `known` is what it is known to say."""
-    learned, told = dataclasses.replace(climbed.learned, known=known), Told()
-    own = Answerer(climbed.network, lessons.lesson, learned, device_name="cpu", progress=told)
+    learned, told = dataclasses.replace(head_only.learned, known=known), Told()
+    own = Answerer(head_only.network, lessons.lesson, learned, device_name="cpu", progress=told)
     return own.asked(), told.sentences
 
 
 def test_what_is_known_is_not_asked_again_where_the_whole_network_says_it_too(
-    lessons: Lessons, climbed: Climbed
+    lessons: Lessons, head_only: Climbed
 ) -> None:
-    known = climbed.learned.known
+    known = head_only.learned.known
     assert known is not None
-    found, told = asked(lessons, climbed, known)
+    found, told = asked(lessons, head_only, known)
     assert found is known
     assert told == []
 
@@ -50,19 +37,19 @@ def test_what_is_known_is_not_asked_again_where_the_whole_network_says_it_too(
 )
 def test_where_the_whole_network_says_anything_else_it_is_asked_about_every_picture(
     lessons: Lessons,
-    climbed: Climbed,
+    head_only: Climbed,
     monkeypatch: pytest.MonkeyPatch,
     factor: float,
     guarded: bool,
 ) -> None:
-    known = climbed.learned.known
+    known = head_only.learned.known
     assert known is not None
     if not guarded:
         monkeypatch.setattr(answerer, "MAX_DIFFERENCE", math.inf)
     spoiled = dataclasses.replace(known, logits_NK=factor * known.logits_NK)
-    found, told = asked(lessons, climbed, spoiled)
+    found, told = asked(lessons, head_only, spoiled)
     cache, num = lessons.lesson.cache, len(lessons.lesson.catalog)
-    right = predict_logits(climbed.network, cache, range(num))
+    right = predict_logits(head_only.network, cache, range(num))
     assert np.allclose(found.logits_NK, right, atol=1e-5) is guarded
     assert found.features_ND.shape == known.features_ND.shape
     assert ["otherwise than the whole" in sentence for sentence in told] == [True] * guarded
