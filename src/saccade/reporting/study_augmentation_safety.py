@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saccade.data.decode import decode
+from saccade.evaluation.significance import SURELY
 from saccade.reporting.estimates import estimate_of, p_words
 from saccade.reporting.pictures import Album
 from saccade.reporting.wording import joined_words, percent, plural
@@ -33,7 +34,6 @@ FORMS = {
 }
 BY_CROPS = {"zoom", "shift", "hflip"}  # what crops of activations stand for (training.crops)
 TOO_FEW = "too few groups of pictures"
-SURELY = 0.001  # p below which harm is shown (training.safety)
 WEAK = 0.05
 """Share of right answers that views turn from which a network is called weak, if surely so many."""
 

@@ -28,6 +28,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.task import Task
 from saccade.evaluation.comparison import paired_gain
 from saccade.evaluation.intervals import LEVEL, Estimate
+from saccade.evaluation.significance import SURELY
 from saccade.runtime.machine import num_cores, one_blas_thread
 from saccade.training.augment import Augment, Augmenter
 from saccade.training.head import NUM_FOLDS
@@ -50,9 +51,6 @@ NUM_SAMPLE = 500
 """Pictures that the probe learns from: mirrored digits are found in each of eight samples of 500
 (docs/robustness.md); the seconds grow with the cube."""
 FEWEST = 60  # pictures below which nothing is judged
-P_SURE = 1e-3
-"""One-sided: with seven families a false alarm in one of 140 runs. A default should be left out
-only where it surely does harm."""
 LEAST_LOST = 0.01
 """Share of what the probe knows that must be lost: less is sure in large samples, and no matter."""
 P_KNOWS = 1e-3  # that a probe which knows nothing about the classes would do as well
@@ -246,7 +244,7 @@ class _Probe:
 
     def is_harmed(self, with_N: np.ndarray) -> bool:
         """Return whether losses are larger than those of plain pictures, surely."""
-        return paired_gain(with_N, self.losses_N, groups=self.groups).p < P_SURE
+        return paired_gain(with_N, self.losses_N, groups=self.groups).p < SURELY
 
     def shown(self, views_ND: np.ndarray) -> np.ndarray:
         """Return what it says of views (N, K), from plain pictures of the other folds."""
